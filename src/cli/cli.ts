@@ -1,0 +1,26 @@
+import { Command } from 'commander';
+import { errorMessage } from '../util/errors.ts';
+
+/** Sub-command → its file. A command's code is loaded only when it is asked for: a component must start fast. */
+const COMMANDS: Record<
+  string,
+  { summary: string; load: () => Promise<{ command: () => Command }> }
+> = {};
+
+async function main(argv: readonly string[]): Promise<void> {
+  const program = new Command('k8ts').description('Kubernetes in TypeScript').showHelpAfterError();
+  const wanted = argv.find((word) => !word.startsWith('-'));
+  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
+    if (name === wanted) program.addCommand((await load()).command().name(name).summary(summary));
+    else program.addCommand(new Command(name).summary(summary));
+  }
+  process.title = ['k8ts', ...argv].join(' ');
+  await program.parseAsync(argv, { from: 'user' });
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (err) {
+  process.stderr.write(`k8ts: ${errorMessage(err)}\n`);
+  process.exitCode = 1;
+}
