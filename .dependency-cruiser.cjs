@@ -26,7 +26,7 @@ const DOORWAYS = {
   dockerode: '^src/kubelet/runtime/',
   '@kubernetes/client-node': '^src/api/',
   'pino|prom-client': '^src/util/',
-  'jose|@peculiar/x509': '^src/pki/',
+  'jose|@peculiar/x509|reflect-metadata': '^src/pki/',
   ws: '^src/http/',
   yaml: '^src/api/',
   commander: '^src/cli/',
