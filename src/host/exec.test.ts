@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { CommandError, isMissingProgram, run, start } from './exec.ts';
 
@@ -42,6 +45,15 @@ describe('start', () => {
     expect(child.pid).toBeGreaterThan(1);
     child.kill('SIGKILL');
     await expect(child.ended).resolves.toMatchObject({ signal: 'SIGKILL' });
+  });
+
+  it('appends what the program prints to the log file', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'exec-'));
+    const logFile = join(directory, 'log');
+    await start('sh', ['-c', 'echo one; echo two >&2'], { logFile }).ended;
+    await start('echo', ['three'], { logFile }).ended;
+    expect(readFileSync(logFile, 'utf8')).toBe('one\ntwo\nthree\n');
+    rmSync(directory, { recursive: true });
   });
 
   it('throws when the program cannot be started', () => {

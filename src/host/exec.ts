@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { execa } from 'execa';
 import { errnoOf } from '../util/errors.ts';
 
@@ -55,7 +56,7 @@ const SYSTEM_PATH = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', 
 
 /** This process's environment with the directories of system programs on its PATH. */
 export function systemEnv(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const path = new Set([...(process.env['PATH'] ?? '').split(':'), ...SYSTEM_PATH]);
+  const path = new Set([...(process.env.PATH ?? '').split(':'), ...SYSTEM_PATH]);
   path.delete('');
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env)) {
@@ -148,13 +149,13 @@ export function start(
   args: readonly string[],
   options: StartOptions = {},
 ): StartedProcess {
-  const output =
-    options.logFile === undefined ? 'inherit' : { file: options.logFile, append: true };
+  // The file itself, not a pipe through this process: the program must be able to outlive us.
+  const log = options.logFile === undefined ? undefined : openSync(options.logFile, 'a', 0o640);
   const child = execa(program, [...args], {
     reject: false,
     stdin: 'ignore',
-    stdout: output,
-    stderr: output,
+    stdout: log ?? 'inherit',
+    stderr: log ?? 'inherit',
     buffer: false,
     env: systemEnv(options.env),
     extendEnv: false,
@@ -162,6 +163,7 @@ export function start(
     cleanup: !options.detached,
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
+  if (log !== undefined) closeSync(log);
   const ended = child.then(({ exitCode, signal }) => ({ exitCode, signal }));
   const { pid } = child;
   if (pid === undefined) {
