@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { execa } from 'execa';
 import { errnoOf } from '../util/errors.ts';
@@ -135,11 +136,16 @@ export interface StartOptions {
   detached?: boolean | undefined;
 }
 
+export interface ProcessEnd {
+  readonly exitCode: number | undefined;
+  readonly signal: string | undefined;
+}
+
 /** A program that goes on running. */
 export interface StartedProcess {
   readonly pid: number;
   /** Resolves when it has ended, with its exit code or the signal that killed it; never rejects. */
-  readonly ended: Promise<{ exitCode: number | undefined; signal: string | undefined }>;
+  readonly ended: Promise<ProcessEnd>;
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -151,23 +157,22 @@ export function start(
 ): StartedProcess {
   // The file itself, not a pipe through this process: the program must be able to outlive us.
   const log = options.logFile === undefined ? undefined : openSync(options.logFile, 'a', 0o640);
-  const child = execa(program, [...args], {
-    reject: false,
-    stdin: 'ignore',
-    stdout: log ?? 'inherit',
-    stderr: log ?? 'inherit',
-    buffer: false,
+  const child = spawn(program, args, {
+    stdio: ['ignore', log ?? 'inherit', log ?? 'inherit'],
     env: systemEnv(options.env),
-    extendEnv: false,
     detached: options.detached ?? false,
-    cleanup: !options.detached,
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    cwd: options.cwd,
   });
   if (log !== undefined) closeSync(log);
-  const ended = child.then(({ exitCode, signal }) => ({ exitCode, signal }));
   const { pid } = child;
   if (pid === undefined) {
+    child.on('error', () => {}); // Reported here; the event would end the process.
     throw commandError(program, args, { cause: new Error(`cannot start ${program}`) });
   }
+  const ended = new Promise<ProcessEnd>((resolve) => {
+    child.once('exit', (code, signal) =>
+      resolve({ exitCode: code ?? undefined, signal: signal ?? undefined }),
+    );
+  });
   return { pid, ended, kill: (signal) => void child.kill(signal) };
 }
