@@ -7,6 +7,8 @@ export interface Selection {
   namespace?: string | undefined;
   labelSelector?: string | undefined;
   fieldSelector?: string | undefined;
+  /** Only apiVersion, kind and metadata of each object (PartialObjectMetadata). */
+  metadataOnly?: boolean | undefined;
 }
 
 export interface ListOptions extends Selection {

@@ -1,0 +1,15 @@
+/**
+ * One YAML document as plain data. JSON is YAML too and much cheaper to read, so it is tried first:
+ * a process that only ever sees JSON never loads the YAML library.
+ */
+export async function parseYaml(text: string): Promise<unknown> {
+  if (/^\s*[{[]/.test(text)) {
+    try {
+      return JSON.parse(text);
+    } catch {
+      // YAML's flow style looks alike; the YAML parser decides.
+    }
+  }
+  const { parse } = await import('yaml');
+  return parse(text);
+}

@@ -1,0 +1,157 @@
+import { ApiError, isNotFound } from '../api/errors.ts';
+import { EVENTS, type ObjectKey } from '../api/resource-types.ts';
+import { timeString } from '../api/times.ts';
+import type { Draft, Event } from '../api/types.ts';
+import { type Clock, realClock } from '../util/clock.ts';
+import { errorMessage } from '../util/errors.ts';
+import type { Logger } from '../util/log.ts';
+import type { Client, EventRecorder, EventSubject } from './client.ts';
+import { EventCorrelator } from './event-correlator.ts';
+
+/** client-go's broadcaster: at most this many events wait; more are dropped, never the work that they tell of. */
+const BUFFER = 1000;
+const MAX_TRIES = 12;
+const RETRY_MS = 10_000;
+
+export interface EventSource {
+  /** `replicaset-controller`: the From column of `kubectl describe`. */
+  readonly component: string;
+  readonly host?: string;
+}
+
+interface EventText {
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** Tells people about objects by writing Events, in order, never blocking or failing its caller. */
+export class EventWriter implements EventRecorder {
+  readonly #deps: { client: Client; log: Logger; clock: Clock };
+  readonly #source: EventSource;
+  readonly #correlator: EventCorrelator;
+  readonly #buffer: Draft<Event>[] = [];
+  #sequence = 0;
+  #wake: () => void = () => {};
+
+  constructor(deps: { client: Client; log: Logger; clock?: Clock }, source: EventSource) {
+    this.#deps = { clock: realClock, ...deps };
+    this.#source = source;
+    this.#correlator = new EventCorrelator(this.#deps.clock);
+  }
+
+  event(about: EventSubject, type: 'Normal' | 'Warning', reason: string, message: string): void {
+    this.#record(about, { type, reason, message }, this.#source);
+  }
+
+  /** A recorder that writes through this one under another source name. */
+  as(component: string): EventRecorder {
+    const source = { ...this.#source, component };
+    return {
+      event: (about, type, reason, message) =>
+        this.#record(about, { type, reason, message }, source),
+    };
+  }
+
+  /** Writes until aborted. What still waits then is dropped. */
+  async run(signal: AbortSignal): Promise<void> {
+    signal.addEventListener('abort', () => this.#wake(), { once: true });
+    while (!signal.aborted) {
+      const next = this.#buffer.shift();
+      if (next) await this.#write(next, signal);
+      else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    }
+  }
+
+  #record(about: EventSubject, text: EventText, source: EventSource): void {
+    const { log, clock } = this.#deps;
+    log.debug({ kind: about.kind, name: about.metadata.name, ...text }, 'Event');
+    if (this.#buffer.length >= BUFFER) {
+      log.warn({ reason: text.reason }, 'Too many events wait; dropped one');
+      return;
+    }
+    // Upstream puts the nanosecond, in hex, after the object's name; we count within the millisecond.
+    this.#sequence = (this.#sequence + 1) % 1_000_000;
+    const suffix = (BigInt(clock.now()) * 1_000_000n + BigInt(this.#sequence)).toString(16);
+    const name = `${about.metadata.name}.${suffix}`;
+    this.#buffer.push(draftOf(about, text, { name, source, now: timeString(clock.now()) }));
+    this.#wake();
+  }
+
+  async #write(draft: Draft<Event>, signal: AbortSignal): Promise<void> {
+    const seen = this.#correlator.correlate(draft);
+    if (!seen) return; // spam
+    for (let tries = 1; !signal.aborted; tries++) {
+      try {
+        this.#correlator.stored(seen.key, await this.#send(seen.event, seen.repeated));
+        return;
+      } catch (err) {
+        if (err instanceof ApiError || tries >= MAX_TRIES) {
+          const fields = { reason: draft.reason, err: errorMessage(err) };
+          this.#deps.log.debug(fields, 'Cannot write an event');
+          return;
+        }
+        const wait = tries === 1 ? RETRY_MS * Math.random() : RETRY_MS;
+        await this.#deps.clock.sleep(wait, signal).catch(() => {});
+      }
+    }
+  }
+
+  async #send(event: Draft<Event>, repeated: boolean): Promise<Event> {
+    const { client } = this.#deps;
+    if (!repeated) return client.create(EVENTS, event);
+    const { namespace = '', name = '' } = event.metadata;
+    const key: ObjectKey = { namespace, name };
+    const { count, lastTimestamp, message } = event;
+    try {
+      const body = { count, lastTimestamp, message };
+      return await client.patch(EVENTS, key, { type: 'strategic', body });
+    } catch (err) {
+      if (!isNotFound(err)) throw err;
+      return client.create(EVENTS, event); // its time to live was over
+    }
+  }
+}
+
+function draftOf(
+  about: EventSubject,
+  text: EventText,
+  { name, source, now }: { name: string; source: EventSource; now: string },
+): Draft<Event> {
+  const { metadata, apiVersion, kind, fieldPath } = about;
+  const namespace = metadata.namespace ? metadata.namespace : 'default';
+  return {
+    apiVersion: 'v1',
+    kind: 'Event',
+    metadata: { name, namespace },
+    involvedObject: {
+      apiVersion,
+      kind,
+      name: metadata.name,
+      ...(metadata.namespace ? { namespace: metadata.namespace } : {}),
+      ...(metadata.uid ? { uid: metadata.uid } : {}),
+      ...(metadata.resourceVersion ? { resourceVersion: metadata.resourceVersion } : {}),
+      ...(fieldPath ? { fieldPath } : {}),
+    },
+    ...text,
+    source: { ...source },
+    firstTimestamp: now,
+    lastTimestamp: now,
+    count: 1,
+    reportingComponent: source.component,
+    reportingInstance: source.host ?? '',
+  };
+}
+
+/** The subject of a LeaderElection event and the like, when only a key is at hand. */
+export function subjectOf(
+  type: { group: string; version: string; kind: string },
+  key: ObjectKey,
+): EventSubject {
+  const apiVersion = type.group === '' ? type.version : `${type.group}/${type.version}`;
+  return { apiVersion, kind: type.kind, metadata: { ...key } };
+}

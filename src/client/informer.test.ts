@@ -1,0 +1,72 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { CONFIG_MAPS } from '../api/resource-types.ts';
+import type { ConfigMap } from '../api/types.ts';
+import { FakeClient } from './client.fake.ts';
+import { createInformer } from './informer.ts';
+
+const map = (name: string, data: Record<string, string> = {}) => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name, namespace: 'default', labels: { first: name.slice(0, 1) } },
+  data,
+});
+
+const stop = new AbortController();
+afterEach(() => vi.restoreAllMocks());
+
+function watched(client: FakeClient) {
+  const informer = createInformer<ConfigMap>(client, CONFIG_MAPS);
+  informer.addIndex('first', (object) => [object.metadata.labels?.first ?? '']);
+  const told: string[] = [];
+  informer.addHandler({
+    onAdd: (object, initial) =>
+      told.push(`add ${object.metadata.name}${initial ? ' initial' : ''}`),
+    onUpdate: (before, after) => told.push(`update ${before.data?.v} ${after.data?.v}`),
+    onDelete: (object) => told.push(`delete ${object.metadata.name}`),
+  });
+  return { informer, told };
+}
+
+describe('Informer', () => {
+  it('lists, then follows, and keeps its indexes true', async () => {
+    const client = new FakeClient();
+    client.seed(CONFIG_MAPS, map('a1'));
+    const { informer, told } = watched(client);
+    const running = informer.run(stop.signal);
+    await informer.whenSynced(stop.signal);
+    const a2 = await client.create(CONFIG_MAPS, map('a2', { v: '1' }));
+    await client.update(CONFIG_MAPS, { ...a2, data: { v: '2' } });
+    await client.delete(CONFIG_MAPS, { namespace: 'default', name: 'a1' });
+    await vi.waitFor(() => expect(told).toHaveLength(4));
+    expect(told).toEqual(['add a1 initial', 'add a2', 'update 1 2', 'delete a1']);
+    expect(informer.byIndex('first', 'a').map((o) => o.metadata.name)).toEqual(['a2']);
+    expect(informer.get({ namespace: 'default', name: 'a2' })?.data).toEqual({ v: '2' });
+    expect(informer.list('other')).toEqual([]);
+    stop.abort();
+    await running;
+  });
+
+  it('lists again when history is gone, and tells what was missed', async () => {
+    const client = new FakeClient();
+    client.seed(CONFIG_MAPS, map('gone'), map('kept', { v: '1' }));
+    const { informer, told } = watched(client);
+    const end = new AbortController();
+    const list = vi.spyOn(client, 'list');
+    const broken = Promise.withResolvers<never>();
+    vi.spyOn(client, 'watch').mockImplementationOnce(() => ({
+      [Symbol.asyncIterator]: () => ({ next: () => broken.promise }),
+    }));
+    const running = informer.run(end.signal);
+    await informer.whenSynced(end.signal);
+    await client.delete(CONFIG_MAPS, { namespace: 'default', name: 'gone' });
+    const kept = await client.get(CONFIG_MAPS, { namespace: 'default', name: 'kept' });
+    await client.update(CONFIG_MAPS, { ...kept, data: { v: '2' } });
+    client.compact();
+    broken.reject(new Error('connection reset'));
+    await vi.waitFor(() => expect(told).toHaveLength(4), 5000);
+    expect(told.slice(2).sort()).toEqual(['delete gone', 'update 1 2']);
+    expect(list).toHaveBeenCalledTimes(2);
+    end.abort();
+    await running;
+  });
+});

@@ -1,0 +1,198 @@
+import { isGone } from '../api/errors.ts';
+import type { ObjectKey, ResourceType } from '../api/resource-types.ts';
+import type { ObjectMeta, WatchEvent } from '../api/types.ts';
+import { type Clock, realClock } from '../util/clock.ts';
+import { errorMessage } from '../util/errors.ts';
+import { type Logger, silent } from '../util/log.ts';
+import type { Client, Informer, InformerHandler, Selection } from './client.ts';
+import { Indexer, keyOf } from './indexer.ts';
+
+/** client-go's reflector: 0.8 s, doubling up to 30 s. */
+const BACKOFF_FIRST_MS = 800;
+const BACKOFF_MAX_MS = 30_000;
+
+export interface InformerOptions {
+  readonly clock?: Clock;
+  readonly log?: Logger;
+  /** Drops what no reader needs before an object is kept. `metadata.managedFields` is always dropped. */
+  readonly transform?: (object: unknown) => void;
+}
+
+/** Makes an informer; nothing is read before `run`. */
+export function createInformer<T>(
+  client: Client,
+  type: ResourceType<T>,
+  selection: Selection = {},
+  options: InformerOptions = {},
+): Informer<T> {
+  return new SharedInformer(client, type, { selection, ...options });
+}
+
+/** List, then watch; keeps an indexed copy and tells handlers what changed. */
+class SharedInformer<T> implements Informer<T> {
+  readonly type: ResourceType<T>;
+  readonly #client: Client;
+  readonly #selection: Selection;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #transform: (object: unknown) => void;
+  readonly #cache = new Indexer<T>();
+  readonly #handlers: InformerHandler<T>[] = [];
+  readonly #synced = Promise.withResolvers<void>();
+  #isSynced = false;
+  /** Where the next watch begins; empty: list first. */
+  #revision = '';
+  #failures = 0;
+
+  constructor(
+    client: Client,
+    type: ResourceType<T>,
+    options: InformerOptions & { selection: Selection },
+  ) {
+    this.type = type;
+    this.#client = client;
+    this.#selection = options.selection;
+    this.#clock = options.clock ?? realClock;
+    this.#log = (options.log ?? silent).child({ resource: type.resource });
+    this.#transform = options.transform ?? (() => {});
+  }
+
+  get synced(): boolean {
+    return this.#isSynced;
+  }
+
+  get(key: ObjectKey): T | undefined {
+    return this.#cache.get(key);
+  }
+
+  list(namespace?: string): T[] {
+    return this.#cache.list(namespace);
+  }
+
+  byIndex(index: string, value: string): T[] {
+    return this.#cache.byIndex(index, value);
+  }
+
+  addIndex(name: string, valuesOf: (object: T) => string[]): void {
+    this.#cache.addIndex(name, valuesOf);
+  }
+
+  /** A handler added late is told of everything that is already known. */
+  addHandler(handler: InformerHandler<T>): void {
+    this.#handlers.push(handler);
+    for (const object of this.#cache.list()) handler.onAdd?.(object, true);
+  }
+
+  async whenSynced(signal: AbortSignal): Promise<void> {
+    if (this.#isSynced) return;
+    signal.throwIfAborted();
+    const stop = Promise.withResolvers<never>();
+    const abort = () => stop.reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      await Promise.race([this.#synced.promise, stop.promise]);
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        if (this.#revision === '') await this.#relist(signal);
+        await this.#follow(signal);
+      } catch (err) {
+        if (signal.aborted) return;
+        await this.#recover(err, signal);
+      }
+    }
+  }
+
+  async #relist(signal: AbortSignal): Promise<void> {
+    const list = await this.#client.list(this.type, this.#selection, signal);
+    const initial = !this.#isSynced;
+    const gone = new Set(this.#cache.keys());
+    for (const object of list.items) {
+      gone.delete(keyOf(object));
+      this.#store(object, initial);
+    }
+    for (const key of gone) this.#forget(key);
+    this.#revision = list.metadata.resourceVersion;
+    this.#isSynced = true;
+    this.#synced.resolve();
+    this.#succeeded();
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    const from = this.#clock.now();
+    const before = this.#revision;
+    const options = { ...this.#selection, resourceVersion: this.#revision };
+    for await (const event of this.#client.watch(this.type, options, signal)) {
+      this.#succeeded();
+      this.#apply(event);
+    }
+    // A server that ends watches at once must not be asked in a hot loop.
+    if (this.#revision === before && this.#clock.now() - from < 1000) {
+      throw new Error('Watch ended at once');
+    }
+  }
+
+  #apply(event: WatchEvent<T>): void {
+    const { metadata } = event.object as { metadata: ObjectMeta };
+    if (event.type === 'ADDED' || event.type === 'MODIFIED') this.#store(event.object, false);
+    else if (event.type === 'DELETED') this.#forget(keyOf(event.object), event.object);
+    this.#revision = metadata.resourceVersion ?? this.#revision;
+  }
+
+  #store(object: T, initial: boolean): void {
+    const { metadata } = object as { metadata: ObjectMeta };
+    delete metadata.managedFields;
+    this.#transform(object);
+    const before = this.#cache.set(object);
+    if (before === undefined) this.#tell((h) => h.onAdd?.(object, initial));
+    else if (revisionOf(before) !== revisionOf(object))
+      this.#tell((h) => h.onUpdate?.(before, object));
+  }
+
+  /** `last` is the state that the server told at the end; without it, the one last seen. */
+  #forget(key: string, last?: T): void {
+    const before = this.#cache.delete(key);
+    const object = last ?? before;
+    if (before !== undefined && object !== undefined) this.#tell((h) => h.onDelete?.(object));
+  }
+
+  #tell(call: (handler: InformerHandler<T>) => void): void {
+    for (const handler of this.#handlers) {
+      try {
+        call(handler);
+      } catch (err) {
+        this.#log.error({ err }, 'Handler of an informer failed');
+      }
+    }
+  }
+
+  #succeeded(): void {
+    if (this.#failures > 0) this.#log.info({ failures: this.#failures }, 'Watch is back');
+    this.#failures = 0;
+  }
+
+  /** One line at the first failure; the rest is for `-v 4`. */
+  async #recover(err: unknown, signal: AbortSignal): Promise<void> {
+    if (isGone(err)) {
+      this.#revision = '';
+      if (this.#failures === 0) {
+        this.#failures = 1;
+        return; // history is gone: an ordinary event, list at once
+      }
+    }
+    const write = this.#failures === 0 ? this.#log.warn : this.#log.debug;
+    write.call(this.#log, { err: errorMessage(err) }, 'Cannot list or watch; retrying');
+    const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** this.#failures);
+    this.#failures = Math.min(this.#failures + 1, 16);
+    await this.#clock.sleep(ceiling * (0.5 + Math.random() / 2), signal).catch(() => {});
+  }
+}
+
+function revisionOf(object: unknown): string | undefined {
+  return (object as { metadata: ObjectMeta }).metadata.resourceVersion;
+}

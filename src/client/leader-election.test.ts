@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { LEASES } from '../api/resource-types.ts';
+import { FakeClock } from '../util/clock.fake.ts';
+import { aborted } from '../util/lifecycle.ts';
+import { silent } from '../util/log.ts';
+import { FakeClient } from './client.fake.ts';
+import { LeaderElector } from './leader-election.ts';
+
+const lease = { namespace: 'kube-system', name: 'kube-controller-manager' };
+
+function candidate(client: FakeClient, clock: FakeClock, identity: string) {
+  const elector = new LeaderElector({ client, clock, log: silent }, { lease, identity });
+  const stop = new AbortController();
+  const state = { leads: false };
+  const done = elector.run(stop.signal, async (signal) => {
+    state.leads = true;
+    await aborted(signal);
+    state.leads = false;
+  });
+  return { state, stop, done };
+}
+
+describe('LeaderElector', () => {
+  it('lets one lead, and the next at once when the first releases', async () => {
+    const client = new FakeClient();
+    const clock = new FakeClock();
+    const a = candidate(client, clock, 'a');
+    await clock.advance(0);
+    const b = candidate(client, clock, 'b');
+    await clock.advance(60_000);
+    expect([a.state.leads, b.state.leads]).toEqual([true, false]);
+    a.stop.abort();
+    await a.done;
+    await clock.advance(5_000);
+    expect(b.state.leads).toBe(true);
+    const held = await client.get(LEASES, lease);
+    expect(held.spec).toMatchObject({ holderIdentity: 'b', leaseTransitions: 1 });
+    b.stop.abort();
+    await b.done;
+  });
+
+  it('takes over when the leader is silent for the duration of the lease', async () => {
+    const client = new FakeClient();
+    const clock = new FakeClock();
+    client.seed(LEASES, {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: lease,
+      spec: { holderIdentity: 'dead', leaseDurationSeconds: 15, leaseTransitions: 0 },
+    });
+    const b = candidate(client, clock, 'b');
+    await clock.advance(0);
+    await clock.advance(14_900);
+    expect(b.state.leads).toBe(false);
+    await clock.advance(5_000);
+    expect(b.state.leads).toBe(true);
+    b.stop.abort();
+    await b.done;
+  });
+
+  it('gives up the lead when it cannot renew', async () => {
+    const client = new FakeClient();
+    const clock = new FakeClock();
+    const a = candidate(client, clock, 'a');
+    await clock.advance(0);
+    expect(a.state.leads).toBe(true);
+    client.react(() => new Error('unreachable'));
+    const failed = expect(a.done).rejects.toThrow('Lost the lease');
+    await clock.advance(9_000);
+    expect(a.state.leads).toBe(true);
+    await clock.advance(3_000);
+    expect(a.state.leads).toBe(false);
+    await failed;
+  });
+});
