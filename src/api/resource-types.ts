@@ -4,6 +4,7 @@ import type {
   EndpointSlice,
   Endpoints,
   Event,
+  EventsEvent,
   KubeObject,
   Lease,
   Namespace,
@@ -72,6 +73,8 @@ function cluster<T>(
 export const CONFIG_MAPS = namespaced<ConfigMap>('', 'v1', 'configmaps', 'ConfigMap');
 export const ENDPOINTS = namespaced<Endpoints>('', 'v1', 'endpoints', 'Endpoints');
 export const EVENTS = namespaced<Event>('', 'v1', 'events', 'Event');
+/** The same stored objects as `EVENTS`. */
+export const EVENTS_V1 = namespaced<EventsEvent>('events.k8s.io', 'v1', 'events', 'Event');
 export const NAMESPACES = cluster<Namespace>('', 'v1', 'namespaces', 'Namespace');
 export const NODES = cluster<Node>('', 'v1', 'nodes', 'Node');
 export const PODS = namespaced<Pod>('', 'v1', 'pods', 'Pod');

@@ -1,5 +1,6 @@
 import type {
   CoreV1Event,
+  EventsV1Event,
   V1ConfigMap,
   V1Container,
   V1ContainerStatus,
@@ -18,6 +19,7 @@ import type {
   V1PodTemplateSpec,
   V1Probe,
   V1ReplicaSet,
+  V1ResourceRequirements,
   V1Secret,
   V1Service,
   V1ServiceAccount,
@@ -46,9 +48,11 @@ export type Wire<T> = T extends Date
     ? Wire<E>[]
     : T extends object
       ? {
-          [K in keyof T as WireName<K>]: Record<string, never> extends Pick<T, K>
-            ? Wire<T[K]> | undefined
-            : Wire<T[K]>;
+          [K in keyof T as WireName<K>]: string extends K
+            ? Wire<T[K]>
+            : Record<string, never> extends Pick<T, K>
+              ? Wire<T[K]> | undefined
+              : Wire<T[K]>;
         }
       : T;
 
@@ -119,6 +123,7 @@ export type PodSpec = Wire<V1PodSpec>;
 export type PodStatus = Wire<V1PodStatus>;
 export type PodTemplateSpec = Wire<V1PodTemplateSpec>;
 export type Probe = Wire<V1Probe>;
+export type ResourceRequirements = Wire<V1ResourceRequirements>;
 export type Volume = Wire<V1Volume>;
 
 export type ConfigMap = Stored<V1ConfigMap>;
@@ -126,6 +131,8 @@ export type Deployment = Stored<V1Deployment>;
 export type Endpoints = Stored<V1Endpoints>;
 export type EndpointSlice = Stored<V1EndpointSlice>;
 export type Event = Stored<CoreV1Event>;
+/** The same stored object as `Event`, as events.k8s.io/v1 shows it. */
+export type EventsEvent = Stored<EventsV1Event>;
 export type Lease = Stored<V1Lease>;
 export type Namespace = Stored<V1Namespace>;
 export type Node = Stored<V1Node>;

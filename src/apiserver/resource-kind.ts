@@ -21,6 +21,14 @@ export interface Column {
 
 export type Cell = string | number | boolean | null;
 
+/** A condition of a table's row (meta/v1 TableRowCondition): clients may show a completed Pod greyed out. */
+export interface RowCondition {
+  readonly type: string;
+  readonly status: 'True' | 'False' | 'Unknown';
+  readonly reason?: string;
+  readonly message?: string;
+}
+
 /** What a write may know of its request. */
 export interface WriteContext {
   readonly user: UserInfo;
@@ -36,17 +44,17 @@ export interface WriteContext {
  * pruned unknown fields, checked metadata and kept what nobody may change (uid, creationTimestamp, …).
  * Functions may change `object`, never `old`.
  */
-export interface Strategy {
+export interface Strategy<T = KubeObject> {
   /** Fills in what upstream's defaulting functions fill in. Runs on create, update, after each patch and for stored old objects. */
-  default?(object: KubeObject): void;
+  default?(object: T): void;
   /** Drops what a creator may not set: status, mostly. */
-  prepareForCreate?(object: KubeObject, context: WriteContext): void;
+  prepareForCreate?(object: T, context: WriteContext): void;
   /** Restores what this update may not change: status on the main resource, spec on `status`. */
-  prepareForUpdate?(object: KubeObject, old: KubeObject, context: WriteContext): void;
-  validate?(object: KubeObject, context: WriteContext): FieldError[];
-  validateUpdate?(object: KubeObject, old: KubeObject, context: WriteContext): FieldError[];
+  prepareForUpdate?(object: T, old: T, context: WriteContext): void;
+  validate?(object: T, context: WriteContext): FieldError[];
+  validateUpdate?(object: T, old: T, context: WriteContext): FieldError[];
   /** Warnings for the client: deprecated fields and the like. */
-  warnings?(object: KubeObject, old?: KubeObject): string[];
+  warnings?(object: T, old?: T): string[];
   /** PUT on a name that does not exist creates it. */
   readonly allowCreateOnUpdate?: boolean;
   /** PUT and PATCH without resourceVersion are refused with Invalid. */
@@ -56,7 +64,7 @@ export interface Strategy {
   /** How the name is checked: `dns-subdomain` unless given. Answers upstream's messages. */
   validateName?(name: string, prefix: boolean): string[];
   /** Seconds of grace for a delete (Pod); 0 deletes at once. Undefined: the kind knows no grace. */
-  gracePeriodOf?(object: KubeObject, asked: number | undefined): number;
+  gracePeriodOf?(object: T, asked: number | undefined): number;
 }
 
 /** A sub-resource that reads and writes the same stored object: `status`, `resize`, `ephemeralcontainers`. */
@@ -108,6 +116,7 @@ export interface ResourceKind extends ResourceType {
   readonly columns: readonly Column[];
   /** The cells of one row, as upstream's printers write them. `now` in milliseconds, for ages. */
   row(object: KubeObject, now: number): Cell[];
+  rowConditions?(object: KubeObject): RowCondition[];
   /** Values of the selectable fields besides metadata.name and metadata.namespace. */
   fieldsOf?(object: KubeObject): Readonly<Record<string, string>>;
   /** Objects vanish this many seconds after their last write (events). */

@@ -1,0 +1,56 @@
+import { NAMESPACES } from '../../../api/resource-types.ts';
+import type { Namespace } from '../../../api/types.ts';
+import { age } from '../cells.ts';
+import {
+  AGE_COLUMN,
+  ALL_VERBS,
+  column,
+  connectSubresource,
+  defineKind,
+  NAME_COLUMN,
+  statusSubresource,
+} from '../kind.ts';
+import { keepAllButStatus, keepStatus } from '../status.ts';
+
+const FINALIZER = 'kubernetes';
+
+export const namespaceKind = defineKind<Namespace>({
+  type: NAMESPACES,
+  shortNames: ['ns'],
+  verbs: ALL_VERBS.filter((verb) => verb !== 'deletecollection'),
+  strategy: {
+    default(namespace) {
+      namespace.status ??= {};
+      namespace.status.phase ??= 'Active';
+      const { name, labels } = namespace.metadata;
+      // Policies select namespaces by this label, so nobody may choose another value for it.
+      if (name) namespace.metadata.labels = { ...labels, 'kubernetes.io/metadata.name': name };
+    },
+    prepareForCreate(namespace) {
+      namespace.status = { phase: 'Active' };
+      namespace.spec ??= {};
+      const finalizers = namespace.spec.finalizers ?? [];
+      if (!finalizers.includes(FINALIZER)) finalizers.push(FINALIZER);
+      namespace.spec.finalizers = finalizers;
+    },
+    prepareForUpdate(namespace, old) {
+      keepStatus(namespace, old);
+      // Only `finalize` takes these away.
+      namespace.spec = { ...namespace.spec, finalizers: [...(old.spec?.finalizers ?? [])] };
+    },
+  },
+  subresources: {
+    finalize: connectSubresource('Namespace', ['update']),
+    status: statusSubresource<Namespace>({ prepareForUpdate: keepAllButStatus }),
+  },
+  columns: [NAME_COLUMN, column('Status', 'Active, or Terminating while it empties.'), AGE_COLUMN],
+  row: ({ metadata, status }, now) => [
+    metadata.name,
+    status?.phase ?? '',
+    age(metadata.creationTimestamp, now),
+  ],
+  fieldsOf: ({ metadata, status }) => ({
+    name: metadata.name,
+    'status.phase': status?.phase ?? '',
+  }),
+});

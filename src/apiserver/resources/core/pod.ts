@@ -1,0 +1,103 @@
+import { qosClassOf } from '../../../api/pods.ts';
+import { PODS } from '../../../api/resource-types.ts';
+import type { Pod } from '../../../api/types.ts';
+import type { Strategy } from '../../resource-kind.ts';
+import { connectSubresource, defineKind, viewSubresource } from '../kind.ts';
+import { defaultPod } from '../pod-spec/defaults.ts';
+import { keepAllButStatus, keepStatus } from '../status.ts';
+import { POD_COLUMNS, podRow, podRowConditions } from './pod-row.ts';
+
+const main: Strategy<Pod> = {
+  default: defaultPod,
+  prepareForCreate(pod, context) {
+    pod.status = { phase: 'Pending', ...(pod.spec ? { qosClass: qosClassOf(pod.spec) } : {}) };
+    if (!pod.spec?.schedulingGates?.length) return;
+    pod.status.conditions = [
+      {
+        type: 'PodScheduled',
+        status: 'False',
+        reason: 'SchedulingGated',
+        message: 'Scheduling is blocked due to non-empty scheduling gates',
+        lastTransitionTime: new Date(context.now).toISOString().replace(/\.\d+Z/, 'Z'),
+      },
+    ];
+  },
+  prepareForUpdate: keepStatus,
+  gracePeriodOf(pod, asked) {
+    const seconds = asked ?? pod.spec?.terminationGracePeriodSeconds ?? 30;
+    const unbound = !pod.spec?.nodeName;
+    const finished = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+    // Nobody has to stop anything for a Pod that no kubelet runs.
+    return unbound || finished ? 0 : Math.max(seconds, asked === 0 ? 0 : 1);
+  },
+};
+
+const status: Strategy<Pod> = {
+  prepareForUpdate(pod, old) {
+    keepAllButStatus(pod, old);
+    if (pod.status && old.status?.qosClass) pod.status.qosClass = old.status.qosClass;
+  },
+};
+
+const ephemeralContainers: Strategy<Pod> = {
+  default: defaultPod,
+  prepareForUpdate(pod, old) {
+    const added = pod.spec?.ephemeralContainers;
+    keepStatus(pod, old);
+    if (!old.spec) return;
+    pod.spec = structuredClone(old.spec);
+    if (added) pod.spec.ephemeralContainers = added;
+  },
+};
+
+const resize: Strategy<Pod> = {
+  default: defaultPod,
+  prepareForUpdate(pod, old) {
+    const asked = new Map(
+      [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map((c) => [
+        c.name,
+        c,
+      ]),
+    );
+    keepStatus(pod, old);
+    if (!old.spec) return;
+    pod.spec = structuredClone(old.spec);
+    for (const container of [...(pod.spec.initContainers ?? []), ...pod.spec.containers]) {
+      const wanted = asked.get(container.name);
+      if (wanted?.resources) container.resources = wanted.resources;
+      if (wanted?.resizePolicy) container.resizePolicy = wanted.resizePolicy;
+    }
+  },
+};
+
+export const podKind = defineKind<Pod>({
+  type: PODS,
+  shortNames: ['po'],
+  categories: ['all'],
+  strategy: main,
+  subresources: {
+    attach: connectSubresource('PodAttachOptions', ['create', 'get']),
+    binding: connectSubresource('Binding', ['create']),
+    ephemeralcontainers: viewSubresource(ephemeralContainers),
+    eviction: connectSubresource('Eviction', ['create'], 'policy/v1'),
+    exec: connectSubresource('PodExecOptions', ['create', 'get']),
+    log: connectSubresource('Pod', ['get']),
+    portforward: connectSubresource('PodPortForwardOptions', ['create', 'get']),
+    proxy: connectSubresource('PodProxyOptions', ['create', 'delete', 'get', 'patch', 'update']),
+    resize: viewSubresource(resize),
+    status: viewSubresource(status),
+  },
+  columns: POD_COLUMNS,
+  row: podRow,
+  rowConditions: podRowConditions,
+  fieldsOf: (pod) => ({
+    'spec.nodeName': pod.spec?.nodeName ?? '',
+    'spec.restartPolicy': pod.spec?.restartPolicy ?? '',
+    'spec.schedulerName': pod.spec?.schedulerName ?? '',
+    'spec.serviceAccountName': pod.spec?.serviceAccountName ?? '',
+    'spec.hostNetwork': String(pod.spec?.hostNetwork ?? false),
+    'status.phase': pod.status?.phase ?? '',
+    'status.podIP': pod.status?.podIPs?.[0]?.ip ?? '',
+    'status.nominatedNodeName': pod.status?.nominatedNodeName ?? '',
+  }),
+});

@@ -1,0 +1,59 @@
+import { EVENTS_V1 } from '../../../api/resource-types.ts';
+import type { Event, EventsEvent, KubeObject } from '../../../api/types.ts';
+import { EVENT_COLUMNS, EVENT_TTL_SECONDS, eventFields, eventRow } from '../core/event.ts';
+import { defineKind } from '../kind.ts';
+
+/** events.k8s.io names the same things differently; an Event is stored as the core group writes it. */
+function toStored(object: KubeObject): KubeObject {
+  const { regarding, note, deprecatedSource, deprecatedFirstTimestamp, ...rest } =
+    object as unknown as EventsEvent;
+  const { deprecatedLastTimestamp, deprecatedCount, reportingController, ...same } = rest;
+  return compact({
+    ...same,
+    apiVersion: 'v1',
+    involvedObject: regarding ?? {},
+    message: note,
+    source: deprecatedSource,
+    firstTimestamp: deprecatedFirstTimestamp,
+    lastTimestamp: deprecatedLastTimestamp,
+    count: deprecatedCount,
+    reportingComponent: reportingController ?? '',
+    reportingInstance: same.reportingInstance ?? '',
+  });
+}
+
+function fromStored(object: KubeObject): KubeObject {
+  const { involvedObject, message, source, firstTimestamp, ...rest } = object as unknown as Event;
+  const { lastTimestamp, count, reportingComponent, ...same } = rest;
+  return compact({
+    ...same,
+    apiVersion: 'events.k8s.io/v1',
+    regarding: involvedObject,
+    note: message,
+    deprecatedSource: source,
+    deprecatedFirstTimestamp: firstTimestamp,
+    deprecatedLastTimestamp: lastTimestamp,
+    deprecatedCount: count,
+    reportingController: reportingComponent,
+  });
+}
+
+function compact(object: Record<string, unknown>): KubeObject {
+  for (const [field, value] of Object.entries(object)) {
+    if (value === undefined) delete object[field];
+  }
+  return object as KubeObject;
+}
+
+const asCore = (event: EventsEvent) => toStored(event as unknown as KubeObject) as unknown as Event;
+
+export const eventsEventKind = defineKind<EventsEvent>({
+  type: EVENTS_V1,
+  shortNames: ['ev'],
+  strategy: { allowCreateOnUpdate: true },
+  storedAs: { group: '', version: 'v1', toStored, fromStored },
+  columns: EVENT_COLUMNS,
+  row: (event, now) => eventRow(asCore(event), now),
+  fieldsOf: (event) => eventFields(asCore(event)),
+  ttlSeconds: EVENT_TTL_SECONDS,
+});
