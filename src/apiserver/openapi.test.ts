@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest';
+import { builtinSchema } from '../api/builtin-schema.ts';
+import { referredNames } from './openapi/schemas.ts';
+import { OpenApi } from './openapi.ts';
+import { builtinKinds } from './resources/registry.ts';
+
+const openApi = new OpenApi({ kinds: builtinKinds, schema: builtinSchema(), version: 'v1.36.2' });
+
+function read(url: string) {
+  const { pathname, searchParams } = new URL(url, 'http://server');
+  const answer = openApi.handle(pathname, searchParams);
+  if (answer?.type !== 'document') throw new Error(`no document at ${url}`);
+  return { immutable: answer.immutable, body: JSON.parse(answer.bytes.toString()) };
+}
+
+const index = read('/openapi/v3').body as { paths: Record<string, { serverRelativeURL: string }> };
+const documents = Object.values(index.paths).map(({ serverRelativeURL }) =>
+  read(serverRelativeURL),
+);
+
+describe('OpenAPI v3', () => {
+  it('lists each group version by the hash of its document', () => {
+    expect(Object.keys(index.paths)).toEqual(expect.arrayContaining(['api/v1', 'apis/apps/v1']));
+    expect(documents.every(({ immutable }) => immutable)).toBe(true);
+  });
+
+  it('redirects a stale hash to the newest one', () => {
+    const answer = openApi.handle('/openapi/v3/api/v1', new URLSearchParams({ hash: 'OLD' }));
+    expect(answer).toEqual({
+      type: 'redirect',
+      location: index.paths['api/v1']?.serverRelativeURL,
+    });
+  });
+
+  it('knows nothing elsewhere', () => {
+    expect(openApi.handle('/openapi/v3/apis/nope/v1', new URLSearchParams())).toBeUndefined();
+  });
+
+  it('defines everything that it refers to', () => {
+    for (const { body } of documents) {
+      const defined = new Set(Object.keys(body.components.schemas));
+      expect([...referredNames(body)].filter((name) => !defined.has(name))).toEqual([]);
+    }
+  });
+
+  it.each(
+    builtinKinds().map((kind) => [`${kind.group}/${kind.version} ${kind.kind}`, kind] as const),
+  )(
+    '%s has a schema by its kind, and operations that tell of fieldValidation',
+    (_name, { group, version, kind, definition, verbs }) => {
+      const { body } = read(
+        `/openapi/v3/${group === '' ? `api/${version}` : `apis/${group}/${version}`}`,
+      );
+      const schema = body.components.schemas[definition];
+      expect(schema['x-kubernetes-group-version-kind']).toEqual([{ group, version, kind }]);
+      expect(schema.properties.metadata.allOf).toHaveLength(1);
+      if (!verbs.includes('patch')) return;
+      const patches = Object.values<{ patch?: Record<string, unknown> }>(body.paths).flatMap(
+        ({ patch }) => (patch ? [patch] : []),
+      );
+      const own = patches.find(
+        (p) => (p['x-kubernetes-group-version-kind'] as { kind: string }).kind === kind,
+      );
+      expect(own?.parameters).toContainEqual(expect.objectContaining({ name: 'fieldValidation' }));
+      expect(own?.requestBody).toHaveProperty([
+        'content',
+        'application/strategic-merge-patch+json',
+      ]);
+    },
+  );
+
+  it('tells how lists merge', () => {
+    const { schemas } = read('/openapi/v3/api/v1').body.components;
+    expect(schemas['io.k8s.api.core.v1.PodSpec'].properties.containers).toMatchObject({
+      type: 'array',
+      items: { $ref: '#/components/schemas/io.k8s.api.core.v1.Container' },
+      'x-kubernetes-list-type': 'map',
+      'x-kubernetes-list-map-keys': ['name'],
+      'x-kubernetes-patch-strategy': 'merge',
+      'x-kubernetes-patch-merge-key': 'name',
+    });
+    expect(schemas['io.k8s.api.core.v1.PodSpec'].required).toEqual(['containers']);
+  });
+
+  it('names operations uniquely', () => {
+    const ids = documents.flatMap(({ body }) =>
+      Object.values<Record<string, { operationId?: string }>>(body.paths).flatMap((item) =>
+        Object.values(item).flatMap(({ operationId }) => operationId ?? []),
+      ),
+    );
+    expect(ids.filter((id, i) => ids.indexOf(id) !== i)).toEqual([]);
+  });
+});

@@ -1,0 +1,97 @@
+import type { Schema } from '../api/schema.ts';
+import { DefinitionSource } from './openapi/definitions.ts';
+import { documentV3 } from './openapi/document-v3.ts';
+import { operationsOf } from './openapi/operations.ts';
+import type { ResourceKind } from './resource-kind.ts';
+import { type ServedDocument, servedJson } from './served-document.ts';
+
+export interface OpenApiSources {
+  /** Every served kind. Answers the same array until something changes. */
+  kinds(): readonly ResourceKind[];
+  readonly schema: Schema;
+  /** The server's version: `v1.36.2`. */
+  readonly version: string;
+}
+
+export type OpenApiAnswer =
+  | (ServedDocument & {
+      readonly type: 'document';
+      /** The client named the content by its hash: it may keep it for ever. */
+      readonly immutable: boolean;
+    })
+  /** The client asked for content that is no more: it shall come here. */
+  | { readonly type: 'redirect'; readonly location: string };
+
+/** The OpenAPI documents. Each is made when first asked for and kept until the kinds change. */
+export class OpenApi {
+  readonly #sources: OpenApiSources;
+  #madeFrom: readonly ResourceKind[] = [];
+  readonly #documents = new Map<string, ServedDocument>();
+
+  constructor(sources: OpenApiSources) {
+    this.#sources = sources;
+  }
+
+  /** The answer to GET `path?query`, or undefined where there is none. */
+  handle(path: string, query: URLSearchParams): OpenApiAnswer | undefined {
+    this.#refresh();
+    if (path === '/openapi/v3' || path === '/openapi/v3/') {
+      return { type: 'document', immutable: false, ...this.#kept('v3', () => this.#index()) };
+    }
+    if (!path.startsWith('/openapi/v3/')) return undefined;
+    const place = path.slice('/openapi/v3/'.length);
+    const document = this.#groupVersion(place);
+    if (document === undefined) return undefined;
+    const asked = query.get('hash');
+    if (asked !== null && asked !== hashOf(document)) {
+      return { type: 'redirect', location: locationOf(place, document) };
+    }
+    return { type: 'document', immutable: asked !== null, ...document };
+  }
+
+  #refresh(): void {
+    const kinds = this.#sources.kinds();
+    if (kinds === this.#madeFrom) return;
+    this.#madeFrom = kinds;
+    this.#documents.clear();
+  }
+
+  #kept(name: string, make: () => unknown): ServedDocument {
+    const kept = this.#documents.get(name);
+    if (kept) return kept;
+    const made = servedJson(make());
+    this.#documents.set(name, made);
+    return made;
+  }
+
+  #index(): unknown {
+    const places = [...new Set(this.#madeFrom.map(placeOf))];
+    const paths = places.map((place) => {
+      const document = this.#groupVersion(place);
+      return [place, { serverRelativeURL: document && locationOf(place, document) }];
+    });
+    return { paths: Object.fromEntries(paths) };
+  }
+
+  #groupVersion(place: string): ServedDocument | undefined {
+    const kinds = this.#madeFrom.filter((kind) => placeOf(kind) === place);
+    if (kinds.length === 0) return undefined;
+    return this.#kept(`v3/${place}`, () => {
+      const definitions = new DefinitionSource(this.#sources.schema, this.#madeFrom);
+      return documentV3(kinds.flatMap(operationsOf), definitions, this.#sources.version);
+    });
+  }
+}
+
+/** `api/v1`, `apis/apps/v1` */
+function placeOf({ group, version }: ResourceKind): string {
+  return group === '' ? `api/${version}` : `apis/${group}/${version}`;
+}
+
+function hashOf(document: ServedDocument): string {
+  return document.etag.slice(1, -1);
+}
+
+function locationOf(place: string, document: ServedDocument): string {
+  return `/openapi/v3/${place}?hash=${hashOf(document)}`;
+}
