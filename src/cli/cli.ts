@@ -5,7 +5,12 @@ import { errorMessage } from '../util/errors.ts';
 const COMMANDS: Record<
   string,
   { summary: string; load: () => Promise<{ command: () => Command }> }
-> = {};
+> = {
+  scheduler: {
+    summary: 'Decide which node each Pod runs on',
+    load: () => import('./commands/scheduler.ts'),
+  },
+};
 
 async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('k8ts').description('Kubernetes in TypeScript').showHelpAfterError();

@@ -1,0 +1,126 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { NODES, PODS } from '../api/resource-types.ts';
+import { FakeClient } from '../client/client.fake.ts';
+import { FakeEvents } from '../client/events.fake.ts';
+import { createInformer } from '../client/informer.ts';
+import { realClock } from '../util/clock.ts';
+import { silent } from '../util/log.ts';
+import { Metrics } from '../util/metrics.ts';
+import { createScheduler } from './create-scheduler.ts';
+import { makeNode, makePod } from './objects.fake.ts';
+
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0)) await stop();
+});
+
+function start() {
+  const client = new FakeClient();
+  const events = new FakeEvents();
+  const abort = new AbortController();
+  const pods = createInformer(client, PODS);
+  const nodes = createInformer(client, NODES);
+  const scheduler = createScheduler({
+    ...{ client, pods, nodes, events, metrics: new Metrics() },
+    ...{ clock: realClock, random: () => 0, log: silent },
+  });
+  const running = Promise.all([
+    pods.run(abort.signal),
+    nodes.run(abort.signal),
+    scheduler.run(abort.signal),
+  ]).catch(() => {});
+  stops.push(async () => {
+    abort.abort();
+    await running;
+  });
+  const nodeOf = (name: string) =>
+    client.all(PODS).find((pod) => pod.metadata.name === name)?.spec?.nodeName;
+  const condition = (name: string) =>
+    client.all(PODS).find((pod) => pod.metadata.name === name)?.status?.conditions?.[0];
+  return { client, events, nodeOf, condition };
+}
+
+describe('Scheduler', () => {
+  it('binds a Pod to the node with the most room and says so', async () => {
+    const { client, events, nodeOf } = start();
+    client.seed(NODES, makeNode('full', { cpu: '1' }), makeNode('roomy', { cpu: '8' }));
+    client.seed(PODS, makePod('busy', { nodeName: 'full', cpu: '500m' }));
+    await client.create(PODS, makePod('web', { cpu: '200m' }));
+    await vi.waitFor(() => expect(nodeOf('web')).toBe('roomy'));
+    await vi.waitFor(() =>
+      expect(events.lines).toContain(
+        'Normal Scheduled default/web: Successfully assigned default/web to roomy',
+      ),
+    );
+  });
+
+  it('tells why a Pod fits nowhere, and places it once a node has room', async () => {
+    const { client, events, nodeOf, condition } = start();
+    client.seed(NODES, makeNode('small', { cpu: '1' }), {
+      ...makeNode('cordoned', { cpu: '8' }),
+      spec: { unschedulable: true },
+    });
+    await client.create(PODS, makePod('big', { cpu: '4' }));
+    const why = '0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable.';
+    await vi.waitFor(() => expect(condition('big')?.message).toBe(why));
+    expect(condition('big')).toMatchObject({
+      type: 'PodScheduled',
+      status: 'False',
+      reason: 'Unschedulable',
+    });
+    expect(events.lines).toContain(`Warning FailedScheduling default/big: ${why}`);
+    await client.create(NODES, makeNode('large', { cpu: '16' }));
+    await vi.waitFor(() => expect(nodeOf('big')).toBe('large'), { timeout: 3000 });
+  });
+
+  it('says that there is no node', async () => {
+    const { client, condition } = start();
+    await client.create(PODS, makePod('lonely'));
+    await vi.waitFor(() =>
+      expect(condition('lonely')?.message).toBe('no nodes available to schedule pods'),
+    );
+  });
+
+  it('never puts two Pods on the last free place', async () => {
+    const { client, nodeOf, condition } = start();
+    client.seed(NODES, makeNode('one', { cpu: '1' }));
+    await client.create(PODS, makePod('first', { cpu: '600m' }));
+    await client.create(PODS, makePod('second', { cpu: '600m' }));
+    await vi.waitFor(() => expect(condition('second')?.message).toContain('1 Insufficient cpu'));
+    expect(nodeOf('first')).toBe('one');
+    expect(nodeOf('second')).toBeUndefined();
+  });
+
+  it('tries again when a binding fails, and frees what it had booked', async () => {
+    const { client, nodeOf } = start();
+    client.seed(NODES, makeNode('one', { cpu: '1' }));
+    const stop = client.react((action) =>
+      action.subresource === 'binding' ? new Error('connection lost') : undefined,
+    );
+    await client.create(PODS, makePod('web', { cpu: '600m' }));
+    await vi.waitFor(() =>
+      expect(client.log).toContain('createSubresource pods/binding default/web'),
+    );
+    stop();
+    await vi.waitFor(() => expect(nodeOf('web')).toBe('one'), { timeout: 4000 });
+  });
+
+  it('leaves Pods of other schedulers alone, and gated ones until their gates are gone', async () => {
+    const { client, nodeOf } = start();
+    client.seed(NODES, makeNode('one'));
+    await client.create(PODS, makePod('other', { schedulerName: 'mine' }));
+    const gated = makePod('gated');
+    await client.create(PODS, {
+      ...gated,
+      spec: { containers: [], ...gated.spec, schedulingGates: [{ name: 'example.com/wait' }] },
+    });
+    await client.create(PODS, makePod('plain'));
+    await vi.waitFor(() => expect(nodeOf('plain')).toBe('one'));
+    expect(nodeOf('gated')).toBeUndefined();
+    expect(nodeOf('other')).toBeUndefined();
+    const stored = client.all(PODS).find((pod) => pod.metadata.name === 'gated');
+    if (!stored) throw new Error('gated is gone');
+    await client.update(PODS, { ...stored, spec: { containers: [], ...gated.spec } });
+    await vi.waitFor(() => expect(nodeOf('gated')).toBe('one'));
+  });
+});
