@@ -13,3 +13,9 @@ export async function parseYaml(text: string): Promise<unknown> {
   const { parse } = await import('yaml');
   return parse(text);
 }
+
+/** Plain data as one YAML document. */
+export async function stringifyYaml(value: unknown): Promise<string> {
+  const { stringify } = await import('yaml');
+  return stringify(value);
+}

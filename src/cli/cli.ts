@@ -6,6 +6,14 @@ const COMMANDS: Record<
   string,
   { summary: string; load: () => Promise<{ command: () => Command }> }
 > = {
+  up: { summary: 'Start a cluster on this machine', load: () => import('./commands/up.ts') },
+  down: { summary: 'Stop the cluster of this machine', load: () => import('./commands/down.ts') },
+  status: { summary: 'Show its processes', load: () => import('./commands/status.ts') },
+  images: {
+    summary: 'Look at and fill its image store',
+    load: () => import('./commands/images.ts'),
+  },
+
   scheduler: {
     summary: 'Decide which node each Pod runs on',
     load: () => import('./commands/scheduler.ts'),

@@ -1,0 +1,35 @@
+import { Command } from 'commander';
+import { down } from '../../cluster/down.ts';
+import { pathsUnder } from '../../cluster/paths.ts';
+import { purge } from '../../cluster/purge.ts';
+import { realClock } from '../../util/clock.ts';
+import { progressWriter, rootOption } from '../options.ts';
+
+interface Options {
+  root: string;
+  keepPods?: boolean;
+  purge?: boolean;
+}
+
+/** `k8ts down`: the opposite of `k8ts up`. */
+export function command(): Command {
+  return new Command()
+    .description(
+      'Stop the cluster of this machine. Its objects stay, and the next up runs them again.',
+    )
+    .addOption(rootOption())
+    .option('--keep-pods', 'leave the containers running')
+    .option('--purge', 'remove everything: objects, images, certificates, rules, files')
+    .action(run);
+}
+
+async function run(options: Options): Promise<void> {
+  if (options.purge && options.keepPods)
+    throw new Error('--purge removes Pods too: drop --keep-pods');
+  const paths = pathsUnder(options.root);
+  const progress = progressWriter();
+  await down(paths, { keepPods: options.keepPods ?? false }, { clock: realClock, progress });
+  if (!options.purge) return;
+  await purge(paths);
+  progress('Files, mounts, cgroups, bridge and rules are removed');
+}

@@ -1,0 +1,58 @@
+import { Command } from 'commander';
+import { createClient } from '../../client/rest-client.ts';
+import { pathsUnder } from '../../cluster/paths.ts';
+import { settingsFor } from '../../cluster/prepare.ts';
+import { DEFAULT_SETTINGS } from '../../cluster/settings.ts';
+import { up, upDetached } from '../../cluster/up.ts';
+import { realClock } from '../../util/clock.ts';
+import { shutdownSignal } from '../../util/lifecycle.ts';
+import { createLogger } from '../../util/log.ts';
+import { progressWriter, rootOption, selfCommand } from '../options.ts';
+
+interface Options {
+  root: string;
+  detach?: boolean;
+  nodeName?: string;
+  nodeIp?: string;
+  port: number;
+  extraNames: string[];
+  v: number;
+}
+
+/** `k8ts up`: a control plane and a node on this machine, kept running. */
+export function command(): Command {
+  return new Command()
+    .description('Start a cluster on this machine and keep it running. Pods outlive this command.')
+    .addOption(rootOption())
+    .option('-d, --detach', 'return when the node is Ready, and go on in the background')
+    .option('--node-name <name>', 'name of the node (default: the host name)')
+    .option('--node-ip <address>', 'address of the node (default: that of the default route)')
+    .option('--port <port>', 'port of the API server', Number, DEFAULT_SETTINGS.port)
+    .option('--extra-names <names...>', "more names in the API server's certificate", [])
+    .option('-v <level>', 'verbosity of the components', Number, DEFAULT_SETTINGS.verbosity)
+    .action(run);
+}
+
+async function run(options: Options): Promise<void> {
+  const log = createLogger('supervisor', options.v);
+  const paths = pathsUnder(options.root);
+  const { nodeName, nodeIp, port, extraNames, v: verbosity } = options;
+  const settings = settingsFor({ nodeName, nodeIp, port, extraNames, verbosity });
+  const deps = {
+    clock: realClock,
+    log,
+    self: selfCommand(),
+    connect: (kubeconfig: string) => createClient(kubeconfig),
+    progress: progressWriter(),
+  };
+  if (options.detach) {
+    await upDetached(paths, settings, optionsWithoutDetach(process.argv.slice(2)), deps);
+    process.exit(0); // Do not wait for the cluster that was just started.
+  }
+  await up(paths, settings, deps, shutdownSignal(log));
+}
+
+/** What the background process is to be called with: all that was given here, but for `up` and `--detach`. */
+function optionsWithoutDetach(argv: readonly string[]): string[] {
+  return argv.filter((word) => word !== 'up' && word !== '--detach' && word !== '-d');
+}

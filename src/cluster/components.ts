@@ -1,0 +1,162 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { Paths } from './paths.ts';
+import { type ClusterSettings, serviceAccountIssuer } from './settings.ts';
+
+/** A process that the supervisor keeps running. */
+export interface ProcessSpec {
+  readonly name: string;
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly logFile: string;
+  /** Stopped in this order, those of one stage together: what writes goes before what it writes to. */
+  readonly stopStage: number;
+}
+
+/** How this very k8ts is run: Node, its options, and the file of the command line. */
+export interface SelfCommand {
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
+/** Ports that the components listen on, upstream's. */
+export const PORTS = {
+  kubelet: 10250,
+  kubeletHealth: 10248,
+  proxyHealth: 10256,
+  proxyMetrics: 10249,
+  controllerManager: 10257,
+  scheduler: 10259,
+} as const;
+
+/** What the API server's own components reach it at. */
+export function localServer(settings: ClusterSettings): string {
+  return `https://127.0.0.1:${settings.port}`;
+}
+
+/** The command lines of one machine that is control plane and node in one. Flags are upstream's. Pure. */
+export function processSpecs(
+  paths: Paths,
+  settings: ClusterSettings,
+  self: SelfCommand,
+): ProcessSpec[] {
+  const component = (name: string, stopStage: number, flags: Flags): ProcessSpec => ({
+    name,
+    program: self.program,
+    args: [...self.args, name, ...flagList({ ...flags, v: settings.verbosity })],
+    env: {},
+    logFile: join(paths.logs, `${name}.log`),
+    stopStage,
+  });
+  return [
+    containerdSpec(paths),
+    component('apiserver', 1, apiserverFlags(paths, settings)),
+    component('kubelet', 0, kubeletFlags(paths, settings)),
+    component('controller-manager', 0, controllerManagerFlags(paths, settings)),
+    component('scheduler', 0, {
+      kubeconfig: paths.kubeconfig('scheduler'),
+      'leader-elect': true,
+      'secure-port': PORTS.scheduler,
+    }),
+    component('proxy', 0, {
+      kubeconfig: paths.kubeconfig('proxy'),
+      'cluster-cidr': settings.podCidr,
+      'hostname-override': settings.nodeName,
+    }),
+  ];
+}
+
+/** Distinguishes a command line from every other, to tell whether a running process is still what is wanted. */
+export function fingerprint(spec: ProcessSpec): string {
+  const text = JSON.stringify([spec.program, spec.args, spec.env]);
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
+function containerdSpec(paths: Paths): ProcessSpec {
+  return {
+    name: 'containerd',
+    program: 'containerd',
+    args: ['--config', paths.containerd.config, '--log-level', 'warn'],
+    env: {},
+    logFile: join(paths.logs, 'containerd.log'),
+    stopStage: 2,
+  };
+}
+
+function apiserverFlags(paths: Paths, settings: ClusterSettings): Flags {
+  const pki = (file: string) => join(paths.pki, file);
+  return {
+    'secure-port': settings.port,
+    'bind-address': '0.0.0.0',
+    'advertise-address': settings.nodeIp,
+    'tls-cert-file': pki('apiserver.crt'),
+    'tls-private-key-file': pki('apiserver.key'),
+    'client-ca-file': pki('ca.crt'),
+    'kubelet-client-certificate': pki('apiserver-kubelet-client.crt'),
+    'kubelet-client-key': pki('apiserver-kubelet-client.key'),
+    'kubelet-certificate-authority': pki('ca.crt'),
+    'service-account-key-file': pki('sa.pub'),
+    'service-account-signing-key-file': pki('sa.key'),
+    'service-account-issuer': serviceAccountIssuer(settings),
+    'service-cluster-ip-range': settings.serviceCidr,
+    'service-node-port-range': settings.nodePorts,
+    'data-dir': paths.store,
+  };
+}
+
+function controllerManagerFlags(paths: Paths, settings: ClusterSettings): Flags {
+  return {
+    kubeconfig: paths.kubeconfig('controller-manager'),
+    'leader-elect': true,
+    'root-ca-file': join(paths.pki, 'ca.crt'),
+    'service-account-private-key-file': join(paths.pki, 'sa.key'),
+    'cluster-cidr': settings.podCidr,
+    'allocate-node-cidrs': true,
+    'secure-port': PORTS.controllerManager,
+  };
+}
+
+function kubeletFlags(paths: Paths, settings: ClusterSettings): Flags {
+  return {
+    kubeconfig: paths.kubeconfig('kubelet'),
+    config: kubeletConfigFile(paths),
+    'hostname-override': settings.nodeName,
+    'node-ip': settings.nodeIp,
+    'root-dir': paths.kubelet,
+    'tls-cert-file': join(paths.kubelet, 'pki/kubelet.crt'),
+    'tls-private-key-file': join(paths.kubelet, 'pki/kubelet.key'),
+  };
+}
+
+export function kubeletConfigFile(paths: Paths): string {
+  return join(paths.config, 'kubelet.json');
+}
+
+/** The kubelet's configuration file. https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/ */
+export function kubeletConfig(paths: Paths, settings: ClusterSettings): string {
+  const config = {
+    apiVersion: 'kubelet.config.k8s.io/v1beta1',
+    kind: 'KubeletConfiguration',
+    authentication: {
+      anonymous: { enabled: false },
+      x509: { clientCAFile: join(paths.pki, 'ca.crt') },
+    },
+    cgroupDriver: 'cgroupfs',
+    cgroupRoot: paths.cgroupRoot,
+    clusterDNS: [settings.dnsIp],
+    clusterDomain: settings.domain,
+    containerRuntimeEndpoint: `unix://${paths.containerd.socket}`,
+    podLogsDir: paths.podLogs,
+    staticPodPath: paths.staticPods,
+  };
+  return `${JSON.stringify(config, undefined, 2)}\n`;
+}
+
+type Flags = Readonly<Record<string, string | number | boolean>>;
+
+function flagList(flags: Flags): string[] {
+  return Object.entries(flags).map(([name, value]) =>
+    name.length === 1 ? `-${name}=${value}` : `--${name}=${value}`,
+  );
+}

@@ -1,0 +1,97 @@
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { addressOf, defaultRouteDevice } from '../host/links.ts';
+import { certificateSpecs, ensureAuthorities, ensureCertificates } from './certificates.ts';
+import { CNI_FILE, cniConflist } from './cni.ts';
+import { kubeletConfig, kubeletConfigFile, localServer } from './components.ts';
+import { containerdConfig } from './containerd.ts';
+import { writeWhole } from './files.ts';
+import { ensureKubeconfigs } from './kubeconfig.ts';
+import { installPodNetwork } from './network.ts';
+import type { KubeconfigUser, Paths } from './paths.ts';
+import { type ClusterSettings, DEFAULT_SETTINGS } from './settings.ts';
+
+const KUBECONFIG_USERS: readonly KubeconfigUser[] = [
+  'admin',
+  'controller-manager',
+  'scheduler',
+  'kubelet',
+  'proxy',
+];
+
+/** The settings of this machine: what is not chosen comes from its name and its default route. */
+export function settingsFor(
+  chosen: Partial<Omit<ClusterSettings, 'nodeName' | 'nodeIp'>> & {
+    nodeName?: string | undefined;
+    nodeIp?: string | undefined;
+  },
+): ClusterSettings {
+  const nodeIp = chosen.nodeIp ?? nodeAddress();
+  if (nodeIp === undefined) {
+    throw new Error(
+      'No IPv4 address was found on the device of the default route; choose one with --node-ip',
+    );
+  }
+  // Node names are DNS names: upstream's kubelet lowers the host name too.
+  const nodeName = (chosen.nodeName ?? hostname()).trim().toLowerCase();
+  return { ...DEFAULT_SETTINGS, ...chosen, nodeName, nodeIp };
+}
+
+/** The address of the device with the default route. Undefined where there is none. */
+export function nodeAddress(): string | undefined {
+  const device = defaultRouteDevice();
+  return device === undefined ? undefined : addressOf(device);
+}
+
+/**
+ * Makes directories, certificates, configuration and kernel rules: everything that must be there before the
+ * first process starts. Done again it changes nothing, except what has lapsed or no longer fits.
+ */
+export async function prepare(
+  paths: Paths,
+  settings: ClusterSettings,
+  now: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  makeDirectories(paths);
+  const network = installPodNetwork(settings.podCidr, signal);
+  await ensureAuthorities(paths.pki, now);
+  await ensureCertificates(certificateSpecs(paths, settings), paths.pki, now);
+  await ensureKubeconfigs(KUBECONFIG_USERS, {
+    paths,
+    nodeName: settings.nodeName,
+    server: localServer(settings),
+    now,
+  });
+  writeWhole(paths.containerd.config, containerdConfig(paths, { systemdCgroup: false }));
+  writeWhole(join(paths.cni.config, CNI_FILE), cniConflist(paths, settings.nodePodCidr));
+  writeWhole(kubeletConfigFile(paths), kubeletConfig(paths, settings));
+  await network;
+}
+
+function makeDirectories(paths: Paths): void {
+  const secret = [paths.config, paths.pki, paths.state, paths.store, paths.run, paths.kubelet];
+  for (const path of secret) mkdirSync(path, { recursive: true, mode: 0o700 });
+  const open = [
+    paths.logs,
+    paths.podLogs,
+    paths.staticPods,
+    paths.containerd.root,
+    paths.containerd.registries,
+    paths.cni.config,
+    paths.cni.data,
+  ];
+  for (const path of open) mkdirSync(path, { recursive: true });
+}
+
+/** True when an earlier `up` has prepared this root. */
+export function isPrepared(paths: Paths): boolean {
+  return existsSync(paths.kubeconfig('admin'));
+}
+
+/** The last lines of a log, for an error message. */
+export function lastLines(file: string, count: number): string {
+  if (!existsSync(file)) return '';
+  return readFileSync(file, 'utf8').trimEnd().split('\n').slice(-count).join('\n');
+}

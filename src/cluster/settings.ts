@@ -1,0 +1,44 @@
+/** What an operator may choose about a cluster; the rest follows from it. Defaults are kubeadm's where it has one. */
+export interface ClusterSettings {
+  readonly nodeName: string;
+  readonly nodeIp: string;
+  /** Of the API server. */
+  readonly port: number;
+  readonly podCidr: string;
+  /** This node's part of `podCidr`: what the controller manager hands to the first node. */
+  readonly nodePodCidr: string;
+  readonly serviceCidr: string;
+  readonly nodePorts: string;
+  readonly dnsIp: string;
+  readonly domain: string;
+  /** Names and addresses besides the usual ones that the API server's certificate is good for. */
+  readonly extraNames: readonly string[];
+  readonly verbosity: number;
+}
+
+export const DEFAULT_SETTINGS = {
+  port: 6443,
+  podCidr: '10.244.0.0/16',
+  nodePodCidr: '10.244.0.0/24',
+  serviceCidr: '10.96.0.0/16',
+  nodePorts: '30000-32767',
+  dnsIp: '10.96.0.10',
+  domain: 'cluster.local',
+  extraNames: [],
+  verbosity: 2,
+} as const satisfies Omit<ClusterSettings, 'nodeName' | 'nodeIp'>;
+
+/** The issuer of service account tokens, and the audience that they are for by default. */
+export function serviceAccountIssuer(settings: ClusterSettings): string {
+  return `https://kubernetes.default.svc.${settings.domain}`;
+}
+
+/** The first address of the Service range: the API server as seen from Pods. */
+export function firstServiceIp(serviceCidr: string): string {
+  const [network = '', bits = '32'] = serviceCidr.split('/');
+  const octets = network.split('.').map(Number);
+  const value = octets.reduce((sum, octet) => sum * 256 + octet, 0);
+  const size = 2 ** (32 - Number(bits));
+  const first = Math.floor(value / size) * size + 1;
+  return [24, 16, 8, 0].map((shift) => Math.floor(first / 2 ** shift) % 256).join('.');
+}

@@ -1,0 +1,139 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Client } from '../client/client.ts';
+import { start } from '../host/exec.ts';
+import { defaultRouteDevice } from '../host/links.ts';
+import { identifyProcess, isAlive, type ProcessIdentity } from '../host/processes.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Logger } from '../util/log.ts';
+import { PORTS, processSpecs, type SelfCommand } from './components.ts';
+import { readIfExists, writeWhole } from './files.ts';
+import { importBundles } from './images.ts';
+import type { Paths } from './paths.ts';
+import { machineFacts, problemsOf } from './preflight.ts';
+import { lastLines, prepare } from './prepare.ts';
+import { waitForApi, waitForNode } from './readiness.ts';
+import type { ClusterSettings } from './settings.ts';
+import { findLeftBehind } from './supervised-process.ts';
+import { Supervisor } from './supervisor.ts';
+
+export interface UpDeps {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly self: SelfCommand;
+  readonly connect: (kubeconfig: string) => Promise<Client>;
+  /** Gets a line for the operator whenever a step is done. */
+  readonly progress: (line: string) => void;
+}
+
+const READY_TIMEOUT_MS = 120_000;
+
+/** Refuses, with every reason, to start on a machine that cannot run a cluster. Changes nothing. */
+export async function assertFit(
+  paths: Paths,
+  settings: ClusterSettings,
+  deps: Pick<UpDeps, 'self'>,
+): Promise<void> {
+  const specs = processSpecs(paths, settings, deps.self);
+  // Ports of components that an earlier supervisor left behind are ours.
+  const ports = specs.some(({ name }) => findLeftBehind(name, paths.run) !== undefined)
+    ? []
+    : [settings.port, ...Object.values(PORTS)];
+  const facts = await machineFacts(paths, ports, defaultRouteDevice() !== undefined);
+  const problems = problemsOf(facts, paths);
+  if (problems.length > 0) throw new Error(problems.join('\n'));
+}
+
+/** Starts the cluster and keeps it running until the signal aborts; Pods go on after that. */
+export async function up(
+  paths: Paths,
+  settings: ClusterSettings,
+  deps: UpDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const other = supervisorOf(paths);
+  if (other) {
+    throw new Error(`The cluster is already running (process ${other.pid}); see: k8ts status`);
+  }
+  await assertFit(paths, settings, deps);
+  mkdirSync(paths.run, { recursive: true, mode: 0o700 });
+  writeWhole(supervisorFile(paths), JSON.stringify(identifyProcess(process.pid)));
+  await prepare(paths, settings, deps.clock.now(), signal);
+  deps.progress('Certificates and configuration are in place');
+  const specs = processSpecs(paths, settings, deps.self);
+  const supervisor = new Supervisor({ ...deps, runDir: paths.run }, specs);
+  const running = supervisor.run(signal);
+  await Promise.all([running, announceReady(paths, settings, deps, signal)]);
+}
+
+/** The same, in the background: resolves when the node is Ready. */
+export async function upDetached(
+  paths: Paths,
+  settings: ClusterSettings,
+  options: readonly string[],
+  deps: UpDeps,
+): Promise<void> {
+  const running = supervisorOf(paths);
+  if (running) {
+    deps.progress(`The cluster is already running (process ${running.pid})`);
+    return awaitReady(paths, settings, deps, AbortSignal.timeout(READY_TIMEOUT_MS));
+  }
+  await assertFit(paths, settings, deps);
+  mkdirSync(paths.logs, { recursive: true });
+  await prepare(paths, settings, deps.clock.now());
+  deps.progress('Certificates and configuration are in place');
+  const logFile = supervisorLog(paths);
+  const child = start(deps.self.program, [...deps.self.args, 'up', ...options], {
+    logFile,
+    detached: true,
+  });
+  const failed = child.ended.then(() => {
+    throw new Error(`The cluster could not be started:\n${lastLines(logFile, 5)}`);
+  });
+  const timeout = AbortSignal.timeout(READY_TIMEOUT_MS);
+  await Promise.race([failed, awaitReady(paths, settings, deps, timeout)]);
+}
+
+async function announceReady(
+  paths: Paths,
+  settings: ClusterSettings,
+  deps: UpDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    const bundles = importBundles(paths, signal);
+    await awaitReady(paths, settings, deps, signal);
+    await bundles;
+  } catch (err) {
+    if (!signal.aborted) throw err;
+  }
+}
+
+async function awaitReady(
+  paths: Paths,
+  settings: ClusterSettings,
+  deps: UpDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const client = await deps.connect(paths.kubeconfig('admin'));
+  await waitForApi(client, deps.clock, signal);
+  deps.progress(`The API server is ready at https://${settings.nodeIp}:${settings.port}`);
+  await waitForNode(client, settings.nodeName, deps.clock, signal);
+  deps.progress(`Node ${settings.nodeName} is Ready`);
+}
+
+/** The supervisor that runs this root's cluster, if one does. */
+export function supervisorOf(paths: Paths): ProcessIdentity | undefined {
+  const text = readIfExists(supervisorFile(paths));
+  if (text === undefined) return undefined;
+  const identity = JSON.parse(text) as ProcessIdentity;
+  return isAlive(identity) && identity.pid !== process.pid ? identity : undefined;
+}
+
+export function supervisorLog(paths: Paths): string {
+  return join(paths.logs, 'supervisor.log');
+}
+
+export function supervisorFile(paths: Paths): string {
+  return join(paths.run, 'supervisor.pid');
+}
