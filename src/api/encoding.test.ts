@@ -1,0 +1,42 @@
+import { describe, expect, test } from 'vitest';
+import { decodeJson, decodeYaml } from './encoding.ts';
+
+describe('decodeJson', () => {
+  test('tells keys that are there twice, with their path', () => {
+    const { value, duplicates } = decodeJson('{"a":[{"b":1},{"b":1,"c":"\\"b\\":","b":2}],"a":3}');
+    expect(value).toEqual({ a: 3 });
+    expect(duplicates).toEqual(['duplicate field "a[1].b"', 'duplicate field "a"']);
+  });
+
+  test.each([
+    ['{', 'unexpected end of JSON input'],
+    ['', 'unexpected end of JSON input'],
+    ['{"a":x}', "invalid character 'x' looking for beginning of value"],
+    ['{"a":NaN}', "invalid character 'N' looking for beginning of value"],
+    ['['.repeat(10_000), 'exceeded max depth'],
+  ])('refuses a broken body (%#)', (text, message) =>
+    expect(() => decodeJson(text)).toThrow(message),
+  );
+});
+
+describe('decodeYaml', () => {
+  test('reads the scalars that upstream reads', async () => {
+    const { value } = await decodeYaml('a: yes\nb: 0644\nc: 2026-01-01\nd: "1"\ne: ~\nf: 1.5\n');
+    expect(value).toEqual({ a: true, b: 420, c: '2026-01-01', d: '1', e: null, f: 1.5 });
+  });
+
+  test('tells duplicate keys', async () => {
+    expect((await decodeYaml('a: 1\nb: 2\na: 3\n')).duplicates).toHaveLength(1);
+  });
+
+  test('refuses an alias bomb quickly', async () => {
+    const lines = ['a0: &a0 [x,x,x,x,x,x,x,x,x,x]'];
+    for (let i = 1; i < 12; i++) lines.push(`a${i}: &a${i} [${`*a${i - 1},`.repeat(9)}*a${i - 1}]`);
+    await expect(decodeYaml(lines.join('\n'))).rejects.toThrow(/alias/);
+  });
+
+  test('refuses broken text and deep nesting', async () => {
+    await expect(decodeYaml('a: [1')).rejects.toThrow(/^error converting YAML to JSON: yaml: /);
+    await expect(decodeYaml('['.repeat(10_000))).rejects.toThrow('exceeded max depth');
+  });
+});
