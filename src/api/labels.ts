@@ -1,3 +1,4 @@
+import { labelValue, qualifiedName } from './names.ts';
 import type { LabelSelector } from './types.ts';
 
 export type Labels = Readonly<Record<string, string>>;
@@ -115,4 +116,133 @@ function formatRequirement({ key, operator, values }: Requirement): string {
     default:
       return `${key}${operator}${values[0] ?? ''}`;
   }
+}
+
+/** Reads the query form of a selector (`?labelSelector=`). Throws RangeError in upstream's words. */
+export function parseSelector(text: string): Selector {
+  const tokens = tokenize(text);
+  const out: Requirement[] = [];
+  let position = 0;
+  const peek = () => tokens[position] ?? '';
+  const take = () => tokens[position++] ?? '';
+  if (peek() === '') return out;
+  for (;;) {
+    out.push(readRequirement(peek, take));
+    const next = take();
+    if (next === '') break;
+    if (next !== ',') throw unexpected(next, "',' or 'end of string'");
+    if (isSymbol(peek()) && peek() !== '!') throw unexpected(peek(), "identifier after ','");
+  }
+  return out.sort((a, b) => (a.key < b.key ? -1 : Number(a.key > b.key)));
+}
+
+type Reader = () => string;
+
+const SYMBOLS = new Set(['', ',', '(', ')', '=', '==', '!=', '!', '<', '>']);
+
+function isSymbol(token: string): boolean {
+  return SYMBOLS.has(token);
+}
+
+/** Words and symbols. The empty token at the end stands for the end of the text. */
+function tokenize(text: string): string[] {
+  return text.match(/==|!=|[=!<>(),]|[^\s=!<>(),]+/g) ?? [];
+}
+
+function unexpected(found: string, expected: string): RangeError {
+  return new RangeError(`found '${found}', expected: ${expected}`);
+}
+
+function readRequirement(peek: Reader, take: Reader): Requirement {
+  try {
+    return readChecked(peek, take);
+  } catch (err) {
+    if (!(err instanceof RangeError)) throw err;
+    throw new RangeError(`unable to parse requirement: ${err.message}`);
+  }
+}
+
+function readChecked(peek: Reader, take: Reader): Requirement {
+  const absent = peek() === '!';
+  if (absent) take();
+  const key = take();
+  if (isSymbol(key)) throw unexpected(key, 'identifier');
+  refuse(qualifiedName(key), '<nil>', key);
+  const end = peek() === '' || peek() === ',';
+  if (absent) return { key, operator: '!', values: [] };
+  if (end) return { key, operator: 'exists', values: [] };
+  const operator = readOperator(take());
+  const values =
+    operator === 'in' || operator === 'notin' ? readList(peek, take) : [readOne(peek, take)];
+  return checked({ key, operator, values });
+}
+
+const WORDS: Readonly<Record<string, Operator>> = {
+  in: 'in',
+  notin: 'notin',
+  '=': '=',
+  '==': '==',
+  '!=': '!=',
+  '>': 'gt',
+  '<': 'lt',
+};
+
+function readOperator(token: string): Operator {
+  const operator = Object.hasOwn(WORDS, token) ? WORDS[token] : undefined;
+  if (!operator) throw unexpected(token, 'in, notin, =, ==, !=, gt, lt');
+  return operator;
+}
+
+function readOne(peek: Reader, take: Reader): string {
+  if (peek() === '' || peek() === ',') return '';
+  const value = take();
+  if (isSymbol(value)) throw unexpected(value, 'identifier');
+  return value;
+}
+
+/** `(a,b)`; `(a,,b)` and `()` hold the empty text too. */
+function readList(peek: Reader, take: Reader): string[] {
+  const open = take();
+  if (open !== '(') throw new RangeError(`found '${open}' expected: '('`);
+  const values = new Set<string>();
+  if (peek() === ')') {
+    take();
+    return [''];
+  }
+  let expectValue = true;
+  for (;;) {
+    const token = take();
+    if (token === ',' || token === ')') {
+      if (expectValue) values.add('');
+      if (token === ')') return [...values].sort();
+      expectValue = true;
+      continue;
+    }
+    if (isSymbol(token) || !expectValue) throw unexpected(token, "',', ')' or identifier");
+    values.add(token);
+    expectValue = false;
+  }
+}
+
+function checked(requirement: Requirement): Requirement {
+  const { operator, values } = requirement;
+  if ((operator === 'in' || operator === 'notin') && values.length === 0) {
+    throw new RangeError(
+      "values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty",
+    );
+  }
+  for (const [index, value] of values.entries()) {
+    if ((operator === 'gt' || operator === 'lt') && !INTEGER.test(value)) {
+      throw new RangeError(
+        `values[${index}]: Invalid value: ${JSON.stringify(value)}: for 'Gt', 'Lt' operators, the value must be an integer`,
+      );
+    }
+    refuse(labelValue(value), `values[${index}][${requirement.key}]`, value);
+  }
+  return requirement;
+}
+
+function refuse(messages: readonly string[], field: string, value: string): void {
+  if (messages.length === 0) return;
+  throw new RangeError(`${field}: Invalid value: ${JSON.stringify(value)}: ${messages.join('; ')}`);
 }

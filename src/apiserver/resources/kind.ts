@@ -34,6 +34,7 @@ export interface KindSpec<T> {
   readonly verbs?: readonly string[];
   readonly storagePrefix?: string;
   readonly storedAs?: ResourceKind['storedAs'];
+  /** Kinds whose generation counts changes say `generationFields`; the others have none. */
   readonly strategy?: Strategy<T>;
   readonly subresources?: Readonly<Record<string, Subresource>>;
   readonly columns?: readonly Column[];
@@ -59,7 +60,7 @@ export function defineKind<T>(spec: KindSpec<T>): ResourceKind {
     verbs: spec.verbs ?? ALL_VERBS,
     definition: `${spec.package ?? packageOf(type.group)}.${type.version}.${type.kind}`,
     storagePrefix: spec.storagePrefix ?? type.resource,
-    strategy: (spec.strategy ?? {}) as Strategy,
+    strategy: { generationFields: [], ...spec.strategy } as Strategy,
     subresources: spec.subresources ?? {},
     columns: table.columns,
     row: table.row as ResourceKind['row'],

@@ -36,6 +36,7 @@ export const deploymentKind = defineKind<Deployment>({
     default: defaultDeployment,
     prepareForCreate: withoutStatus,
     prepareForUpdate: keepStatus,
+    generationFields: ['spec'],
   },
   subresources: {
     scale: scaleSubresource((object) =>

@@ -27,6 +27,7 @@ export const replicaSetKind = defineKind<ReplicaSet>({
       replicaSet.status = { replicas: 0 };
     },
     prepareForUpdate: keepStatus,
+    generationFields: ['spec'],
   },
   subresources: {
     scale: scaleSubresource((object) =>

@@ -23,6 +23,7 @@ const main: Strategy<Pod> = {
     ];
   },
   prepareForUpdate: keepStatus,
+  generationFields: ['spec'],
   gracePeriodOf(pod, asked) {
     const seconds = asked ?? pod.spec?.terminationGracePeriodSeconds ?? 30;
     const unbound = !pod.spec?.nodeName;

@@ -25,7 +25,7 @@ export const endpointSliceKind = defineKind<EndpointSlice>({
         port.protocol ??= 'TCP';
       }
     },
-    allowCreateOnUpdate: false,
+    generationFields: ['addressType', 'endpoints', 'ports'],
   },
   columns: [
     NAME_COLUMN,
