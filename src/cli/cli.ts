@@ -18,6 +18,10 @@ const COMMANDS: Record<
     summary: 'Decide which node each Pod runs on',
     load: () => import('./commands/scheduler.ts'),
   },
+  proxy: {
+    summary: 'Route the traffic of Services on this node',
+    load: () => import('./commands/proxy.ts'),
+  },
 };
 
 async function main(argv: readonly string[]): Promise<void> {

@@ -1,0 +1,111 @@
+import { networkInterfaces } from 'node:os';
+import type { Node } from '../api/types.ts';
+import { openIptables } from '../host/iptables.ts';
+import { cidrContains, familyOf } from '../util/ip.ts';
+import type { Logger } from '../util/log.ts';
+import type { ProxyBackend, ProxyMode } from './backend.ts';
+import type { ProxyConfiguration } from './config.ts';
+import type { LocalTraffic } from './local-traffic.ts';
+import type { IpFamily } from './model.ts';
+
+export interface BackendDeps {
+  /** This node's object, once it is known. */
+  readonly node: () => Node | undefined;
+  readonly log: Logger;
+}
+
+type Open = (
+  family: IpFamily,
+  configuration: ProxyConfiguration,
+  deps: BackendDeps,
+) => Promise<ProxyBackend>;
+
+/** The proxy modes. A mode's code is loaded only when it is used. */
+const BACKENDS: Partial<Record<ProxyMode, Open>> = {
+  iptables: openIptablesBackend,
+};
+
+export async function openBackend(
+  mode: ProxyMode,
+  family: IpFamily,
+  configuration: ProxyConfiguration,
+  deps: BackendDeps,
+): Promise<ProxyBackend> {
+  const open = BACKENDS[mode];
+  if (!open) throw new Error(`Proxy mode ${mode} is not supported`);
+  return await open(family, configuration, deps);
+}
+
+async function openIptablesBackend(
+  family: IpFamily,
+  configuration: ProxyConfiguration,
+  { node, log }: BackendDeps,
+): Promise<ProxyBackend> {
+  const { IptablesBackend } = await import('./iptables/iptables-backend.ts');
+  const iptables = await openIptables(family);
+  const { masqueradeAll, masqueradeBit, localhostNodePorts } = configuration.iptables;
+  const { nodePortAddresses, conntrack } = configuration;
+  return new IptablesBackend({ iptables, log }, () => ({
+    family,
+    masqueradeAll,
+    mark: markOf(masqueradeBit),
+    localhostNodePorts,
+    tcpLiberal: conntrack.tcpBeLiberal,
+    randomFully: iptables.randomFully,
+    localTraffic: localTrafficOf(configuration, family, node()),
+    nodeIP: nodeIpOf(node(), family),
+    nodePortIPs: nodePortIPsOf(nodePortAddresses, family, node()),
+  }));
+}
+
+/** `0x4000` for bit 14. */
+function markOf(bit: number): string {
+  return `0x${(2 ** bit).toString(16)}`;
+}
+
+/** The address of the family by which the node is known to the cluster. */
+export function nodeIpOf(node: Node | undefined, family: IpFamily): string | undefined {
+  return node?.status?.addresses?.find(
+    ({ type, address }) => type === 'InternalIP' && familyOf(address) === family,
+  )?.address;
+}
+
+export function localTrafficOf(
+  configuration: ProxyConfiguration,
+  family: IpFamily,
+  node: Node | undefined,
+): LocalTraffic {
+  const { detectLocalMode, detectLocal, clusterCIDR } = configuration;
+  const ofFamily = (cidrs: readonly string[]): LocalTraffic => {
+    const matching = cidrs.map((cidr) => cidr.trim()).filter((cidr) => familyOf(cidr) === family);
+    return matching.length === 0 ? { by: 'none' } : { by: 'cidr', cidrs: matching };
+  };
+  switch (detectLocalMode) {
+    case 'ClusterCIDR':
+      return ofFamily(clusterCIDR.split(','));
+    case 'NodeCIDR':
+      return ofFamily(node?.spec?.podCIDRs ?? []);
+    case 'BridgeInterface':
+      return { by: 'interface', name: detectLocal.bridgeInterface };
+    case 'InterfaceNamePrefix':
+      return { by: 'interface-prefix', prefix: detectLocal.interfaceNamePrefix };
+  }
+}
+
+/** The addresses that answer on node ports; undefined: all of this node's. */
+export function nodePortIPsOf(
+  wanted: readonly string[],
+  family: IpFamily,
+  node: Node | undefined,
+): string[] | undefined {
+  if (wanted.length === 0) return undefined;
+  if (wanted.length === 1 && wanted[0] === 'primary') {
+    const ip = nodeIpOf(node, family);
+    return ip === undefined ? [] : [ip];
+  }
+  const cidrs = wanted.filter((cidr) => familyOf(cidr) === family);
+  if (cidrs.some((cidr) => cidr.endsWith('/0'))) return undefined;
+  const own = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
+  const ips = own.map(({ address }) => address);
+  return [...new Set(ips.filter((ip) => cidrs.some((cidr) => cidrContains(cidr, ip))))];
+}

@@ -1,0 +1,62 @@
+import type { Iptables } from '../../host/iptables.ts';
+import type { Logger } from '../../util/log.ts';
+import type { ProxyBackend } from '../backend.ts';
+import type { IpFamily, ProxyState } from '../model.ts';
+import { changeInput, cleanupInput, fullInput, parseSave } from './restore-input.ts';
+import { CANARY, CANARY_TABLES, Ruleset, type RulesetOptions } from './ruleset.ts';
+
+export interface IptablesBackendDeps {
+  readonly iptables: Iptables;
+  readonly log: Logger;
+}
+
+/** Services as iptables rules; README.md in this folder draws the chains. */
+export class IptablesBackend implements ProxyBackend {
+  readonly mode = 'iptables';
+  readonly family: IpFamily;
+  readonly #deps: IptablesBackendDeps;
+  readonly #options: () => RulesetOptions;
+  #ruleset: Ruleset;
+
+  /** `options` are asked for anew at each full sync. */
+  constructor(deps: IptablesBackendDeps, options: () => RulesetOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#ruleset = new Ruleset(options());
+    this.family = options().family;
+  }
+
+  async sync(state: ProxyState, options: { full: boolean }, signal: AbortSignal): Promise<void> {
+    if (options.full) await this.#writeAll(state, signal);
+    else await this.#writeChanges(state, signal);
+  }
+
+  async #writeAll(state: ProxyState, signal: AbortSignal): Promise<void> {
+    const { iptables } = this.#deps;
+    const saved = parseSave(await iptables.save(undefined, signal));
+    this.#ruleset = new Ruleset(this.#options());
+    this.#ruleset.update(state.services);
+    await iptables.restore(fullInput(this.#ruleset.all(), saved), signal);
+  }
+
+  async #writeChanges(state: ProxyState, signal: AbortSignal): Promise<void> {
+    const { write, remove } = this.#ruleset.update(state.services);
+    if (write.size === 0 && remove.length === 0) return;
+    const input = changeInput(write, remove);
+    this.#deps.log.trace({ family: this.family, input }, 'Restoring iptables');
+    await this.#deps.iptables.restore(input, signal);
+  }
+
+  async intact(signal: AbortSignal): Promise<boolean> {
+    for (const table of CANARY_TABLES) {
+      if (!(await this.#deps.iptables.chainExists(table, CANARY, signal))) return false;
+    }
+    return true;
+  }
+
+  async cleanup(signal: AbortSignal): Promise<void> {
+    const { iptables } = this.#deps;
+    const input = cleanupInput(parseSave(await iptables.save(undefined, signal)));
+    if (input !== '') await iptables.restore(input, signal);
+  }
+}

@@ -1,0 +1,218 @@
+import type { EndpointSlice, Node, Service } from '../api/types.ts';
+import type { Informer } from '../client/client.ts';
+import type { Conntrack } from '../host/conntrack.ts';
+import type { Clock } from '../util/clock.ts';
+import { errorMessage, isAbort } from '../util/errors.ts';
+import { runAll } from '../util/lifecycle.ts';
+import type { Logger } from '../util/log.ts';
+import type { ProxyBackend } from './backend.ts';
+import { ChangeTracker } from './change-tracker.ts';
+import type { ProxyMetrics } from './metrics.ts';
+import type { ProxyState, ServicePort } from './model.ts';
+import type { ProxyHealth } from './proxy-health.ts';
+import type { ServicePortOptions } from './service-ports.ts';
+import { changedUdpServices, staleFlows } from './stale-flows.ts';
+import { SyncRunner } from './sync-runner.ts';
+
+const ZONE = 'topology.kubernetes.io/zone';
+
+export interface ProxyDeps {
+  readonly services: Informer<Service>;
+  readonly endpointSlices: Informer<EndpointSlice>;
+  /** Selects this node only. */
+  readonly nodes: Informer<Node>;
+  /** One for each family that is routed. */
+  readonly backends: readonly ProxyBackend[];
+  readonly conntrack: Conntrack;
+  readonly health: ProxyHealth;
+  /** Told after every successful sync. */
+  readonly onSynced?: ((state: ProxyState) => Promise<void>) | undefined;
+  readonly metrics: ProxyMetrics;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface ProxyOptions extends ServicePortOptions {
+  readonly nodeName: string;
+  readonly minSyncPeriodMs: number;
+  /** How often the kernel is asked whether our rules are still there, and how soon a failed sync is retried at the latest. */
+  readonly syncPeriodMs: number;
+}
+
+/** informers → change tracker → sync runner → backend, once per address family. */
+export class ServiceProxy {
+  readonly #deps: ProxyDeps;
+  readonly #routers: FamilyRouter[];
+
+  constructor(deps: ProxyDeps, options: ProxyOptions) {
+    this.#deps = deps;
+    this.#routers = deps.backends.map((backend) => new FamilyRouter(backend, deps, options));
+  }
+
+  /** Works until aborted. Writes no rule before all of the API server's objects are known. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { services, endpointSlices, nodes } = this.#deps;
+    for (const router of this.#routers) router.subscribe();
+    const informers = [services, endpointSlices, nodes];
+    const listing = informers.map((informer) => informer.run(signal));
+    const routing = async () => {
+      await Promise.all(informers.map((informer) => informer.whenSynced(signal)));
+      await Promise.all(this.#routers.map((router) => router.run(signal)));
+    };
+    await runAll(signal, [...listing, routing()]);
+  }
+}
+
+const FIRST_RETRY_MS = 1_000;
+
+class FamilyRouter {
+  readonly #backend: ProxyBackend;
+  readonly #deps: ProxyDeps;
+  readonly #options: ProxyOptions;
+  readonly #tracker: ChangeTracker;
+  readonly #runner: SyncRunner;
+  readonly #labels: { ip_family: string };
+  readonly #startedAt: number;
+  #signal: AbortSignal = AbortSignal.abort();
+  #full = true;
+  #retryMs = FIRST_RETRY_MS;
+  #synced: ReadonlyMap<string, ServicePort> = new Map();
+
+  constructor(backend: ProxyBackend, deps: ProxyDeps, options: ProxyOptions) {
+    this.#backend = backend;
+    this.#deps = deps;
+    this.#options = options;
+    const node = { name: options.nodeName, zone: undefined };
+    this.#tracker = new ChangeTracker(backend.family, node, options);
+    this.#labels = { ip_family: `IPv${backend.family}` };
+    this.#startedAt = deps.clock.now();
+    this.#runner = new SyncRunner(() => this.#sync(), deps.clock, {
+      minIntervalMs: options.minSyncPeriodMs,
+      maxIntervalMs: options.syncPeriodMs,
+    });
+  }
+
+  subscribe(): void {
+    const { services, endpointSlices, nodes, metrics } = this.#deps;
+    services.addHandler(
+      this.#handler(metrics.serviceChanges, {
+        set: (service) => this.#tracker.setService(service),
+        remove: (service) => this.#tracker.deleteService(service),
+      }),
+    );
+    endpointSlices.addHandler(
+      this.#handler(metrics.endpointChanges, {
+        set: (slice) => this.#tracker.setSlice(slice),
+        remove: (slice) => this.#tracker.deleteSlice(slice),
+      }),
+    );
+    nodes.addHandler(
+      this.#handler(undefined, {
+        set: (node) =>
+          this.#tracker.setNode({ name: node.metadata.name, zone: node.metadata.labels?.[ZONE] }),
+        remove: () => {},
+      }),
+    );
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    this.#signal = signal;
+    this.#runner.request();
+    await this.#runner.run(signal);
+  }
+
+  #handler<T>(
+    changes: ProxyMetrics['serviceChanges'] | undefined,
+    apply: { set: (object: T) => void; remove: (object: T) => void },
+  ) {
+    const told = (act: () => void) => {
+      act();
+      changes?.inc(this.#labels);
+      if (!this.#tracker.pending) return;
+      this.#deps.health.queued(this.#backend.family);
+      this.#deps.metrics.lastQueued.set(this.#labels, this.#deps.clock.now() / 1000);
+      this.#runner.request();
+    };
+    return {
+      onAdd: (object: T) => told(() => apply.set(object)),
+      onUpdate: (_before: T, after: T) => told(() => apply.set(after)),
+      onDelete: (object: T) => told(() => apply.remove(object)),
+    };
+  }
+
+  async #sync(): Promise<void> {
+    const { log } = this.#deps;
+    try {
+      if (!this.#full && !this.#tracker.pending) await this.#lookAfterRules();
+      if (this.#full || this.#tracker.pending) await this.#write();
+      this.#deps.health.updated(this.#backend.family);
+      this.#retryMs = FIRST_RETRY_MS;
+    } catch (err) {
+      if (this.#signal.aborted && isAbort(err)) return;
+      log.error({ ...this.#labels, err: errorMessage(err) }, 'Failed to sync proxy rules');
+      this.#deps.metrics.restoreFailures.inc(this.#labels);
+      this.#full = true;
+      this.#deps.clock.after(this.#retryMs, () => this.#runner.request());
+      this.#retryMs = Math.min(this.#retryMs * 2, this.#options.syncPeriodMs);
+    }
+  }
+
+  async #lookAfterRules(): Promise<void> {
+    if (await this.#backend.intact(this.#signal)) return;
+    this.#deps.log.warn(this.#labels, 'Proxy rules were removed by somebody; writing them again');
+    this.#full = true;
+  }
+
+  async #write(): Promise<void> {
+    const { metrics, clock, log } = this.#deps;
+    const full = this.#full;
+    const started = performance.now();
+    const triggers = this.#tracker.takeTriggerTimes();
+    const state = this.#tracker.state();
+    await this.#backend.sync(state, { full }, this.#signal);
+    this.#full = false;
+    const seconds = (performance.now() - started) / 1000;
+    metrics.syncDuration.observe(this.#labels, seconds);
+    (full ? metrics.syncFullDuration : metrics.syncPartialDuration).observe(this.#labels, seconds);
+    const now = clock.now();
+    metrics.lastSync.set(this.#labels, now / 1000);
+    for (const time of triggers) {
+      if (time < this.#startedAt) continue;
+      metrics.networkProgramming.observe(this.#labels, (now - time) / 1000);
+    }
+    log.debug({ ...this.#labels, full, seconds, services: state.services.size }, 'Synced rules');
+    this.#countUnserved(state);
+    await this.#clearStaleFlows(state);
+    await this.#deps.onSynced?.(state);
+  }
+
+  /** UDP flows are cleared after the rules are there: the next packet must meet the new ones. */
+  async #clearStaleFlows(state: ProxyState): Promise<void> {
+    const { conntrack } = this.#deps;
+    const changed = changedUdpServices(this.#synced, state);
+    this.#synced = new Map(state.services);
+    if (!changed) return;
+    try {
+      const flows = await conntrack.udpFlows(state.family, this.#signal);
+      for (const flow of staleFlows(flows, state)) {
+        await conntrack.deleteUdpFlow(state.family, flow, this.#signal);
+      }
+    } catch (err) {
+      if (this.#signal.aborted && isAbort(err)) throw err;
+      this.#deps.log.error({ err: errorMessage(err) }, 'Failed to clear stale UDP flows');
+    }
+  }
+
+  #countUnserved(state: ProxyState): void {
+    let internal = 0;
+    let external = 0;
+    for (const { endpoints, internalLocal, externalLocal } of state.services.values()) {
+      if (!endpoints.any || endpoints.local.length > 0) continue;
+      if (internalLocal) internal++;
+      if (externalLocal) external++;
+    }
+    const { noLocalEndpoints } = this.#deps.metrics;
+    noLocalEndpoints.set({ ...this.#labels, traffic_policy: 'internal' }, internal);
+    noLocalEndpoints.set({ ...this.#labels, traffic_policy: 'external' }, external);
+  }
+}
