@@ -1,19 +1,40 @@
 import type {
+  Binding,
+  ComponentStatus,
   ConfigMap,
+  ControllerRevision,
+  CronJob,
+  DaemonSet,
   Deployment,
   EndpointSlice,
   Endpoints,
   Event,
   EventsEvent,
+  HorizontalPodAutoscaler,
+  HorizontalPodAutoscalerV1,
+  Ingress,
+  IngressClass,
+  IPAddress,
+  Job,
   KubeObject,
   Lease,
+  LimitRange,
   Namespace,
+  NetworkPolicy,
   Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
   Pod,
+  PodDisruptionBudget,
+  PodTemplate,
   ReplicaSet,
+  ReplicationController,
+  ResourceQuota,
   Secret,
   Service,
   ServiceAccount,
+  ServiceCIDR,
+  StatefulSet,
 } from './types.ts';
 
 /** Where a kind lives in the API, and (as a phantom) the TypeScript type of its objects. */
@@ -52,7 +73,8 @@ export function parseKey(text: string): ObjectKey {
   return { namespace: text.slice(0, slash), name: text.slice(slash + 1) };
 }
 
-function namespaced<T>(
+/** Declares a kind whose objects live in namespaces. */
+export function namespaced<T>(
   group: string,
   version: string,
   resource: string,
@@ -61,7 +83,8 @@ function namespaced<T>(
   return { group, version, resource, kind, namespaced: true };
 }
 
-function cluster<T>(
+/** Declares a kind whose objects belong to the whole cluster. */
+export function cluster<T>(
   group: string,
   version: string,
   resource: string,
@@ -95,3 +118,89 @@ export const ENDPOINT_SLICES = namespaced<EndpointSlice>(
   'EndpointSlice',
 );
 export const LEASES = namespaced<Lease>('coordination.k8s.io', 'v1', 'leases', 'Lease');
+export const LIMIT_RANGES = namespaced<LimitRange>('', 'v1', 'limitranges', 'LimitRange');
+export const PERSISTENT_VOLUME_CLAIMS = namespaced<PersistentVolumeClaim>(
+  '',
+  'v1',
+  'persistentvolumeclaims',
+  'PersistentVolumeClaim',
+);
+export const PERSISTENT_VOLUMES = cluster<PersistentVolume>(
+  '',
+  'v1',
+  'persistentvolumes',
+  'PersistentVolume',
+);
+export const POD_TEMPLATES = namespaced<PodTemplate>('', 'v1', 'podtemplates', 'PodTemplate');
+export const REPLICATION_CONTROLLERS = namespaced<ReplicationController>(
+  '',
+  'v1',
+  'replicationcontrollers',
+  'ReplicationController',
+);
+export const RESOURCE_QUOTAS = namespaced<ResourceQuota>(
+  '',
+  'v1',
+  'resourcequotas',
+  'ResourceQuota',
+);
+export const COMPONENT_STATUSES = cluster<ComponentStatus>(
+  '',
+  'v1',
+  'componentstatuses',
+  'ComponentStatus',
+);
+export const BINDINGS = namespaced<Binding>('', 'v1', 'bindings', 'Binding');
+export const CONTROLLER_REVISIONS = namespaced<ControllerRevision>(
+  'apps',
+  'v1',
+  'controllerrevisions',
+  'ControllerRevision',
+);
+export const DAEMON_SETS = namespaced<DaemonSet>('apps', 'v1', 'daemonsets', 'DaemonSet');
+export const STATEFUL_SETS = namespaced<StatefulSet>('apps', 'v1', 'statefulsets', 'StatefulSet');
+export const JOBS = namespaced<Job>('batch', 'v1', 'jobs', 'Job');
+export const CRON_JOBS = namespaced<CronJob>('batch', 'v1', 'cronjobs', 'CronJob');
+export const HORIZONTAL_POD_AUTOSCALERS = namespaced<HorizontalPodAutoscaler>(
+  'autoscaling',
+  'v2',
+  'horizontalpodautoscalers',
+  'HorizontalPodAutoscaler',
+);
+export const HORIZONTAL_POD_AUTOSCALERS_V1 = namespaced<HorizontalPodAutoscalerV1>(
+  'autoscaling',
+  'v1',
+  'horizontalpodautoscalers',
+  'HorizontalPodAutoscaler',
+);
+export const POD_DISRUPTION_BUDGETS = namespaced<PodDisruptionBudget>(
+  'policy',
+  'v1',
+  'poddisruptionbudgets',
+  'PodDisruptionBudget',
+);
+export const INGRESSES = namespaced<Ingress>('networking.k8s.io', 'v1', 'ingresses', 'Ingress');
+export const INGRESS_CLASSES = cluster<IngressClass>(
+  'networking.k8s.io',
+  'v1',
+  'ingressclasses',
+  'IngressClass',
+);
+export const IP_ADDRESSES = cluster<IPAddress>(
+  'networking.k8s.io',
+  'v1',
+  'ipaddresses',
+  'IPAddress',
+);
+export const NETWORK_POLICIES = namespaced<NetworkPolicy>(
+  'networking.k8s.io',
+  'v1',
+  'networkpolicies',
+  'NetworkPolicy',
+);
+export const SERVICE_CIDRS = cluster<ServiceCIDR>(
+  'networking.k8s.io',
+  'v1',
+  'servicecidrs',
+  'ServiceCIDR',
+);
