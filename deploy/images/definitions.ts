@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs';
+import type { ImageConfig } from './oci.ts';
+import type { TarEntry } from './tar.ts';
+
+/** An image that the cluster or its demo needs. */
+export interface ImageDefinition {
+  /** As Pods name it. `localhost/` says that no registry has it. */
+  readonly name: string;
+  readonly files: () => TarEntry[];
+  readonly config: ImageConfig;
+}
+
+// Serves one page that holds the Pod's name; `exec` makes httpd the process that signals reach.
+const WEB_SCRIPT = `#!/bin/sh
+mkdir -p /tmp/www
+echo "$HOSTNAME" > /tmp/www/index.html
+exec httpd -f -p "\${PORT:-8080}" -h /tmp/www
+`;
+
+/** File name of the archive, without ending → image. The programs are Debian's, statically linked. */
+export const IMAGES: Readonly<Record<string, ImageDefinition>> = {
+  // catatonit -P waits for ever and reaps orphans: what a sandbox must do.
+  pause: {
+    name: 'localhost/k8ts/pause:1',
+    files: () => [program('pause', '/usr/bin/catatonit')],
+    config: { Entrypoint: ['/pause', '-P'] },
+  },
+  busybox: {
+    name: 'localhost/k8ts/busybox:1',
+    files: busybox,
+    config: { Cmd: ['sh'], Env: ['PATH=/bin'] },
+  },
+  web: {
+    name: 'localhost/k8ts/web:1',
+    files: () => [...busybox(), text('web', WEB_SCRIPT, 0o755)],
+    config: {
+      Entrypoint: ['/web'],
+      Env: ['PATH=/bin'],
+      ExposedPorts: { '8080/tcp': {} },
+    },
+  },
+};
+
+/** A root file system in which every applet of busybox has its name. */
+function busybox(): TarEntry[] {
+  return [
+    directory('bin/'),
+    directory('etc/'),
+    directory('root/', 0o700),
+    directory('tmp/', 0o1777),
+    directory('var/'),
+    program('bin/busybox', '/bin/busybox'),
+    ...APPLETS.map((name) => ({ path: `bin/${name}`, mode: 0o777, link: 'busybox' })),
+    text('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n'),
+    text('etc/group', 'root:x:0:\nnogroup:x:65534:\n'),
+  ];
+}
+
+const APPLETS = (
+  'awk base64 basename cat chmod chown cp cut date dd df dirname du echo env expr false find free grep gunzip gzip ' +
+  'head hexdump hostname httpd id ip kill ln ls md5sum mkdir mkfifo mktemp mount mv nc nslookup od ping printf ps ' +
+  'pwd readlink realpath rm rmdir sed seq sh sha256sum sleep sort stat stty sync tail tar tee telnet test time timeout ' +
+  'top touch tr true truncate tty uname uniq uptime vi wc wget which whoami xargs yes'
+).split(' ');
+
+function program(path: string, from: string): TarEntry {
+  return { path, mode: 0o755, content: readFileSync(from) };
+}
+
+function text(path: string, content: string, mode = 0o644): TarEntry {
+  return { path, mode, content: Buffer.from(content) };
+}
+
+function directory(path: string, mode = 0o755): TarEntry {
+  return { path, mode };
+}
