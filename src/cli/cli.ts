@@ -9,6 +9,10 @@ const COMMANDS: Record<
   up: { summary: 'Start a cluster on this machine', load: () => import('./commands/up.ts') },
   down: { summary: 'Stop the cluster of this machine', load: () => import('./commands/down.ts') },
   status: { summary: 'Show its processes', load: () => import('./commands/status.ts') },
+  kubeconfig: {
+    summary: 'Add the cluster to your kubeconfig, or take it out',
+    load: () => import('./commands/kubeconfig.ts'),
+  },
   images: {
     summary: 'Look at and fill its image store',
     load: () => import('./commands/images.ts'),

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseYaml, stringifyYaml } from '../api/yaml.ts';
 import type { KeyAndCertificate } from '../pki/ca.ts';
@@ -116,6 +116,19 @@ export async function installUserKubeconfig(paths: Paths, user: Invoker): Promis
   return file;
 }
 
+/** Takes our entries out of a person's kubeconfig. Answers the file when it held any. */
+export async function removeUserKubeconfig(user: Invoker): Promise<string | undefined> {
+  const file = join(user.home, '.kube', 'config');
+  const before = await readKubeconfig(file);
+  if (!before) return undefined;
+  const left = withoutCluster(before);
+  if (left && same(left, before)) return undefined;
+  if (left) writeWhole(file, await stringifyYaml(left), SECRET_MODE);
+  else rmSync(file);
+  if (left) chownSync(file, user.uid, user.gid);
+  return file;
+}
+
 /** Whose kubeconfig to write: the person behind `sudo`, or root itself. */
 export interface Invoker {
   readonly home: string;
@@ -135,7 +148,7 @@ export async function readKubeconfig(file: string): Promise<Kubeconfig | undefin
 }
 
 function readCredentials(config: Kubeconfig | undefined): KeyAndCertificate | undefined {
-  const user = config?.users?.[0]?.['user'] as Record<string, string> | undefined;
+  const user = config?.users?.[0]?.user as Record<string, string> | undefined;
   const certificate = user?.['client-certificate-data'];
   const key = user?.['client-key-data'];
   if (!certificate || !key) return undefined;

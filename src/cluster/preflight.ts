@@ -105,7 +105,7 @@ export async function machineFacts(
 }
 
 function isOnPath(program: string): boolean {
-  const path = `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin`;
+  const path = `${process.env.PATH ?? ''}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin`;
   return path.split(delimiter).some((folder) => isExecutable(join(folder, program)));
 }
 

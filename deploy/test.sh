@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Installs what the tests need on a Debian machine and runs all of them. The last line is "N passed, N failed".
+# The e2e tests run clusters in network namespaces of their own, below temporary directories.
+set -uo pipefail
+here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
+repo=$(dirname "$here")
+. "$here/lib.sh"
+# Besides the node's: what the tests ask, listen and look with.
+readonly TEST_PACKAGES=(curl docker-registry nftables procps socat)
+
+require_debian
+require_root "$@"
+install_packages "${NODE_PACKAGES[@]}" "${IMAGE_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
+install_node_modules "$repo"
+cd "$repo" || exit 1
+export PATH=$repo/node_modules/.bin:$PATH
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+passed=0 failed=0 summary=()
+
+# check NAME COMMAND...: a check that is right or wrong as a whole.
+check() {
+  local name=$1 begin=$SECONDS
+  shift
+  step "$name"
+  if "$@"; then
+    summary+=("ok    $name ($((SECONDS - begin)) s)")
+  else
+    summary+=("WRONG $name ($((SECONDS - begin)) s)")
+    failed=$((failed + 1))
+  fi
+}
+
+# suite NAME: one vitest project; its tests are counted one by one.
+suite() {
+  local name=$1 begin=$SECONDS report=$results/$1.json counts
+  step "$name tests"
+  vitest run --project "$name" --reporter=default --reporter=json --outputFile.json="$report"
+  local code=$?
+  counts=$(node "$here/test-counts.ts" "$report" $code)
+  passed=$((passed + ${counts% *})) failed=$((failed + ${counts#* }))
+  local verdict=ok
+  [ "${counts#* }" = 0 ] || verdict=WRONG
+  summary+=("$(printf '%-5s' $verdict) $name tests: ${counts% *} passed, ${counts#* } failed ($((SECONDS - begin)) s)")
+}
+
+check 'generated files' npm run -s generate
+check 'lint and format' npm run -s lint
+check 'types' npm run -s types
+check 'import rule' npm run -s imports
+check 'dead code' npm run -s deadcode
+for name in unit integration e2e; do suite $name; done
+
+step "Summary"
+printf '        %s\n' "${summary[@]}"
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]

