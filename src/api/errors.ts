@@ -57,6 +57,8 @@ export class ApiError extends Error {
   /** The HTTP status code. */
   readonly code: number;
   readonly details: StatusDetails | undefined;
+  /** ListMeta of the Status: the token with which a list whose history is gone can go on. */
+  readonly metadata: Readonly<Record<string, unknown>>;
 
   constructor(
     reason: StatusReason | (string & {}),
@@ -64,6 +66,7 @@ export class ApiError extends Error {
     options: {
       code?: number | undefined;
       details?: StatusDetails | undefined;
+      metadata?: Readonly<Record<string, unknown>> | undefined;
       cause?: unknown;
     } = {},
   ) {
@@ -71,13 +74,14 @@ export class ApiError extends Error {
     this.reason = reason;
     this.code = options.code ?? (REASON_CODES as Record<string, number>)[reason] ?? 500;
     this.details = options.details;
+    this.metadata = options.metadata ?? {};
   }
 
   toStatus(): Status {
     return {
       kind: 'Status',
       apiVersion: 'v1',
-      metadata: {},
+      metadata: this.metadata,
       status: 'Failure',
       message: this.message,
       ...(this.reason === '' ? {} : { reason: this.reason }),
@@ -90,6 +94,7 @@ export class ApiError extends Error {
     return new ApiError(status.reason ?? '', status.message ?? 'unknown', {
       code: status.code,
       details: status.details,
+      metadata: status.metadata,
     });
   }
 }

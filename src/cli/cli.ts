@@ -18,6 +18,10 @@ const COMMANDS: Record<
     load: () => import('./commands/images.ts'),
   },
 
+  apiserver: {
+    summary: 'Serve the API: the front door of the cluster',
+    load: () => import('./commands/apiserver.ts'),
+  },
   scheduler: {
     summary: 'Decide which node each Pod runs on',
     load: () => import('./commands/scheduler.ts'),

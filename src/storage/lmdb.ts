@@ -134,11 +134,11 @@ export class LmdbStorage implements Storage {
 
   async status(): Promise<StorageStatus> {
     const { mapSize: _, ...stats } = this.#tables.root.getStats() as Record<string, number>;
-    const pages = (stats['lastPageNumber'] ?? 0) + 1;
+    const pages = (stats.lastPageNumber ?? 0) + 1;
     return {
       revision: this.#tables.revision,
       compacted: this.#tables.compacted,
-      size: pages * (stats['pageSize'] ?? 4096),
+      size: pages * (stats.pageSize ?? 4096),
     };
   }
 

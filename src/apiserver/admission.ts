@@ -1,0 +1,43 @@
+import type { KubeObject } from '../api/types.ts';
+import type { ResourceKind, UserInfo } from './resource-kind.ts';
+
+/** A write as admission plug-ins see it (admission.k8s.io AdmissionRequest). */
+export interface AdmissionRequest {
+  readonly operation: 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
+  readonly kind: ResourceKind;
+  readonly subresource: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** What is to be written; undefined for DELETE. Mutating plug-ins change it in place. */
+  readonly object: KubeObject | undefined;
+  /** What is stored; undefined for CREATE. */
+  readonly old: KubeObject | undefined;
+  readonly user: UserInfo;
+  readonly dryRun: boolean;
+}
+
+/** One rule about writes. Refuses by throwing an `ApiError`. */
+export interface AdmissionPlugin {
+  readonly name: string;
+  /** May change `request.object`. Runs before validation. */
+  mutate?(request: AdmissionRequest): Promise<void> | void;
+  /** Sees the final object. */
+  validate?(request: AdmissionRequest): Promise<void> | void;
+}
+
+/** The plug-ins in their order: all that mutate, later all that validate. */
+export class Admission {
+  readonly #plugins: readonly AdmissionPlugin[];
+
+  constructor(plugins: readonly AdmissionPlugin[]) {
+    this.#plugins = plugins;
+  }
+
+  async mutate(request: AdmissionRequest): Promise<void> {
+    for (const plugin of this.#plugins) await plugin.mutate?.(request);
+  }
+
+  async validate(request: AdmissionRequest): Promise<void> {
+    for (const plugin of this.#plugins) await plugin.validate?.(request);
+  }
+}

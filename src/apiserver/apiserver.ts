@@ -1,0 +1,114 @@
+import { builtinSchema } from '../api/builtin-schema.ts';
+import { type HttpListener, type ListenOptions, listen } from '../http/server.ts';
+import type { Storage } from '../storage/storage.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Logger } from '../util/log.ts';
+import { Admission } from './admission.ts';
+import { x509Authenticator } from './authn/x509.ts';
+import { systemUsersAuthorizer } from './authz/system-users.ts';
+import { Discovery } from './discovery.ts';
+import { HandlerChain } from './handler-chain.ts';
+import { handleNonResource } from './handlers/non-resource.ts';
+import { handleResource, type ResourceDeps } from './handlers/resource.ts';
+import { KindRegistry } from './kind-registry.ts';
+import { ServerMetrics } from './metrics.ts';
+import { OpenApi } from './openapi.ts';
+import { ResourceStore } from './resource-store.ts';
+import { builtinKinds } from './resources/registry.ts';
+import { State } from './state.ts';
+import { ensureSystemObjects } from './system-objects.ts';
+import { GIT_VERSION, versionInfo } from './version.ts';
+
+export interface ApiServerDeps {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface ApiServerOptions {
+  readonly listen: ListenOptions;
+  /** `ADDRESS:PORT` under which the cluster reaches this server. */
+  readonly advertise: string;
+}
+
+/** The front door: storage → state (watch caches) → store → handlers → chain → listener. */
+export class ApiServer {
+  readonly #options: ApiServerOptions;
+  readonly #deps: ApiServerDeps;
+  #listener: HttpListener | undefined;
+
+  constructor(options: ApiServerOptions, deps: ApiServerDeps) {
+    this.#options = options;
+    this.#deps = deps;
+  }
+
+  /** Where it listens; 0 before it does. */
+  get port(): number {
+    return this.#listener?.port ?? 0;
+  }
+
+  /** Works until aborted. Calls `ready` when it answers requests. */
+  async run(signal: AbortSignal, ready: () => void = () => {}): Promise<void> {
+    const { storage, clock, log } = this.#deps;
+    const schema = builtinSchema();
+    const kinds = new KindRegistry(builtinKinds());
+    const state = new State({ storage, log });
+    const started = Promise.withResolvers<void>();
+    const running = state.run(signal, started.resolve);
+    await Promise.race([started.promise, running]);
+    const store = new ResourceStore({ state, admission: new Admission([]) });
+    const resourceDeps: ResourceDeps = {
+      state,
+      store,
+      clock,
+      log,
+      schema,
+      kinds,
+      connectors: {},
+    };
+    const metrics = new ServerMetrics(clock);
+    const nonResource = {
+      checks: { livez: [PING], readyz: [PING, storageCheck(storage)] },
+      metrics,
+      version: versionInfo(),
+      discovery: new Discovery({
+        kinds: () => kinds.all(),
+        serverAddress: this.#options.advertise,
+      }),
+      openapi: new OpenApi({ kinds: () => kinds.all(), schema, version: GIT_VERSION }),
+    };
+    const chain = new HandlerChain({
+      authenticators: [x509Authenticator()],
+      authorizers: [systemUsersAuthorizer],
+      handler: (exchange) =>
+        exchange.info.isResource
+          ? handleResource(resourceDeps, exchange)
+          : handleNonResource(nonResource, exchange),
+      metrics,
+      log,
+    });
+    await ensureSystemObjects({ kinds, store, clock });
+    this.#listener = await listen(this.#options.listen, {
+      request: (req, res) => void chain.handle(req, res),
+    });
+    log.info({ port: this.port }, 'Serving');
+    ready();
+    try {
+      await running;
+    } finally {
+      await this.#listener.close();
+    }
+  }
+}
+
+const PING = { name: 'ping', check: () => {} };
+
+/** Named as upstream's, whatever the engine. */
+function storageCheck(storage: Storage) {
+  return {
+    name: 'etcd',
+    check: async () => {
+      await storage.status();
+    },
+  };
+}

@@ -1,0 +1,8 @@
+import type { IncomingMessage } from 'node:http';
+import type { UserInfo } from '../resource-kind.ts';
+
+/** One way to tell who asks. Undefined: this request has no credentials of its kind. Throws Unauthorized for bad ones. */
+export interface Authenticator {
+  readonly name: string;
+  authenticate(req: IncomingMessage): Promise<UserInfo | undefined> | UserInfo | undefined;
+}

@@ -1,0 +1,50 @@
+import type { IncomingMessage } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import { ApiError } from '../../api/errors.ts';
+import type { UserInfo } from '../resource-kind.ts';
+import type { Authenticator } from './authenticator.ts';
+
+/** Client certificates: the common name is the user, the organizations are the groups. */
+export function x509Authenticator(): Authenticator {
+  // A connection's certificate does not change; reading it is far dearer than a request.
+  const known = new WeakMap<object, UserInfo | 'none' | 'refused'>();
+  return {
+    name: 'x509',
+    authenticate(req) {
+      const socket = tlsSocketOf(req);
+      if (!socket) return undefined;
+      let user = known.get(socket);
+      if (user === undefined) {
+        user = userOf(socket);
+        known.set(socket, user);
+      }
+      if (user === 'refused') throw new ApiError('Unauthorized', 'Unauthorized');
+      return user === 'none' ? undefined : user;
+    },
+  };
+}
+
+function tlsSocketOf(req: IncomingMessage): TLSSocket | undefined {
+  // Under HTTP/2, `req.socket` is a proxy of the session's socket.
+  const session = (req as { stream?: { session?: { socket?: TLSSocket } } }).stream?.session;
+  const socket = session?.socket ?? (req.socket as TLSSocket);
+  return typeof socket?.getPeerCertificate === 'function' ? socket : undefined;
+}
+
+function userOf(socket: TLSSocket): UserInfo | 'none' | 'refused' {
+  const { subject } = socket.getPeerCertificate();
+  if (!subject) return 'none';
+  if (!socket.authorized) return 'refused';
+  const name = first(subject.CN);
+  if (name === '') return 'none';
+  return { name, groups: [...all(subject.O), 'system:authenticated'] };
+}
+
+function all(value: string | string[] | undefined): string[] {
+  if (value === undefined) return [];
+  return Array.isArray(value) ? value : [value];
+}
+
+function first(value: string | string[] | undefined): string {
+  return all(value)[0] ?? '';
+}

@@ -1,0 +1,108 @@
+import { cannotBeHandled, DecodeError, decodeObject, strictDecodingError } from '../api/decode.ts';
+import { type DecodedText, decodeJson, decodeYaml } from '../api/encoding.ts';
+import { ApiError, badRequest } from '../api/errors.ts';
+import { apiVersionOf } from '../api/resource-types.ts';
+import type { Schema } from '../api/schema.ts';
+import type { KubeObject } from '../api/types.ts';
+import { readBody } from '../http/body.ts';
+import { isObject, type JsonObject } from '../util/json.ts';
+import type { Exchange } from './exchange.ts';
+import type { ResourceKind } from './resource-kind.ts';
+import type { FieldValidation } from './write-options.ts';
+
+/** Upstream's limit of a request body. */
+export const MAX_BODY_BYTES = 3 * 1024 * 1024;
+const JSON_TYPE = 'application/json';
+const YAML_TYPE = 'application/yaml';
+
+export interface DecodeRules {
+  readonly schema: Schema;
+  readonly kind: ResourceKind;
+  readonly fieldValidation: FieldValidation;
+}
+
+/** The media type of a body, without parameters. Absent: JSON. */
+export function contentTypeOf({ req }: Exchange): string {
+  const header = req.headers['content-type'] ?? '';
+  return (header.split(';')[0] ?? '').trim().toLowerCase() || JSON_TYPE;
+}
+
+export function unsupportedMediaType(supported: readonly string[]): ApiError {
+  return new ApiError(
+    'UnsupportedMediaType',
+    `the body of the request was in an unknown format - accepted media types include: ${supported.join(', ')}`,
+  );
+}
+
+/** The body as plain JSON data, whatever its encoding. Undefined for an empty one. */
+export async function readData(
+  exchange: Exchange,
+  findDuplicates = false,
+): Promise<DecodedText | undefined> {
+  const type = contentTypeOf(exchange);
+  if (type !== JSON_TYPE && type !== YAML_TYPE) throw unsupportedMediaType([JSON_TYPE, YAML_TYPE]);
+  const body = await readBody(exchange.req, MAX_BODY_BYTES);
+  if (body.length === 0) return undefined;
+  const text = body.toString();
+  return type === JSON_TYPE ? decodeJson(text, findDuplicates) : await decodeYaml(text);
+}
+
+/** The body as an object of `kind`, with known fields only. What it leaves out of apiVersion and kind is filled in. */
+export async function readObject(exchange: Exchange, rules: DecodeRules): Promise<KubeObject> {
+  const { kind, fieldValidation } = rules;
+  const data = await readData(exchange, fieldValidation !== 'Ignore');
+  if (!isObject(data?.value)) {
+    throw badRequest(
+      `the object provided is unrecognized (must be of type ${kind.kind}): couldn't get version/kind; json parse error: unexpected end of JSON input`,
+    );
+  }
+  checkType(data.value, kind);
+  return decodeTyped(data.value, data.duplicates, rules, exchange.warnings);
+}
+
+/** Fails when plain data says that it is of another type; fills in what it leaves out. */
+export function checkType(data: JsonObject, kind: ResourceKind): void {
+  const expected = apiVersionOf(kind);
+  const { apiVersion = expected, kind: name = kind.kind } = data;
+  if (name !== kind.kind) {
+    const version = String(apiVersion).split('/').at(-1) ?? '';
+    throw badRequest(
+      `${name} in version ${JSON.stringify(version)} cannot be handled as a ${kind.kind}: converting (${version}.${name}) to (${kind.version}.${kind.kind}): unknown conversion`,
+    );
+  }
+  if (apiVersion !== expected) {
+    throw badRequest(
+      `the API version in the data (${apiVersion}) does not match the expected API version (${expected})`,
+    );
+  }
+  data.apiVersion = expected;
+  data.kind = kind.kind;
+}
+
+/** Plain data as an object of its kind: pruned, canonical, defaulted. Unknown fields are refused or warned of. */
+export function decodeTyped(
+  data: JsonObject,
+  duplicates: readonly string[],
+  { schema, kind, fieldValidation }: DecodeRules,
+  warnings: string[],
+): KubeObject {
+  const decoded = decode(data, schema, kind);
+  if (fieldValidation !== 'Ignore') {
+    const messages = [...duplicates, ...decoded.unknown];
+    if (fieldValidation === 'Warn') warnings.push(...messages);
+    else if (messages.length > 0) throw strictDecodingError(kind, messages);
+  }
+  const object = decoded.object as KubeObject;
+  object.metadata ??= {};
+  kind.strategy.default?.(object);
+  return object;
+}
+
+function decode(data: JsonObject, schema: Schema, kind: ResourceKind) {
+  try {
+    return decodeObject(data, { schema, definition: kind.definition, complete: true });
+  } catch (err) {
+    if (err instanceof DecodeError) throw cannotBeHandled(kind, [err.message]);
+    throw err;
+  }
+}

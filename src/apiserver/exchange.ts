@@ -1,0 +1,59 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { RequestInfo } from './request-info.ts';
+import type { UserInfo } from './resource-kind.ts';
+
+/** One request and the answer to it, on their way through the handler chain. */
+export interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly query: URLSearchParams;
+  readonly info: RequestInfo;
+  /** Set by the authentication stage. */
+  user: UserInfo;
+  /** Lines for the Warning header. */
+  readonly warnings: string[];
+}
+
+export type Handler = (exchange: Exchange) => Promise<void>;
+
+export const ANONYMOUS: UserInfo = {
+  name: 'system:anonymous',
+  groups: ['system:unauthenticated'],
+};
+
+/** Sends a whole answer. `headers` must say its Content-Type. */
+export function send(
+  exchange: Exchange,
+  code: number,
+  body: Buffer,
+  headers: Record<string, string> & { 'Content-Type': string },
+): void {
+  writeHead(exchange, code, { 'Content-Length': body.length, ...headers });
+  exchange.res.end(exchange.req.method === 'HEAD' ? undefined : body);
+}
+
+export function writeHead(
+  exchange: Exchange,
+  code: number,
+  headers: Record<string, string | number>,
+): void {
+  const { res, warnings } = exchange;
+  if (warnings.length > 0) {
+    res.setHeader('Warning', [...new Set(warnings)].map(warningHeader));
+  }
+  res.writeHead(code, { 'Cache-Control': 'no-cache, private', ...headers });
+}
+
+/** RFC 7234 §5.5: code, agent (none), quoted text. */
+function warningHeader(text: string): string {
+  const clean = text.replace(/[^\x20-\x7e]/g, ' ').replace(/[\\"]/g, (c) => `\\${c}`);
+  return `299 - "${clean}"`;
+}
+
+/** Aborts when the client goes away. Only for requests that wait. */
+export function disconnectSignal({ res }: Exchange): AbortSignal {
+  const controller = new AbortController();
+  res.on('close', () => controller.abort());
+  if (res.destroyed) controller.abort();
+  return controller.signal;
+}

@@ -1,0 +1,81 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ApiError } from '../api/errors.ts';
+import { writeError } from '../http/errors.ts';
+import type { Logger } from '../util/log.ts';
+import type { Authenticator } from './authn/authenticator.ts';
+import type { Authorizer } from './authz/authorizer.ts';
+import { ANONYMOUS, type Exchange, type Handler } from './exchange.ts';
+import { forbidden } from './forbidden.ts';
+import type { ServerMetrics } from './metrics.ts';
+import { parseRequestInfo } from './request-info.ts';
+
+export interface ChainDeps {
+  readonly authenticators: readonly Authenticator[];
+  readonly authorizers: readonly Authorizer[];
+  readonly handler: Handler;
+  readonly metrics: ServerMetrics;
+  readonly log: Logger;
+}
+
+/** The way of every request: request info → authenticate → authorize → handler. Whatever a stage throws becomes the answer. */
+export class HandlerChain {
+  readonly #deps: ChainDeps;
+
+  constructor(deps: ChainDeps) {
+    this.#deps = deps;
+  }
+
+  async handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const exchange = begin(req, res);
+    const done = this.#deps.metrics.began(exchange);
+    try {
+      exchange.user = await this.authenticate(req);
+      await this.authorize(exchange);
+      await this.#deps.handler(exchange);
+    } catch (err) {
+      this.#fail(exchange, err);
+    } finally {
+      done();
+    }
+  }
+
+  async authenticate(req: IncomingMessage): Promise<Exchange['user']> {
+    for (const authenticator of this.#deps.authenticators) {
+      const user = await authenticator.authenticate(req);
+      if (user) return user;
+    }
+    return ANONYMOUS;
+  }
+
+  async authorize({ user, info }: Exchange): Promise<void> {
+    let why = '';
+    for (const authorizer of this.#deps.authorizers) {
+      const { decision, reason } = await authorizer.authorize(user, info);
+      if (decision === 'allow') return;
+      if (reason) why = reason;
+      if (decision === 'deny') break;
+    }
+    throw forbidden(user, info, why);
+  }
+
+  #fail({ req, res, info, user }: Exchange, err: unknown): void {
+    if (!(err instanceof ApiError) && !res.destroyed) {
+      const fields = { verb: info.verb, path: info.path, user: user.name, err };
+      this.#deps.log.error(fields, 'Request failed');
+    }
+    if (res.destroyed) return;
+    writeError(res, err);
+    // What the client still sends must not block the connection.
+    req.resume();
+  }
+}
+
+/** The request with what its line says. */
+export function begin(req: IncomingMessage, res: ServerResponse): Exchange {
+  const url = req.url ?? '/';
+  const mark = url.indexOf('?');
+  const path = mark < 0 ? url : url.slice(0, mark);
+  const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
+  const info = parseRequestInfo(req.method ?? 'GET', path, query);
+  return { req, res, query, info, user: ANONYMOUS, warnings: [] };
+}

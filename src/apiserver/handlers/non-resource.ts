@@ -1,0 +1,99 @@
+import { ApiError } from '../../api/errors.ts';
+import { type HealthCheck, healthAnswer } from '../../http/health.ts';
+import type { Discovery } from '../discovery.ts';
+import { type Exchange, send, writeHead } from '../exchange.ts';
+import type { ServerMetrics } from '../metrics.ts';
+import type { OpenApi } from '../openapi.ts';
+import type { ServedDocument } from '../served-document.ts';
+
+export interface NonResourceDeps {
+  readonly checks: { livez: readonly HealthCheck[]; readyz: readonly HealthCheck[] };
+  readonly metrics: ServerMetrics;
+  readonly version: object;
+  readonly discovery: Discovery;
+  readonly openapi: OpenApi;
+}
+
+/** Requests that are about no object: health, version, metrics, discovery, OpenAPI. */
+export async function handleNonResource(deps: NonResourceDeps, exchange: Exchange): Promise<void> {
+  const { path, verb } = exchange.info;
+  const [, first = '', ...rest] = path.split('/');
+  if (verb !== 'get' && verb !== 'head') throw pageNotFoundOr405(path);
+  switch (first) {
+    case 'livez':
+    case 'readyz':
+    case 'healthz':
+      return health(deps, exchange, { endpoint: first, name: rest.join('/') });
+    case 'version':
+      return text(exchange, `${JSON.stringify(deps.version, undefined, 2)}`, 'application/json');
+    case 'metrics': {
+      const body = await deps.metrics.registry.render();
+      return text(exchange, body, 'text/plain; version=0.0.4; charset=utf-8');
+    }
+    default:
+      return document(deps, exchange);
+  }
+}
+
+async function health(
+  { checks }: NonResourceDeps,
+  exchange: Exchange,
+  { endpoint, name }: { endpoint: 'livez' | 'readyz' | 'healthz'; name: string },
+): Promise<void> {
+  const all = endpoint === 'livez' ? checks.livez : checks.readyz;
+  const chosen = name === '' ? all : all.filter((check) => check.name === name);
+  if (chosen.length === 0) throw new ApiError('NotFound', '404 page not found');
+  const { code, body } = await healthAnswer(endpoint, chosen, exchange.query);
+  const type = 'text/plain; charset=utf-8';
+  exchange.res.setHeader('X-Content-Type-Options', 'nosniff');
+  send(exchange, code, Buffer.from(body), { 'Content-Type': type });
+}
+
+async function document(
+  { discovery, openapi }: NonResourceDeps,
+  exchange: Exchange,
+): Promise<void> {
+  const { req, res, info, query } = exchange;
+  const root = info.path.split('/')[1];
+  if (root === 'api' || root === 'apis') {
+    const found = discovery.handle(info.path, req.headers.accept);
+    if (!found) throw pageNotFoundOr405(info.path);
+    sendDocument(exchange, found);
+    return;
+  }
+  const answer = root === 'openapi' ? openapi.handle(info.path, query) : undefined;
+  if (!answer) throw pageNotFoundOr405(info.path);
+  if (answer.type === 'redirect') {
+    writeHead(exchange, 301, { Location: answer.location });
+    res.end();
+    return;
+  }
+  sendDocument(exchange, answer, answer.immutable ? IMMUTABLE : undefined);
+}
+
+const IMMUTABLE = 'public, immutable';
+
+function sendDocument(exchange: Exchange, found: ServedDocument, caching?: string): void {
+  const { req, res } = exchange;
+  res.setHeader('ETag', found.etag);
+  res.setHeader('Vary', 'Accept');
+  const headers = caching === undefined ? {} : { 'Cache-Control': caching };
+  if (req.headers['if-none-match'] === found.etag) {
+    writeHead(exchange, 304, headers);
+    res.end();
+    return;
+  }
+  send(exchange, 200, found.bytes, { 'Content-Type': found.contentType, ...headers });
+}
+
+function pageNotFoundOr405(path: string): ApiError {
+  return new ApiError('NotFound', 'the server could not find the requested resource', {
+    details: {
+      causes: [{ reason: 'UnexpectedServerResponse', message: `404 page not found: ${path}` }],
+    },
+  });
+}
+
+async function text(exchange: Exchange, body: string, type: string): Promise<void> {
+  send(exchange, 200, Buffer.from(body), { 'Content-Type': type });
+}

@@ -1,0 +1,98 @@
+import { ApiError } from '../../api/errors.ts';
+import type { Exchange } from '../exchange.ts';
+import type { HandlerDeps, Target } from '../handler-deps.ts';
+import type { KindRegistry } from '../kind-registry.ts';
+import type { ResourceKind } from '../resource-kind.ts';
+import { type ConnectHandlers, connect } from './connect.ts';
+import { create } from './create.ts';
+import { remove } from './delete.ts';
+import { deleteCollection } from './delete-collection.ts';
+import { get } from './get.ts';
+import { list } from './list.ts';
+import { patch } from './patch.ts';
+import { scale } from './scale.ts';
+import { update } from './update.ts';
+import { watch } from './watch.ts';
+
+export interface ResourceDeps extends HandlerDeps {
+  readonly kinds: KindRegistry;
+  readonly connectors: ConnectHandlers;
+}
+
+/** Finds the kind that a resource request is about and hands it to its verb's handler. */
+export async function handleResource(deps: ResourceDeps, exchange: Exchange): Promise<void> {
+  const { info } = exchange;
+  const kind = deps.kinds.get(info.group, info.version, info.resource);
+  if (!kind) throw pageNotFound();
+  if (info.namespace !== '' && !kind.namespaced && kind.resource !== 'namespaces') {
+    throw pageNotFound();
+  }
+  const target: Target = {
+    kind,
+    namespace: kind.namespaced ? info.namespace : '',
+    name: info.name,
+    subresource: info.subresource,
+  };
+  if (target.subresource !== '') return handleSubresource(deps, exchange, target);
+  if (!kind.verbs.includes(info.verb)) throw methodNotAllowed();
+  return VERBS[info.verb]?.(deps, exchange, target) ?? Promise.reject(methodNotAllowed());
+}
+
+type VerbHandler = (deps: HandlerDeps, exchange: Exchange, target: Target) => Promise<void>;
+
+const VERBS: Readonly<Record<string, VerbHandler>> = {
+  get,
+  list,
+  watch,
+  create: (deps, exchange, target) => {
+    if (target.name !== '') throw methodNotAllowed();
+    if (target.kind.namespaced && target.namespace === '') throw methodNotAllowed();
+    return create(deps, exchange, target);
+  },
+  update: (deps, exchange, target) => {
+    if (target.name === '') throw methodNotAllowed();
+    return update(deps, exchange, { ...target, strategy: target.kind.strategy });
+  },
+  patch: (deps, exchange, target) => {
+    if (target.name === '') throw methodNotAllowed();
+    return patch(deps, exchange, { ...target, strategy: target.kind.strategy });
+  },
+  delete: remove,
+  deletecollection: deleteCollection,
+};
+
+async function handleSubresource(
+  deps: ResourceDeps,
+  exchange: Exchange,
+  target: Target,
+): Promise<void> {
+  const { kind, subresource } = target;
+  const { verb } = exchange.info;
+  const found = ownSubresource(kind, subresource);
+  if (!found) throw pageNotFound();
+  if (found.type === 'connect') return connect(deps, exchange, { ...target, declared: found });
+  if (found.type === 'scale') return scale(deps, exchange, { ...target, declared: found });
+  if (verb === 'get') return get(deps, exchange, target);
+  if (!(found.verbs as readonly string[]).includes(verb)) throw methodNotAllowed();
+  const strategy = { ...target, strategy: found.strategy };
+  if (verb === 'update') return update(deps, exchange, strategy);
+  if (verb === 'patch') return patch(deps, exchange, strategy);
+  throw methodNotAllowed();
+}
+
+function ownSubresource(kind: ResourceKind, name: string) {
+  return Object.hasOwn(kind.subresources, name) ? kind.subresources[name] : undefined;
+}
+
+export function pageNotFound(): ApiError {
+  return new ApiError('NotFound', 'the server could not find the requested resource', {
+    details: { causes: [{ reason: 'UnexpectedServerResponse', message: '404 page not found' }] },
+  });
+}
+
+export function methodNotAllowed(): ApiError {
+  return new ApiError(
+    'MethodNotAllowed',
+    'the server does not allow this method on the requested resource',
+  );
+}

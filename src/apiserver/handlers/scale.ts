@@ -1,0 +1,121 @@
+import { ApiError, badRequest } from '../../api/errors.ts';
+import { invalid, invalidObject } from '../../api/field-errors.ts';
+import type { KubeObject } from '../../api/types.ts';
+import { isObject, type JsonObject } from '../../util/json.ts';
+import { contentTypeOf, readData } from '../decode-body.ts';
+import type { Exchange } from '../exchange.ts';
+import type { HandlerDeps, Target } from '../handler-deps.ts';
+import { applyJsonPatch } from '../patch/json-patch.ts';
+import { applyMergePatch } from '../patch/merge-patch.ts';
+import { sendJson } from '../reading.ts';
+import type { ScaleSubresource } from '../resource-kind.ts';
+import { parseWriteOptions, writeContext } from '../write-options.ts';
+import { readPatch } from './patch.ts';
+
+type ScaleTarget = Target & { declared: ScaleSubresource };
+
+/** …/NAME/scale: autoscaling/v1 Scale, a view of the object's number of replicas. */
+export async function scale(
+  deps: HandlerDeps,
+  exchange: Exchange,
+  target: ScaleTarget,
+): Promise<void> {
+  const { verb } = exchange.info;
+  if (verb === 'get') {
+    const { object } = await deps.store.read(target.kind, target);
+    await answer(exchange, target, object);
+    return;
+  }
+  if (verb === 'update') {
+    const body = (await readData(exchange))?.value;
+    await write(deps, exchange, target, () => body);
+    return;
+  }
+  if (verb !== 'patch') {
+    throw new ApiError(
+      'MethodNotAllowed',
+      'the server does not allow this method on the requested resource',
+    );
+  }
+  const isJsonPatch = contentTypeOf(exchange) === 'application/json-patch+json';
+  const body = await readPatch(exchange);
+  await write(deps, exchange, target, (current) =>
+    isJsonPatch ? applyJsonPatch(current, body) : applyMergePatch(current, body),
+  );
+}
+
+async function write(
+  deps: HandlerDeps,
+  exchange: Exchange,
+  target: ScaleTarget,
+  edit: (current: KubeObject) => unknown,
+): Promise<void> {
+  const { kind, declared } = target;
+  const options = parseWriteOptions(exchange, 'UpdateOptions');
+  const change = (object: KubeObject): KubeObject => {
+    const scaled = edit(scaleOf(target, object));
+    if (!isObject(scaled)) throw badRequest('the scale is not an object');
+    const { resourceVersion } = (scaled.metadata ?? {}) as { resourceVersion?: string };
+    const spec = scaled.spec as { replicas?: unknown } | undefined;
+    setPath(object, declared.replicasPath, checkReplicas(target.name, spec?.replicas ?? 0));
+    if (resourceVersion) object.metadata.resourceVersion = resourceVersion;
+    else delete object.metadata.resourceVersion;
+    return object;
+  };
+  const { object } = await deps.store.update(
+    kind,
+    target,
+    { strategy: kind.strategy, subresource: 'scale', change },
+    writeContext(exchange, options, deps.clock.now()),
+  );
+  await answer(exchange, target, object);
+}
+
+function checkReplicas(name: string, replicas: unknown): number {
+  if (typeof replicas === 'number' && Number.isInteger(replicas) && replicas >= 0) return replicas;
+  throw invalidObject({ group: 'autoscaling', kind: 'Scale' }, name, [
+    invalid('spec.replicas', replicas, 'must be greater than or equal to 0'),
+  ]);
+}
+
+function scaleOf({ declared }: ScaleTarget, object: KubeObject): KubeObject {
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
+  return {
+    apiVersion: 'autoscaling/v1',
+    kind: 'Scale',
+    metadata: JSON.parse(
+      JSON.stringify({ name, namespace, uid, resourceVersion, creationTimestamp }),
+    ),
+    spec: { replicas: getPath(object, declared.replicasPath) ?? 0 },
+    status: {
+      replicas: getPath(object, declared.statusReplicasPath) ?? 0,
+      selector: declared.selectorOf(object),
+    },
+  };
+}
+
+async function answer(exchange: Exchange, target: ScaleTarget, object: KubeObject): Promise<void> {
+  await sendJson(exchange, 200, Buffer.from(JSON.stringify(scaleOf(target, object))), 'json');
+}
+
+function getPath(object: JsonObject, path: readonly string[]): unknown {
+  let at: unknown = object;
+  for (const step of path) at = isObject(at) ? at[step] : undefined;
+  return at;
+}
+
+function setPath(object: JsonObject, path: readonly string[], value: unknown): void {
+  const last = path.at(-1);
+  if (last === undefined) return;
+  let at = object;
+  for (const step of path.slice(0, -1)) {
+    const next = at[step];
+    if (isObject(next)) at = next;
+    else {
+      const made: JsonObject = {};
+      at[step] = made;
+      at = made;
+    }
+  }
+  at[last] = value;
+}

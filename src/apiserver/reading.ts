@@ -1,0 +1,60 @@
+import { encodeYaml } from '../api/encoding.ts';
+import { badRequest } from '../api/errors.ts';
+import { type Exchange, send } from './exchange.ts';
+import { MEDIA_TYPES, negotiate } from './negotiation.ts';
+import { type IncludeObject, type Shape, shapeObject } from './representation.ts';
+import type { ResourceKind } from './resource-kind.ts';
+
+/** In what shape this request wants its objects. */
+export function shapeOf({ req, query }: Exchange, kind: ResourceKind, now: number): Shape {
+  const includeObject = query.get('includeObject') || 'Metadata';
+  if (!['None', 'Metadata', 'Object'].includes(includeObject)) {
+    throw badRequest(`unrecognized includeObject value: ${JSON.stringify(includeObject)}`);
+  }
+  return {
+    representation: negotiate(req.headers.accept),
+    kind,
+    includeObject: includeObject as IncludeObject,
+    now,
+  };
+}
+
+const NEWLINE = Buffer.from('\n');
+
+/** Answers with one object, given as its JSON bytes in stored form. */
+export async function sendObject(
+  exchange: Exchange,
+  code: number,
+  shape: Shape,
+  bytes: Buffer,
+): Promise<void> {
+  await sendJson(exchange, code, shapeObject(shape, bytes), shape.representation.format);
+}
+
+/** Answers with JSON text, or the same as YAML. */
+export async function sendJson(
+  exchange: Exchange,
+  code: number,
+  json: Buffer,
+  format: 'json' | 'yaml',
+): Promise<void> {
+  if (format === 'json') {
+    const indent = wantsPretty(exchange);
+    const body = indent ? prettyPrint(json) : Buffer.concat([json, NEWLINE]);
+    send(exchange, code, body, { 'Content-Type': MEDIA_TYPES.json });
+    return;
+  }
+  const text = await encodeYaml(JSON.parse(json.toString()));
+  send(exchange, code, Buffer.from(text), { 'Content-Type': MEDIA_TYPES.yaml });
+}
+
+/** `?pretty=1`, or a person at a browser or curl. */
+function wantsPretty({ query, req }: Exchange): boolean {
+  const asked = query.get('pretty');
+  if (asked !== null) return asked !== 'false' && asked !== '0';
+  return /^(curl|Wget|Mozilla\/5\.0)/.test(req.headers['user-agent'] ?? '');
+}
+
+function prettyPrint(json: Buffer): Buffer {
+  return Buffer.from(`${JSON.stringify(JSON.parse(json.toString()), undefined, 2)}\n`);
+}

@@ -1,0 +1,243 @@
+import { ApiError, alreadyExists, notFound } from '../api/errors.ts';
+import { keyString, type ObjectKey } from '../api/resource-types.ts';
+import type { KubeObject } from '../api/types.ts';
+import { isStorageError, StorageError } from '../storage/storage.ts';
+import { jsonEqual } from '../util/json.ts';
+import type { Admission } from './admission.ts';
+import {
+  checkVersion,
+  generateName,
+  modified,
+  prepareCreate,
+  prepareUpdate,
+  validateCreate,
+  validateUpdate,
+} from './before-write.ts';
+import {
+  checkPreconditions,
+  type DeleteOptions,
+  decideDeletion,
+  isReadyToVanish,
+} from './deletion.ts';
+import type { ResourceKind, Strategy, WriteContext } from './resource-kind.ts';
+import { prefixOf, type State } from './state.ts';
+import { encodeForStore, parseObject, withRevision } from './stored-object.ts';
+
+export interface Written {
+  readonly object: KubeObject;
+  /** As clients get it. */
+  readonly bytes: Buffer;
+}
+
+export interface Update {
+  readonly strategy: Strategy;
+  readonly subresource: string;
+  /** Makes the new object from the stored one, which it may change. Runs again after a lost race. */
+  change(current: KubeObject): KubeObject | Promise<KubeObject>;
+  /** A lost race is answered with a conflict instead of being retried, however the object names its version. */
+  readonly once?: boolean;
+}
+
+export type Deleted = { readonly gone: boolean; readonly object: KubeObject };
+
+const GENERATED_NAME_TRIES = 8;
+
+/** Writes of every kind: strategy, admission, validation, then compare-and-swap (upstream's generic registry store). */
+export class ResourceStore {
+  readonly #state: State;
+  readonly #admission: Admission;
+
+  constructor(deps: { state: State; admission: Admission }) {
+    this.#state = deps.state;
+    this.#admission = deps.admission;
+  }
+
+  /** The stored object and its revision, straight from the cache unless `fresh`. */
+  async read(
+    kind: ResourceKind,
+    key: ObjectKey,
+    fresh = false,
+  ): Promise<{ object: KubeObject; revision: number }> {
+    if (fresh) {
+      const found = await this.#state.storage.get(storageKey(kind, key));
+      if (!found) throw notFound(kind, key.name);
+      const { bytes } = withRevision(found.value, found.revision);
+      return { object: parseObject(bytes), revision: found.revision };
+    }
+    const cache = await this.#state.cache(kind);
+    const entry = cache.get(keyString(key));
+    if (!entry) throw notFound(kind, key.name);
+    return { object: parseObject(entry.served.bytes), revision: entry.revision };
+  }
+
+  async create(kind: ResourceKind, object: KubeObject, context: WriteContext): Promise<Written> {
+    const generated = !object.metadata.name && !!object.metadata.generateName;
+    await this.#admission.mutate(request(kind, 'CREATE', { object, context }));
+    prepareCreate(kind, object, context);
+    validateCreate(kind, object, context);
+    await this.#admission.validate(request(kind, 'CREATE', { object, context }));
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#insert(kind, object, context);
+      } catch (err) {
+        if (!isStorageError(err, 'exists')) throw serverError(err);
+        const { name = '', generateName: base = '' } = object.metadata;
+        if (!generated || tries >= GENERATED_NAME_TRIES) throw alreadyExists(kind, name);
+        object.metadata.name = generateName(base);
+      }
+    }
+  }
+
+  async update(
+    kind: ResourceKind,
+    key: ObjectKey,
+    update: Update,
+    context: WriteContext,
+  ): Promise<Written> {
+    let fresh = false;
+    for (;;) {
+      const { object: old, revision } = await this.read(kind, key, fresh);
+      const changed = await update.change(structuredClone(old));
+      checkVersion(kind, changed, old, update.strategy);
+      const pinned = update.once || !!changed.metadata.resourceVersion;
+      try {
+        return await this.#replace({ kind, key, update, old, revision }, changed, context);
+      } catch (err) {
+        if (!isStorageError(err, 'conflict')) throw serverError(err);
+        if (pinned && err.revision !== undefined) throw modified(kind, key.name);
+        fresh = true;
+      }
+    }
+  }
+
+  async delete(
+    kind: ResourceKind,
+    key: ObjectKey,
+    options: DeleteOptions,
+    context: WriteContext,
+  ): Promise<Deleted> {
+    let fresh = false;
+    for (;;) {
+      const { object: old, revision } = await this.read(kind, key, fresh);
+      checkPreconditions(kind, old, options);
+      await this.#admission.validate(request(kind, 'DELETE', { old, context, key }));
+      const decision = decideDeletion(kind, old, options, context.now);
+      if (decision.action === 'nothing') return { gone: false, object: old };
+      if (context.dryRun) return { gone: decision.action === 'remove', object: old };
+      try {
+        if (decision.action === 'remove') {
+          await this.#state.storage.delete(storageKey(kind, key), revision);
+          return { gone: true, object: old };
+        }
+        const { object } = await this.#write(kind, key, decision.object, revision);
+        return { gone: false, object };
+      } catch (err) {
+        if (!isStorageError(err, 'conflict')) throw serverError(err);
+        fresh = true;
+      }
+    }
+  }
+
+  async #insert(kind: ResourceKind, object: KubeObject, context: WriteContext): Promise<Written> {
+    const { name = '', namespace = '' } = object.metadata;
+    const key = storageKey(kind, { name, namespace });
+    if (context.dryRun) {
+      if (await this.#state.storage.get(key)) throw new StorageError('exists', key);
+      return { object, bytes: Buffer.from(JSON.stringify(object)) };
+    }
+    const stored = encodeForStore(object);
+    this.#state.remember(stored, object);
+    const revision = await this.#state.storage.create(key, stored, { ttlSeconds: kind.ttlSeconds });
+    return written(object, stored, revision);
+  }
+
+  async #replace(
+    target: {
+      kind: ResourceKind;
+      key: ObjectKey;
+      update: Update;
+      old: KubeObject;
+      revision: number;
+    },
+    object: KubeObject,
+    context: WriteContext,
+  ): Promise<Written> {
+    const { kind, key, update, old, revision } = target;
+    const { strategy, subresource } = update;
+    await this.#admission.mutate(request(kind, 'UPDATE', { object, old, context, subresource }));
+    object.metadata.resourceVersion = String(revision);
+    prepareUpdate({ kind, strategy, object, old }, context);
+    validateUpdate({ kind, strategy, object, old }, context);
+    await this.#admission.validate(request(kind, 'UPDATE', { object, old, context, subresource }));
+    if (context.dryRun || jsonEqual(object, old)) {
+      return { object, bytes: Buffer.from(JSON.stringify(object)) };
+    }
+    if (isReadyToVanish(object)) {
+      await this.#state.storage.delete(storageKey(kind, key), revision);
+      return { object, bytes: Buffer.from(JSON.stringify(object)) };
+    }
+    return this.#write(kind, key, object, revision);
+  }
+
+  async #write(
+    kind: ResourceKind,
+    key: ObjectKey,
+    object: KubeObject,
+    revision: number,
+  ): Promise<Written> {
+    const stored = encodeForStore(object);
+    this.#state.remember(stored, object);
+    const now = await this.#state.storage.update(storageKey(kind, key), stored, revision, {
+      ttlSeconds: kind.ttlSeconds,
+    });
+    return written(object, stored, now);
+  }
+}
+
+function written(object: KubeObject, stored: Buffer, revision: number): Written {
+  object.metadata.resourceVersion = String(revision);
+  return { object, bytes: withRevision(stored, revision).bytes };
+}
+
+export function storageKey(kind: ResourceKind, key: ObjectKey): string {
+  return prefixOf(kind.storagePrefix) + keyString(key);
+}
+
+function request(
+  kind: ResourceKind,
+  operation: 'CREATE' | 'UPDATE' | 'DELETE',
+  parts: {
+    object?: KubeObject;
+    old?: KubeObject;
+    context: WriteContext;
+    subresource?: string;
+    key?: ObjectKey;
+  },
+) {
+  const { object, old, context, subresource = '', key } = parts;
+  const metadata = object?.metadata ?? old?.metadata;
+  return {
+    operation,
+    kind,
+    subresource,
+    namespace: key?.namespace ?? metadata?.namespace ?? '',
+    name: key?.name ?? metadata?.name ?? '',
+    object,
+    old,
+    user: context.user,
+    dryRun: context.dryRun,
+  };
+}
+
+/** What the store could not do, as the API words it. */
+function serverError(err: unknown): unknown {
+  if (!(err instanceof StorageError)) return err;
+  if (err.kind === 'no-space') {
+    return new ApiError(
+      'InternalError',
+      'Internal error occurred: no space left on the disk of the store',
+      { cause: err },
+    );
+  }
+  return new ApiError('ServiceUnavailable', err.message, { cause: err });
+}

@@ -1,0 +1,123 @@
+import type { KubeObject } from '../api/types.ts';
+import {
+  isStorageError,
+  type KeyValue,
+  type Storage,
+  type StorageEvent,
+} from '../storage/storage.ts';
+import { errorMessage } from '../util/errors.ts';
+import type { Logger } from '../util/log.ts';
+import { WatchCache } from './watch-cache.ts';
+
+const ROOT = '/registry/';
+
+/** What a cache needs to know of a stored kind. */
+export interface StoredKind {
+  readonly storagePrefix: string;
+  fieldsOf?(object: KubeObject): Readonly<Record<string, string>>;
+}
+
+/**
+ * The store as the API server sees it: one watch of everything, which keeps a cache per kind true. A kind's cache is
+ * loaded when it is first asked for.
+ */
+export class State {
+  readonly storage: Storage;
+  readonly #log: Logger;
+  readonly #caches = new Map<string, WatchCache>();
+  readonly #loading = new Map<string, Promise<WatchCache>>();
+  /** Objects whose stored bytes were just made here, so that the cache need not parse them again. */
+  readonly #parsed = new WeakMap<Buffer, KubeObject>();
+  #revision = 0;
+
+  constructor(deps: { storage: Storage; log: Logger }) {
+    this.storage = deps.storage;
+    this.#log = deps.log;
+  }
+
+  /** Every cache holds everything up to this revision. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Works until aborted. Resolves `started` as soon as reads are possible. */
+  async run(signal: AbortSignal, started: () => void): Promise<void> {
+    this.#revision = (await this.storage.status()).revision;
+    const sink = {
+      events: (batch: readonly StorageEvent[]) => this.#apply(batch),
+      progress: (revision: number) => {
+        this.#revision = Math.max(this.#revision, revision);
+      },
+    };
+    const watching = this.storage.watch(ROOT, { after: this.#revision }, sink, signal);
+    started();
+    await watching;
+  }
+
+  remember(stored: Buffer, object: KubeObject): void {
+    this.#parsed.set(stored, object);
+  }
+
+  /** The kind's cache, loaded. */
+  cache(kind: StoredKind): Promise<WatchCache> | WatchCache {
+    const { storagePrefix } = kind;
+    return this.#loading.get(storagePrefix) ?? this.#load(kind);
+  }
+
+  caches(): Iterable<[string, WatchCache]> {
+    return this.#caches;
+  }
+
+  /** The objects of a kind at a past revision, from the store's history. */
+  async listAt(
+    prefix: string,
+    options: { revision: number; after?: string; limit?: number },
+  ): Promise<{ items: KeyValue[]; remaining: number }> {
+    return this.storage.list(prefix, options);
+  }
+
+  #load({ storagePrefix, fieldsOf }: StoredKind): Promise<WatchCache> {
+    const prefix = prefixOf(storagePrefix);
+    const cache = new WatchCache({
+      prefix,
+      fieldsOf,
+      parsedOf: (stored) => this.#parsed.get(stored),
+    });
+    this.#caches.set(storagePrefix, cache);
+    const loading = this.storage.list(prefix).then(
+      ({ items, revision }) => {
+        cache.load(items, revision);
+        return cache;
+      },
+      (err: unknown) => {
+        this.#caches.delete(storagePrefix);
+        this.#loading.delete(storagePrefix);
+        this.#log.error({ prefix, err: errorMessage(err) }, 'Could not load objects');
+        throw err;
+      },
+    );
+    this.#loading.set(storagePrefix, loading);
+    return loading;
+  }
+
+  #apply(batch: readonly StorageEvent[]): void {
+    for (const event of batch) {
+      this.#cacheOf(event.key)?.apply(event);
+      this.#revision = event.revision;
+    }
+  }
+
+  /** A kind's prefix is one path segment or two: `pods`, `services/specs`, `GROUP/RESOURCE`. */
+  #cacheOf(key: string): WatchCache | undefined {
+    const first = key.indexOf('/', ROOT.length);
+    const cache = this.#caches.get(key.slice(ROOT.length, first));
+    if (cache) return cache;
+    return this.#caches.get(key.slice(ROOT.length, key.indexOf('/', first + 1)));
+  }
+}
+
+export function prefixOf(storagePrefix: string): string {
+  return `${ROOT}${storagePrefix}/`;
+}
+
+export const isCompacted = (err: unknown): boolean => isStorageError(err, 'compacted');

@@ -1,0 +1,220 @@
+import type { ServerResponse } from 'node:http';
+import { ApiError } from '../api/errors.ts';
+import type { Clock } from '../util/clock.ts';
+import {
+  atRevision,
+  type CacheEntry,
+  type CacheEvent,
+  type CacheEventType,
+} from './cache-entry.ts';
+import { type Shape, shapeObject } from './representation.ts';
+import { type Selection, scopeOf, selectsEntry } from './selection.ts';
+import type { State } from './state.ts';
+import type { WatchCache } from './watch-cache.ts';
+import type { Watcher, WatchScope } from './watcher-index.ts';
+
+export interface WatchStreamDeps {
+  readonly cache: WatchCache;
+  readonly state: State;
+  readonly clock: Clock;
+  readonly res: ServerResponse;
+  readonly selection: Selection;
+  readonly shape: Shape;
+  readonly bookmarks: boolean;
+  readonly apiVersion: string;
+}
+
+const BOOKMARK_MS = 60_000;
+// What a client that does not read may hold back in memory, before it reads on from the ring of events.
+const HIGH_WATER_BYTES = 1 << 20;
+const CATCH_UP_STEP = 200;
+
+/**
+ * One watch. While the client keeps up, events are written as they happen. A client that does not is not fed any more:
+ * it catches up from the cache's ring of events when its connection drains, and is cut off with 410 when
+ * these are gone. So its memory is bounded.
+ */
+export class WatchStream implements Watcher {
+  readonly scope: WatchScope;
+  readonly #deps: WatchStreamDeps;
+  /** The last event that was written or found unwanted. */
+  #at = 0;
+  #lagging = false;
+  #finish: () => void = () => {};
+
+  constructor(deps: WatchStreamDeps) {
+    this.#deps = deps;
+    this.scope = scopeOf(deps.selection);
+  }
+
+  async run(
+    options: { start: number; initial: boolean; markInitialEnd: boolean; seconds: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { cache, clock, res, bookmarks } = this.#deps;
+    this.#at = options.start;
+    this.#lagging = true;
+    const remove = cache.addWatcher(this);
+    const ended = new Promise<void>((resolve) => {
+      this.#finish = resolve;
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+    const stopTimer = clock.after(options.seconds * 1000, () => this.#finish());
+    const stopBookmarks = bookmarks ? this.#bookmarkEvery() : () => {};
+    const onDrain = (): void => this.#catchUp();
+    try {
+      if (options.initial) await this.#sendInitial(options.markInitialEnd);
+      res.on('drain', onDrain);
+      this.#catchUp();
+      await ended;
+    } finally {
+      res.off('drain', onDrain);
+      remove();
+      stopTimer();
+      stopBookmarks();
+      res.end();
+    }
+  }
+
+  offer(event: CacheEvent): void {
+    if (this.#lagging) return;
+    this.#send(event);
+    if (this.#deps.res.writableLength > HIGH_WATER_BYTES) this.#lagging = true;
+  }
+
+  async #sendInitial(mark: boolean): Promise<void> {
+    const { cache, selection, res, state } = this.#deps;
+    this.#at = state.revision;
+    const revision = this.#at;
+    for (const entry of cache.slice(selection.namespace)) {
+      if (!selectsEntry(selection, entry)) continue;
+      this.#write('ADDED', entry);
+      if (res.writableLength > HIGH_WATER_BYTES && !(await drained(res))) return;
+    }
+    if (mark) this.#bookmark(revision, true);
+  }
+
+  /** Reads on from the ring until nothing is missing or the client is behind again. */
+  #catchUp(): void {
+    const { cache, res } = this.#deps;
+    while (this.#lagging && res.writableLength <= HIGH_WATER_BYTES && !res.destroyed) {
+      const events = cache.eventsAfter(this.#at, CATCH_UP_STEP);
+      if (!events) {
+        this.#fail(
+          new ApiError('Expired', `too old resource version: ${this.#at} (${cache.oldest})`),
+        );
+        return;
+      }
+      for (const event of events) this.#send(event);
+      if (events.length < CATCH_UP_STEP) this.#lagging = false;
+    }
+  }
+
+  #send(event: CacheEvent): void {
+    if (event.revision <= this.#at) return;
+    this.#at = event.revision;
+    const { selection } = this.#deps;
+    const is = event.type !== 'DELETED' && selectsEntry(selection, event.entry);
+    const was = event.previous !== undefined && selectsEntry(selection, event.previous);
+    if (is) this.#writeShared(event, was ? 'MODIFIED' : 'ADDED');
+    else if (was) this.#writeShared(event, 'DELETED');
+  }
+
+  #writeShared(event: CacheEvent, type: CacheEventType): void {
+    this.#deps.res.write(sharedFrame(event, type, this.#deps.shape));
+  }
+
+  #write(type: CacheEventType, entry: CacheEntry): void {
+    this.#deps.res.write(frame(type, shapeObject(this.#deps.shape, entry.served.bytes)));
+  }
+
+  #bookmarkEvery(): () => void {
+    const { clock, state } = this.#deps;
+    let stop = (): void => {};
+    const arm = (): void => {
+      stop = clock.after(BOOKMARK_MS, () => {
+        if (!this.#lagging) this.#bookmark(state.revision, false);
+        arm();
+      });
+    };
+    arm();
+    return () => stop();
+  }
+
+  #bookmark(revision: number, initialEnd: boolean): void {
+    const { res, shape, apiVersion } = this.#deps;
+    const metadata = {
+      resourceVersion: String(revision),
+      ...(initialEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
+    };
+    const as = shape.representation.as;
+    const kind = as === undefined ? shape.kind.kind : as;
+    const version =
+      as === undefined ? apiVersion : `meta.k8s.io/${shape.representation.metaVersion}`;
+    const object = {
+      kind,
+      apiVersion: version,
+      metadata,
+      ...(as === 'Table' ? { columnDefinitions: [], rows: [] } : {}),
+    };
+    res.write(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`);
+  }
+
+  #fail(err: ApiError): void {
+    this.#deps.res.write(`${JSON.stringify({ type: 'ERROR', object: err.toStatus() })}\n`);
+    this.#finish();
+  }
+}
+
+const TAIL = Buffer.from('}\n');
+const HEADS = {
+  ADDED: Buffer.from('{"type":"ADDED","object":'),
+  MODIFIED: Buffer.from('{"type":"MODIFIED","object":'),
+  DELETED: Buffer.from('{"type":"DELETED","object":'),
+};
+
+function frame(type: CacheEventType, object: Buffer): Buffer {
+  return Buffer.concat([HEADS[type], object, TAIL]);
+}
+
+/** Frames of an event, made once however many watch. Gone with the event. */
+const frames = new WeakMap<CacheEvent, Map<string, Buffer>>();
+
+function sharedFrame(event: CacheEvent, type: CacheEventType, shape: Shape): Buffer {
+  let known = frames.get(event);
+  if (!known) {
+    known = new Map();
+    frames.set(event, known);
+  }
+  const { as = '', metaVersion = '' } = shape.representation;
+  const { group, version } = shape.kind;
+  const name = `${type} ${as} ${metaVersion} ${as === 'Table' ? shape.includeObject : ''} ${group}/${version}`;
+  let bytes = known.get(name);
+  if (!bytes) {
+    bytes = frame(type, shapeObject(shape, stateFor(event, type).served.bytes));
+    known.set(name, bytes);
+  }
+  return bytes;
+}
+
+/** An object that left a selection is told with its last selected state, under the revision of the change. */
+function stateFor({ entry, previous, revision, type }: CacheEvent, as: CacheEventType): CacheEntry {
+  if (as !== 'DELETED' || type === 'DELETED' || !previous) return entry;
+  return atRevision(previous, revision);
+}
+
+/** False when the client left instead. */
+function drained(res: ServerResponse): Promise<boolean> {
+  if (res.destroyed) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const onDrain = (): void => done(true);
+    const onClose = (): void => done(false);
+    const done = (ok: boolean): void => {
+      res.off('drain', onDrain);
+      res.off('close', onClose);
+      resolve(ok);
+    };
+    res.on('drain', onDrain);
+    res.on('close', onClose);
+  });
+}

@@ -1,0 +1,74 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { ApiServer } from '../../apiserver/apiserver.ts';
+import { LmdbStorage } from '../../storage/lmdb.ts';
+import { realClock } from '../../util/clock.ts';
+import { shutdownSignal } from '../../util/lifecycle.ts';
+import { createLogger } from '../../util/log.ts';
+
+interface Flags {
+  dataDir: string;
+  securePort: number;
+  bindAddress: string;
+  advertiseAddress?: string;
+  tlsCertFile: string;
+  tlsPrivateKeyFile: string;
+  clientCaFile?: string;
+  kubeletClientCertificate?: string;
+  kubeletClientKey?: string;
+  kubeletCertificateAuthority?: string;
+  serviceAccountKeyFile: string[];
+  serviceAccountSigningKeyFile?: string;
+  serviceAccountIssuer?: string;
+  serviceClusterIpRange: string;
+  serviceNodePortRange: string;
+  v: number;
+}
+
+/** `k8ts apiserver`: flags under upstream's names, and `--data-dir` for the embedded store. */
+export function command(): Command {
+  const collect = (value: string, all: string[]): string[] => [...all, value];
+  return new Command('apiserver')
+    .requiredOption('--data-dir <dir>', 'directory of the embedded store')
+    .option('--secure-port <port>', 'port to serve HTTPS on', Number, 6443)
+    .option('--bind-address <ip>', 'address to listen on', '0.0.0.0')
+    .option('--advertise-address <ip>', 'address under which the cluster reaches this server')
+    .requiredOption('--tls-cert-file <file>', 'serving certificate')
+    .requiredOption('--tls-private-key-file <file>', 'its key')
+    .option('--client-ca-file <file>', 'authorities of client certificates')
+    .option('--kubelet-client-certificate <file>', 'client certificate towards kubelets')
+    .option('--kubelet-client-key <file>', 'its key')
+    .option('--kubelet-certificate-authority <file>', 'authorities of kubelet certificates')
+    .option('--service-account-key-file <file>', 'keys that verify tokens', collect, [])
+    .option('--service-account-signing-key-file <file>', 'key that signs tokens')
+    .option('--service-account-issuer <url>', 'issuer of tokens')
+    .option('--service-cluster-ip-range <cidr>', 'addresses of Services', '10.96.0.0/16')
+    .option('--service-node-port-range <range>', 'ports of NodePort Services', '30000-32767')
+    .option('-v <level>', 'verbosity of the log', Number, 2)
+    .action((flags: Flags) => run(flags));
+}
+
+async function run(flags: Flags): Promise<void> {
+  const log = createLogger('apiserver', flags.v);
+  const signal = shutdownSignal(log);
+  mkdirSync(flags.dataDir, { recursive: true, mode: 0o700 });
+  const storage = LmdbStorage.open(flags.dataDir, { clock: realClock, log });
+  const server = new ApiServer(
+    {
+      listen: {
+        host: flags.bindAddress,
+        port: flags.securePort,
+        certificate: readFileSync(flags.tlsCertFile, 'utf8'),
+        key: readFileSync(flags.tlsPrivateKeyFile, 'utf8'),
+        clientAuthority: flags.clientCaFile && readFileSync(flags.clientCaFile, 'utf8'),
+      },
+      advertise: `${flags.advertiseAddress ?? flags.bindAddress}:${flags.securePort}`,
+    },
+    { storage, clock: realClock, log },
+  );
+  try {
+    await server.run(signal);
+  } finally {
+    await storage.close();
+  }
+}
