@@ -8,8 +8,9 @@ import type { Logger } from '../util/log.ts';
 import type { ProxyBackend } from './backend.ts';
 import { ChangeTracker } from './change-tracker.ts';
 import type { ProxyMetrics } from './metrics.ts';
-import type { ProxyState, ServicePort } from './model.ts';
+import type { IpFamily, ProxyState, ServicePort } from './model.ts';
 import type { ProxyHealth } from './proxy-health.ts';
+import type { ServiceHealthServer } from './service-health.ts';
 import type { ServicePortOptions } from './service-ports.ts';
 import { changedUdpServices, staleFlows } from './stale-flows.ts';
 import { SyncRunner } from './sync-runner.ts';
@@ -25,8 +26,9 @@ export interface ProxyDeps {
   readonly backends: readonly ProxyBackend[];
   readonly conntrack: Conntrack;
   readonly health: ProxyHealth;
+  readonly serviceHealth: ServiceHealthServer;
   /** Told after every successful sync. */
-  readonly onSynced?: ((state: ProxyState) => Promise<void>) | undefined;
+  readonly onSynced?: (() => void) | undefined;
   readonly metrics: ProxyMetrics;
   readonly clock: Clock;
   readonly log: Logger;
@@ -43,10 +45,20 @@ export interface ProxyOptions extends ServicePortOptions {
 export class ServiceProxy {
   readonly #deps: ProxyDeps;
   readonly #routers: FamilyRouter[];
+  readonly #states = new Map<IpFamily, ProxyState>();
 
   constructor(deps: ProxyDeps, options: ProxyOptions) {
     this.#deps = deps;
-    this.#routers = deps.backends.map((backend) => new FamilyRouter(backend, deps, options));
+    this.#routers = deps.backends.map(
+      (backend) =>
+        new FamilyRouter(backend, { ...deps, onState: (s) => this.#onState(s) }, options),
+    );
+  }
+
+  #onState(state: ProxyState): void {
+    this.#states.set(state.family, state);
+    this.#deps.serviceHealth.update(this.#states.values());
+    this.#deps.onSynced?.();
   }
 
   /** Works until aborted. Writes no rule before all of the API server's objects are known. */
@@ -59,15 +71,24 @@ export class ServiceProxy {
       await Promise.all(informers.map((informer) => informer.whenSynced(signal)));
       await Promise.all(this.#routers.map((router) => router.run(signal)));
     };
-    await runAll(signal, [...listing, routing()]);
+    try {
+      await runAll(signal, [...listing, routing()]);
+    } finally {
+      this.#deps.serviceHealth.close();
+    }
   }
+}
+
+interface RouterDeps extends ProxyDeps {
+  /** Told what the kernel holds now. */
+  readonly onState: (state: ProxyState) => void;
 }
 
 const FIRST_RETRY_MS = 1_000;
 
 class FamilyRouter {
   readonly #backend: ProxyBackend;
-  readonly #deps: ProxyDeps;
+  readonly #deps: RouterDeps;
   readonly #options: ProxyOptions;
   readonly #tracker: ChangeTracker;
   readonly #runner: SyncRunner;
@@ -78,7 +99,7 @@ class FamilyRouter {
   #retryMs = FIRST_RETRY_MS;
   #synced: ReadonlyMap<string, ServicePort> = new Map();
 
-  constructor(backend: ProxyBackend, deps: ProxyDeps, options: ProxyOptions) {
+  constructor(backend: ProxyBackend, deps: RouterDeps, options: ProxyOptions) {
     this.#backend = backend;
     this.#deps = deps;
     this.#options = options;
@@ -183,7 +204,7 @@ class FamilyRouter {
     log.debug({ ...this.#labels, full, seconds, services: state.services.size }, 'Synced rules');
     this.#countUnserved(state);
     await this.#clearStaleFlows(state);
-    await this.#deps.onSynced?.(state);
+    this.#deps.onState(state);
   }
 
   /** UDP flows are cleared after the rules are there: the next packet must meet the new ones. */

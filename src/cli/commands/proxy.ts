@@ -27,6 +27,7 @@ import type { IpFamily } from '../../proxy/model.ts';
 import { setSysctls } from '../../proxy/node-sysctls.ts';
 import { ServiceProxy } from '../../proxy/proxy.ts';
 import { ProxyHealth } from '../../proxy/proxy-health.ts';
+import { ServiceHealthServer } from '../../proxy/service-health.ts';
 import { realClock } from '../../util/clock.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { aborted, runAll, shutdownSignal } from '../../util/lifecycle.ts';
@@ -180,8 +181,9 @@ async function runProxy(options: Options): Promise<void> {
   const health = new ProxyHealth(realClock, { timeoutMs: 2 * syncPeriod, node });
   const backends = await openBackends(configuration, { node, log });
   await setSysctls(configuration, sysctl, log);
+  const serviceHealth = new ServiceHealthServer({ log, healthy: () => health.livez().healthy });
   const proxy = new ServiceProxy(
-    { ...informers, backends, conntrack, health, metrics, clock: realClock, log },
+    { ...informers, backends, conntrack, health, serviceHealth, metrics, clock: realClock, log },
     {
       nodeName,
       allowExternalIPs: configuration.featureGates.AllowServiceExternalIPs ?? false,

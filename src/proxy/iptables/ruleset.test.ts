@@ -1,0 +1,210 @@
+import { describe, expect, it } from 'vitest';
+import type { ServicePort } from '../model.ts';
+import { servicePort } from '../service-port.fake.ts';
+import { type Packet, type TracerFacts, tracePacket } from './packet-tracer.fake.ts';
+import { changeInput, cleanupInput, fullInput, parseSave } from './restore-input.ts';
+import { JUMPS, Ruleset, type RulesetOptions } from './ruleset.ts';
+
+const OPTIONS: RulesetOptions = {
+  family: 4,
+  mark: '0x4000',
+  masqueradeAll: false,
+  localTraffic: { by: 'cidr', cidrs: ['10.244.0.0/16'] },
+  nodeIP: '192.0.2.1',
+  randomFully: true,
+  localhostNodePorts: true,
+  nodePortIPs: undefined,
+  tcpLiberal: false,
+};
+
+function byId(...services: ServicePort[]): Map<string, ServicePort> {
+  return new Map(services.map((service) => [service.id, service]));
+}
+
+const WEB = servicePort({ endpoints: ['10.244.0.1:8080 local', '10.244.1.2:8080'] });
+const LB = servicePort({
+  service: 'lb',
+  clusterIP: '10.96.0.2',
+  nodePort: 30_080,
+  loadBalancerIPs: ['203.0.113.5'],
+  externalIPs: ['203.0.113.6'],
+  sourceRanges: ['198.51.100.0/24', '192.0.2.0/24'],
+  externalLocal: true,
+  healthCheckNodePort: 31_000,
+  affinitySeconds: 600,
+  endpoints: ['10.244.0.1:8080 local', '10.244.1.2:8080'],
+});
+const EMPTY = servicePort({ service: 'empty', clusterIP: '10.96.0.3', nodePort: 30_081 });
+const LOCAL_ONLY = servicePort({
+  service: 'local',
+  clusterIP: '10.96.0.4',
+  internalLocal: true,
+  endpoints: ['10.244.1.2:8080'],
+});
+
+describe('Ruleset', () => {
+  it('renders a whole node as upstream does', async () => {
+    const ruleset = new Ruleset(OPTIONS);
+    ruleset.update(byId(WEB, LB, EMPTY, LOCAL_ONLY));
+    const text = fullInput(ruleset.all(), {});
+    await expect(text).toMatchFileSnapshot('golden/node.iptables');
+  });
+
+  it('writes only the chains of the service whose endpoints changed', async () => {
+    const ruleset = new Ruleset(OPTIONS);
+    ruleset.update(byId(WEB, LB));
+    const web = servicePort({ endpoints: ['10.244.1.2:8080', '10.244.1.3:8080'] });
+    const { write, remove } = ruleset.update(byId(web, LB));
+    await expect(changeInput(write, remove)).toMatchFileSnapshot('golden/one-change.iptables');
+  });
+
+  it('has nothing to write when nothing changed', () => {
+    const ruleset = new Ruleset(OPTIONS);
+    ruleset.update(byId(WEB, LB));
+    expect(ruleset.update(byId(WEB, LB))).toEqual({ write: new Map(), remove: [] });
+  });
+
+  it('comes to the same rules by steps as at once', () => {
+    const steps = new Ruleset(OPTIONS);
+    steps.update(byId(WEB));
+    steps.update(byId(WEB, EMPTY, LB));
+    steps.update(byId(EMPTY, LB));
+    const once = new Ruleset(OPTIONS);
+    once.update(byId(EMPTY, LB));
+    expect(steps.all()).toEqual(once.all());
+  });
+});
+
+describe('fullInput', () => {
+  it('inserts no jump that is there, and deletes chains of services that are gone', () => {
+    const ruleset = new Ruleset(OPTIONS);
+    ruleset.update(byId(WEB));
+    const jumps = JUMPS.filter(({ table }) => table === 'nat');
+    const saved = parseSave(
+      ['*nat', ':KUBE-SVC-OLDOLDOLDOLDOLDO - [0:0]', ':CNI-HOSTPORT - [0:0]']
+        .concat(jumps.map(({ from, rule }) => `-A ${from} ${rule}`))
+        .join('\n'),
+    );
+    const text = fullInput(ruleset.all(), saved);
+    const nat = text.slice(text.indexOf('*nat'));
+    expect(nat).not.toMatch(/^-I/m);
+    expect(nat).toContain('-X KUBE-SVC-OLDOLDOLDOLDOLDO');
+    expect(text).not.toContain('CNI-HOSTPORT');
+  });
+});
+
+describe('cleanupInput', () => {
+  it('takes away our chains and the rules that lead to them, and nothing else', () => {
+    const save = [
+      '*nat',
+      ':PREROUTING ACCEPT [0:0]',
+      ':DOCKER - [0:0]',
+      ':KUBE-SERVICES - [0:0]',
+      ':KUBE-SEP-AAAAAAAAAAAAAAAA - [0:0]',
+      '-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
+      '-A PREROUTING -j DOCKER',
+      'COMMIT',
+      '*filter',
+      ':DOCKER - [0:0]',
+      'COMMIT',
+    ].join('\n');
+    expect(cleanupInput(parseSave(save))).toBe(
+      [
+        '*nat',
+        ':KUBE-SERVICES - [0:0]',
+        ':KUBE-SEP-AAAAAAAAAAAAAAAA - [0:0]',
+        '-D PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
+        '-X KUBE-SERVICES',
+        '-X KUBE-SEP-AAAAAAAAAAAAAAAA',
+        'COMMIT',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  it('has nothing to do on a node that no proxy touched', () => {
+    expect(cleanupInput(parseSave('*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n'))).toBe('');
+  });
+});
+
+describe('packets', () => {
+  const ruleset = new Ruleset(OPTIONS);
+  ruleset.update(byId(WEB, LB, EMPTY, LOCAL_ONLY));
+  const jumps = new Map<string, string[]>();
+  for (const { table, from, rule } of JUMPS) {
+    const key = `${table} ${from}`;
+    jumps.set(key, [rule, ...(jumps.get(key) ?? [])]);
+  }
+  const facts: TracerFacts = { nodeIPs: ['192.0.2.1', '127.0.0.1'], jumps };
+  const chains = ruleset.all();
+  const BOTH = ['10.244.0.1:8080', '10.244.1.2:8080'];
+  const LOCAL = ['10.244.0.1:8080'];
+  const cases: [string, Partial<Packet>, Partial<ReturnType<typeof tracePacket>>][] = [
+    ['Pod to cluster IP', { destination: '10.96.0.1' }, { endpoints: BOTH }],
+    [
+      'node to cluster IP',
+      { hook: 'OUTPUT', source: '192.0.2.1', destination: '10.96.0.1' },
+      { endpoints: BOTH, masquerade: true },
+    ],
+    [
+      'stranger to cluster IP',
+      { source: '198.51.100.9', destination: '10.96.0.1' },
+      { endpoints: BOTH, masquerade: true },
+    ],
+    [
+      'stranger to a node port with policy Local: source kept',
+      { source: '198.51.100.9', destination: '192.0.2.1', port: 30_080 },
+      { endpoints: LOCAL, masquerade: false },
+    ],
+    [
+      'Pod to a node port with policy Local: no policy inside the cluster',
+      { destination: '192.0.2.1', port: 30_080 },
+      { endpoints: BOTH },
+    ],
+    [
+      'allowed source to the load balancer',
+      { source: '198.51.100.9', destination: '203.0.113.5' },
+      { endpoints: LOCAL, masquerade: false },
+    ],
+    [
+      'forbidden source to the load balancer',
+      { source: '203.0.113.99', destination: '203.0.113.5' },
+      { endpoints: [], verdict: 'DROP' },
+    ],
+    [
+      'anybody to an external IP',
+      { source: '203.0.113.99', destination: '203.0.113.6' },
+      { endpoints: LOCAL },
+    ],
+    [
+      'service without endpoints',
+      { destination: '10.96.0.3' },
+      { endpoints: [], verdict: 'REJECT' },
+    ],
+    [
+      'node port without endpoints',
+      { source: '198.51.100.9', destination: '192.0.2.1', port: 30_081 },
+      { endpoints: [], verdict: 'REJECT' },
+    ],
+    [
+      'internal policy Local without local endpoints',
+      { destination: '10.96.0.4' },
+      { endpoints: [], verdict: 'DROP' },
+    ],
+    ['another port of a cluster IP', { destination: '10.96.0.1', port: 81 }, { endpoints: [] }],
+    ['another protocol', { destination: '10.96.0.1', protocol: 'udp' }, { endpoints: [] }],
+    ['not a service at all', { destination: '8.8.8.8' }, { endpoints: [], verdict: 'ACCEPT' }],
+  ];
+
+  it.each(cases)('%s', (_name, packet, fate) => {
+    const whole: Packet = {
+      hook: 'PREROUTING',
+      source: '10.244.0.1',
+      destination: '10.96.0.1',
+      protocol: 'tcp',
+      port: 80,
+      ...packet,
+    };
+    expect(tracePacket(chains, whole, facts)).toMatchObject(fate);
+  });
+});

@@ -1,0 +1,149 @@
+// A whole proxy without an API server: objects come in as lines of JSON.
+import { createInterface } from 'node:readline';
+import {
+  ENDPOINT_SLICES,
+  NODES,
+  type ResourceType,
+  SERVICES,
+} from '../../../src/api/resource-types.ts';
+import type { KubeObject } from '../../../src/api/types.ts';
+import { FakeClient } from '../../../src/client/client.fake.ts';
+import { createInformer } from '../../../src/client/informer.ts';
+import { conntrack } from '../../../src/host/conntrack.ts';
+import { sysctl } from '../../../src/host/sysctl.ts';
+import type { ProxyMode } from '../../../src/proxy/backend.ts';
+import { openBackend } from '../../../src/proxy/backends.ts';
+import { DEFAULTS } from '../../../src/proxy/config.ts';
+import { proxyMetrics } from '../../../src/proxy/metrics.ts';
+import { setSysctls } from '../../../src/proxy/node-sysctls.ts';
+import { ServiceProxy } from '../../../src/proxy/proxy.ts';
+import { ProxyHealth } from '../../../src/proxy/proxy-health.ts';
+import { ServiceHealthServer } from '../../../src/proxy/service-health.ts';
+import { realClock } from '../../../src/util/clock.ts';
+import { createLogger } from '../../../src/util/log.ts';
+import type { ProxyRequest } from './network-world.ts';
+
+const [mode = 'iptables', syncPeriodMs = '30000'] = process.argv.slice(2);
+const configuration = {
+  ...DEFAULTS,
+  mode: mode as ProxyMode,
+  clusterCIDR: '10.244.0.0/16,fd00:10:244::/48',
+};
+const TYPES: Record<string, ResourceType<KubeObject>> = {
+  Service: SERVICES as ResourceType<KubeObject>,
+  EndpointSlice: ENDPOINT_SLICES as ResourceType<KubeObject>,
+  Node: NODES as ResourceType<KubeObject>,
+};
+
+const log = createLogger('proxy', 4);
+const client = new FakeClient();
+const services = createInformer(client, SERVICES);
+const endpointSlices = createInformer(client, ENDPOINT_SLICES);
+const nodes = createInformer(client, NODES);
+const node = () => nodes.get({ namespace: '', name: 'node-a' });
+const health = new ProxyHealth(realClock, { timeoutMs: 60_000, node });
+const serviceHealth = new ServiceHealthServer({ log, healthy: () => true });
+const stop = new AbortController();
+let onSynced: (() => void)[] = [];
+
+await setSysctls(configuration, sysctl, log);
+const backends = [
+  await openBackend(configuration.mode, 4, configuration, { node, log }),
+  await openBackend(configuration.mode, 6, configuration, { node, log }),
+];
+const proxy = new ServiceProxy(
+  {
+    services,
+    endpointSlices,
+    nodes,
+    backends,
+    conntrack,
+    health,
+    serviceHealth,
+    metrics: proxyMetrics(),
+    clock: realClock,
+    log,
+    onSynced: () => {
+      for (const resolve of onSynced) resolve();
+      onSynced = [];
+    },
+  },
+  {
+    nodeName: 'node-a',
+    allowExternalIPs: true,
+    minSyncPeriodMs: 20,
+    syncPeriodMs: Number(syncPeriodMs),
+  },
+);
+const running = proxy.run(stop.signal).catch((err: unknown) => {
+  console.error(err);
+  process.exit(1);
+});
+
+async function handle(request: ProxyRequest): Promise<unknown> {
+  switch (request.op) {
+    case 'apply':
+      for (const object of request.objects) await apply(object);
+      return {};
+    case 'apply-timed': {
+      const started = performance.now();
+      const synced = new Promise<void>((resolve) => onSynced.push(resolve));
+      for (const object of request.objects) await apply(object);
+      await synced;
+      return performance.now() - started;
+    }
+    case 'delete':
+      for (const object of request.objects) await remove(object);
+      return {};
+    case 'cleanup':
+      stop.abort();
+      await running;
+      for (const backend of backends) await backend.cleanup(new AbortController().signal);
+      return {};
+  }
+}
+
+async function apply(object: KubeObject): Promise<void> {
+  const type = typeOf(object);
+  const key = { namespace: object.metadata.namespace ?? '', name: object.metadata.name ?? '' };
+  const found = client
+    .all(type)
+    .find((o) => o.metadata.name === key.name && (o.metadata.namespace ?? '') === key.namespace);
+  if (!found) await client.create(type, object);
+  else {
+    const { resourceVersion = '' } = found.metadata;
+    await client.update(type, {
+      ...object,
+      metadata: { ...found.metadata, ...object.metadata, resourceVersion },
+    });
+    if (object.status) {
+      const { metadata } = await client.get(type, key);
+      await client.update(
+        type,
+        { ...object, metadata: { ...metadata, ...object.metadata } },
+        { subresource: 'status' },
+      );
+    }
+  }
+}
+
+async function remove(object: KubeObject): Promise<void> {
+  const { namespace = '', name = '' } = object.metadata;
+  await client.delete(typeOf(object), { namespace, name });
+}
+
+function typeOf(object: KubeObject): ResourceType<KubeObject> {
+  const type = TYPES[object.kind];
+  if (!type) throw new Error(`No such kind: ${object.kind}`);
+  return type;
+}
+
+const lines = createInterface({ input: process.stdin });
+console.log(JSON.stringify({ ready: true }));
+for await (const line of lines) {
+  const request = JSON.parse(line) as ProxyRequest & { id: number };
+  handle(request).then(
+    (result) => console.log(JSON.stringify({ id: request.id, result })),
+    (err: unknown) => console.log(JSON.stringify({ id: request.id, error: String(err) })),
+  );
+}
