@@ -119,6 +119,8 @@ export interface ResourceKind extends ResourceType {
   rowConditions?(object: KubeObject): RowCondition[];
   /** Values of the selectable fields besides metadata.name and metadata.namespace. */
   fieldsOf?(object: KubeObject): Readonly<Record<string, string>>;
+  /** Nothing is stored: a handler of its own answers (reviews, bindings, component statuses). */
+  readonly virtual?: true;
   /** Objects vanish this many seconds after their last write (events). */
   readonly ttlSeconds?: number;
 }

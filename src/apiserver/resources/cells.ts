@@ -62,3 +62,9 @@ export function containerImages(containers: readonly Container[] | undefined): s
 export function between(from: string, to: string): string {
   return humanDuration((Date.parse(to) - Date.parse(from)) / 1000);
 }
+
+/** Booleans that may be unset, as Go prints them. */
+export function printBool(value: boolean | undefined): string {
+  if (value === undefined) return '<unset>';
+  return value ? 'True' : 'False';
+}

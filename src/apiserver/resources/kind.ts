@@ -11,6 +11,7 @@ import type {
   Subresource,
   ViewSubresource,
 } from '../resource-kind.ts';
+import { keepAllButStatus, keepStatus, withoutStatus } from './status.ts';
 
 export const ALL_VERBS = [
   'create',
@@ -41,6 +42,7 @@ export interface KindSpec<T> {
   row?(object: T, now: number): Cell[];
   rowConditions?(object: T): RowCondition[];
   fieldsOf?(object: T): Readonly<Record<string, string>>;
+  readonly virtual?: true;
   readonly ttlSeconds?: number;
 }
 
@@ -72,6 +74,7 @@ export function defineKind<T>(spec: KindSpec<T>): ResourceKind {
     ...(spec.rowConditions
       ? { rowConditions: spec.rowConditions as NonNullable<ResourceKind['rowConditions']> }
       : {}),
+    ...(spec.virtual ? { virtual: true } : {}),
     ...(spec.ttlSeconds === undefined ? {} : { ttlSeconds: spec.ttlSeconds }),
   };
 }
@@ -91,6 +94,26 @@ export function viewSubresource<T>(
   verbs: ViewSubresource['verbs'] = ['get', 'patch', 'update'],
 ): ViewSubresource {
   return { type: 'view', strategy: strategy as Strategy, verbs };
+}
+
+/** What most kinds with spec and status share: `status` is written through its sub-resource, and only there. */
+export function withStatus<T>(strategy: Strategy<T> = {}): {
+  strategy: Strategy<T>;
+  subresources: Readonly<Record<string, Subresource>>;
+} {
+  return {
+    strategy: {
+      prepareForCreate: (object) => withoutStatus(object as object),
+      prepareForUpdate: (object, old) => keepStatus(object as object, old as object),
+      ...strategy,
+    },
+    subresources: {
+      status: statusSubresource<T>({
+        ...(strategy.default ? { default: strategy.default } : {}),
+        prepareForUpdate: (object, old) => keepAllButStatus(object as object, old as object),
+      }),
+    },
+  };
 }
 
 /** `scale` of a kind that counts in spec.replicas and status.replicas and selects by a LabelSelector. */

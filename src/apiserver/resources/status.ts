@@ -1,5 +1,4 @@
 import type { KubeObject } from '../../api/types.ts';
-import type { Strategy } from '../resource-kind.ts';
 
 /** Objects with a status: creators and ordinary writers cannot set it. */
 export function withoutStatus(object: object): void {
@@ -25,14 +24,3 @@ export function keepAllButStatus(object: object, old: object): void {
 }
 
 const KEPT_BY_STATUS: ReadonlySet<string> = new Set(['apiVersion', 'kind', 'metadata', 'status']);
-
-/** The strategy of kinds whose status only the `status` sub-resource writes. */
-export const MAIN_STRATEGY = {
-  prepareForCreate: withoutStatus,
-  prepareForUpdate: keepStatus,
-} satisfies Strategy<object>;
-
-/** The strategy of most `status` sub-resources; labels and such may change with it, as upstream allows. */
-export const STATUS_STRATEGY = {
-  prepareForUpdate: keepAllButStatus,
-} satisfies Strategy<object>;

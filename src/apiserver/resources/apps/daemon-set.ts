@@ -1,0 +1,50 @@
+import { DAEMON_SETS } from '../../../api/resource-types.ts';
+import type { DaemonSet } from '../../../api/types.ts';
+import { age, formatLabels, formatSelector } from '../cells.ts';
+import { AGE_COLUMN, column, defineKind, NAME_COLUMN, withStatus } from '../kind.ts';
+import { defaultPodTemplate } from '../pod-spec/defaults.ts';
+import { SELECTOR_COLUMN, TEMPLATE_COLUMNS, templateCells } from '../pod-spec/template-columns.ts';
+
+function defaultDaemonSet({ spec }: DaemonSet): void {
+  if (!spec) return;
+  spec.revisionHistoryLimit ??= 10;
+  spec.updateStrategy ??= {};
+  spec.updateStrategy.type ??= 'RollingUpdate';
+  if (spec.updateStrategy.type === 'RollingUpdate') {
+    spec.updateStrategy.rollingUpdate ??= {};
+    spec.updateStrategy.rollingUpdate.maxUnavailable ??= 1;
+    spec.updateStrategy.rollingUpdate.maxSurge ??= 0;
+  }
+  defaultPodTemplate(spec.template);
+}
+
+export const daemonSetKind = defineKind<DaemonSet>({
+  type: DAEMON_SETS,
+  shortNames: ['ds'],
+  categories: ['all'],
+  ...withStatus<DaemonSet>({ default: defaultDaemonSet, generationFields: ['spec'] }),
+  columns: [
+    NAME_COLUMN,
+    column('Desired', 'Nodes that should run one.', { type: 'integer' }),
+    column('Current', 'Nodes that should and do.', { type: 'integer' }),
+    column('Ready', 'Nodes whose Pod is ready.', { type: 'integer' }),
+    column('Up-to-date', 'Nodes with the newest template.', { type: 'integer' }),
+    column('Available', 'Nodes whose Pod has been ready long enough.', { type: 'integer' }),
+    column('Node Selector', 'Labels of the nodes it is for.'),
+    AGE_COLUMN,
+    ...TEMPLATE_COLUMNS,
+    SELECTOR_COLUMN,
+  ],
+  row: ({ metadata, spec, status }, now) => [
+    metadata.name,
+    status?.desiredNumberScheduled ?? 0,
+    status?.currentNumberScheduled ?? 0,
+    status?.numberReady ?? 0,
+    status?.updatedNumberScheduled ?? 0,
+    status?.numberAvailable ?? 0,
+    formatLabels(spec?.template.spec?.nodeSelector),
+    age(metadata.creationTimestamp, now),
+    ...templateCells(spec?.template),
+    formatSelector(spec?.selector),
+  ],
+});

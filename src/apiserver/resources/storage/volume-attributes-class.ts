@@ -1,0 +1,15 @@
+import { VOLUME_ATTRIBUTES_CLASSES } from '../../../api/system-resource-types.ts';
+import type { VolumeAttributesClass } from '../../../api/types.ts';
+import { age } from '../cells.ts';
+import { AGE_COLUMN, column, defineKind, NAME_COLUMN } from '../kind.ts';
+
+export const volumeAttributesClassKind = defineKind<VolumeAttributesClass>({
+  type: VOLUME_ATTRIBUTES_CLASSES,
+  shortNames: ['vac'],
+  columns: [NAME_COLUMN, column('DriverName', 'Driver that knows the attributes.'), AGE_COLUMN],
+  row: ({ metadata, driverName }, now) => [
+    metadata.name,
+    driverName,
+    age(metadata.creationTimestamp, now),
+  ],
+});
