@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Client } from '../client/client.ts';
 import { start } from '../host/exec.ts';
@@ -15,7 +15,7 @@ import { lastLines, prepare } from './prepare.ts';
 import { waitForApi, waitForNode } from './readiness.ts';
 import type { ClusterSettings } from './settings.ts';
 import { findLeftBehind } from './supervised-process.ts';
-import { Supervisor } from './supervisor.ts';
+import { Supervisor, statusFile } from './supervisor.ts';
 
 export interface UpDeps {
   readonly clock: Clock;
@@ -64,6 +64,7 @@ export async function up(
   const supervisor = new Supervisor({ ...deps, runDir: paths.run }, specs);
   const running = supervisor.run(signal);
   await Promise.all([running, announceReady(paths, settings, deps, signal)]);
+  for (const file of [statusFile(paths.run), supervisorFile(paths)]) rmSync(file, { force: true });
 }
 
 /** The same, in the background: resolves when the node is Ready. */
