@@ -49,7 +49,9 @@ export class Cache {
     const info = this.#nodeInfo(node.metadata.name);
     const moved = !info.exists || zoneOf(info.labels) !== zoneOf(node.metadata.labels ?? {});
     if (moved) this.#orderChanged = true;
+    this.#countImages(info, -1);
     info.setNode(node);
+    this.#countImages(info, 1);
     this.#dirty.add(info.name);
   }
 
@@ -57,6 +59,7 @@ export class Cache {
   removeNode(name: string): void {
     const info = this.#nodes.get(name);
     if (!info) return;
+    this.#countImages(info, -1);
     info.exists = false;
     if (info.pods.size === 0) this.#nodes.delete(name);
     this.#orderChanged = true;
@@ -115,6 +118,21 @@ export class Cache {
     return this.#snapshot;
   }
 
+  #countImages(info: NodeInfo, by: number): void {
+    if (!info.exists) return;
+    const counts = this.#snapshot.nodesWithImage;
+    for (const image of info.images.keys()) {
+      const count = (counts.get(image) ?? 0) + by;
+      if (count > 0) counts.set(image, count);
+      else counts.delete(image);
+    }
+  }
+
+  /** What the last `snapshot()` answered. */
+  get current(): Snapshot {
+    return this.#snapshot;
+  }
+
   #nodeInfo(name: string): NodeInfo {
     let info = this.#nodes.get(name);
     if (!info) {
@@ -147,6 +165,8 @@ class CacheSnapshot implements Snapshot {
   nodes: NodeInfo[] = [];
   withAffinity: NodeInfo[] = [];
   withRequiredAntiAffinity: NodeInfo[] = [];
+  /** Not frozen for a cycle: a preference may look ahead. */
+  readonly nodesWithImage = new Map<string, number>();
   #places = new Map<string, number>();
 
   get(nodeName: string): NodeInfo | undefined {

@@ -1,23 +1,26 @@
-import type { Node, Pod } from '../api/types.ts';
-import type { Client, EventRecorder, Informer } from '../client/client.ts';
+import type { Client, EventRecorder } from '../client/client.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
 import type { Metrics } from '../util/metrics.ts';
 import { Cache } from './cache.ts';
+import type { ClusterView } from './cluster-view.ts';
+import type { SchedulerConfig } from './config.ts';
+import { Evictor } from './evictor.ts';
+import type { Extender } from './extender.ts';
 import { schedulerMetrics } from './metrics.ts';
 import { Nominator } from './nominator.ts';
 import { PodStatusWriter } from './pod-status.ts';
-import { Profile } from './profile.ts';
-import { extensionPoints } from './profiles.ts';
+import type { Profile } from './profile.ts';
+import { createProfiles } from './profiles.ts';
 import { SchedulingQueue } from './queue.ts';
-import { defaultPlugins } from './registry.ts';
 import { Scheduler } from './scheduler.ts';
+import type { Labels } from './selectors.ts';
 import { WakeTable } from './wake-table.ts';
 
 export interface CreateDeps {
   readonly client: Client;
-  readonly pods: Informer<Pod>;
-  readonly nodes: Informer<Node>;
+  readonly view: ClusterView;
+  readonly extenders: readonly Extender[];
   readonly events: EventRecorder;
   readonly metrics: Metrics;
   readonly clock: Clock;
@@ -25,42 +28,51 @@ export interface CreateDeps {
   readonly log: Logger;
 }
 
-const INITIAL_BACKOFF_MS = 1000;
-const MAX_BACKOFF_MS = 10_000;
+const NO_LABELS: Labels = {};
 
-/** Puts a scheduler together from its parts. Before the informers run. */
-export function createScheduler(deps: CreateDeps): Scheduler {
+/** Puts a scheduler together from its parts, before the informers run. Throws ConfigError. */
+export function createScheduler(deps: CreateDeps, config: SchedulerConfig): Scheduler {
+  const { view } = deps;
   const cache = new Cache(deps);
   const nominator = new Nominator();
-  const plugins = defaultPlugins(deps);
-  const profile = new Profile(
-    { nominator },
-    {
-      name: 'default-scheduler',
-      points: extensionPoints(plugins),
-      plugins: plugins.map(({ plugin }) => plugin),
-    },
-  );
-  const queue = new SchedulingQueue(
-    {
-      clock: deps.clock,
-      less: (a, b) => profile.points.queueSort.less(a, b),
-      gate: (pod) => profile.gate(pod)?.plugin,
-      wakes: new WakeTable(profile.plugins),
-    },
-    { initialBackoffMs: INITIAL_BACKOFF_MS, maxBackoffMs: MAX_BACKOFF_MS },
-  );
+  const metrics = schedulerMetrics(deps.metrics);
+  const statusWriter = new PodStatusWriter(deps);
+  const evictor: Evictor = new Evictor({
+    ...deps,
+    ...{ nominator, statusWriter },
+    activate: (uids) => queue.activate(uids),
+  });
+  const profiles = createProfiles(config.profiles, {
+    ...deps,
+    ...{ metrics, nominator, evictor },
+    snapshot: () => cache.current,
+    siblings: view,
+    budgets: view.budgets,
+    namespaceLabels: (name) =>
+      view.namespaces.get({ namespace: '', name })?.metadata.labels ?? NO_LABELS,
+  });
+  const queue = createQueue(profiles, deps.clock, config);
   return new Scheduler(
+    { ...deps, ...{ cache, nominator, queue, statusWriter, evictor, profiles, metrics } },
+    { percentageOfNodesToScore: config.percentageOfNodesToScore },
+  );
+}
+
+function createQueue(
+  profiles: ReadonlyMap<string, Profile>,
+  clock: Clock,
+  config: SchedulerConfig,
+): SchedulingQueue {
+  const all = [...profiles.values()];
+  const sort = all[0]?.points.queueSort;
+  if (!sort) throw new Error('A scheduler needs a profile');
+  return new SchedulingQueue(
     {
-      ...deps,
-      cache,
-      nominator,
-      queue,
-      statusWriter: new PodStatusWriter(deps),
-      profiles: new Map([[profile.name, profile]]),
-      extenders: [],
-      metrics: schedulerMetrics(deps.metrics),
+      clock,
+      less: (a, b) => sort.less(a, b),
+      gate: (pod) => profiles.get(pod.pod.spec?.schedulerName ?? '')?.gate(pod)?.plugin,
+      wakes: new WakeTable(all.flatMap((profile) => profile.plugins)),
     },
-    { percentageOfNodesToScore: 0 },
+    { initialBackoffMs: config.podInitialBackoffMs, maxBackoffMs: config.podMaxBackoffMs },
   );
 }

@@ -1,4 +1,4 @@
-import type { Node, Pod } from '../api/types.ts';
+import type { Namespace, Node, Pod } from '../api/types.ts';
 import type { Informer } from '../client/client.ts';
 import type { Cache } from './cache.ts';
 import type { Nominator } from './nominator.ts';
@@ -9,6 +9,7 @@ import type { SchedulingQueue } from './queue.ts';
 export interface HandlerDeps {
   readonly pods: Informer<Pod>;
   readonly nodes: Informer<Node>;
+  readonly namespaces: Informer<Namespace>;
   readonly cache: Cache;
   readonly queue: SchedulingQueue;
   readonly nominator: Nominator;
@@ -34,6 +35,13 @@ export function handleEvents(deps: HandlerDeps): void {
     onDelete(node) {
       cache.removeNode(node.metadata.name);
       queue.move(['Node/Delete'], { before: node });
+    },
+  });
+  deps.namespaces.addHandler({
+    onUpdate(before, after) {
+      // Only namespaceSelectors of affinity terms look at namespaces, and only at their labels.
+      if (JSON.stringify(before.metadata.labels) === JSON.stringify(after.metadata.labels)) return;
+      queue.move(['Namespace/Update'], { before, after });
     },
   });
   pods.addHandler({

@@ -1,12 +1,7 @@
 import type { NodeInfo } from './node-info.ts';
 import type { PodInfo } from './pod-info.ts';
 import type { Status } from './status.ts';
-
-/** Victims that preemption proposes for one node. */
-export interface ProposedVictims {
-  readonly pods: readonly PodInfo[];
-  readonly pdbViolations: number;
-}
+import type { Victims } from './victims.ts';
 
 /** A program outside that has a say in scheduling. Methods reject when it cannot be asked or answers nonsense. */
 export interface Extender {
@@ -25,9 +20,24 @@ export interface Extender {
   /** Node name → weighted score. */
   prioritize(pod: PodInfo, nodes: readonly NodeInfo[]): Promise<ReadonlyMap<string, number>>;
   bind(pod: PodInfo, nodeName: string): Promise<void>;
-  /** The victims that it agrees with; nodes may be missing from the answer. */
-  preempt(
-    pod: PodInfo,
-    victims: ReadonlyMap<string, ProposedVictims>,
-  ): Promise<ReadonlyMap<string, ProposedVictims>>;
+  /** The candidates that it agrees with; some may be missing from the answer. */
+  preempt(pod: PodInfo, candidates: readonly Victims[]): Promise<readonly Victims[]>;
+}
+
+/** Asks the extenders that take part in preemption; each may only take candidates or victims away. */
+export async function consultPreemption(
+  extenders: readonly Extender[],
+  pod: PodInfo,
+  candidates: readonly Victims[],
+): Promise<readonly Victims[]> {
+  let left = candidates;
+  for (const extender of extenders) {
+    if (left.length === 0 || !extender.preempts || !extender.isInterested(pod)) continue;
+    try {
+      left = await extender.preempt(pod, left);
+    } catch (err) {
+      if (!extender.ignorable) throw err;
+    }
+  }
+  return left;
 }

@@ -11,6 +11,7 @@ import type { PodStatusWriter } from './pod-status.ts';
 import type { Profile } from './profile.ts';
 import type { SchedulingQueue } from './queue.ts';
 import type { QueuedPod } from './queued-pod.ts';
+import type { Snapshot } from './snapshot.ts';
 import { isRejection, type Status, statusMessage } from './status.ts';
 
 export interface FailureDeps {
@@ -56,11 +57,21 @@ export class FailureHandler {
   async unschedulable(
     profile: Profile,
     pod: QueuedPod,
-    { state, diagnosis, startedAt }: { state: CycleState; diagnosis: Diagnosis; startedAt: number },
+    found: {
+      state: CycleState;
+      snapshot: Snapshot;
+      diagnosis: Diagnosis;
+      startedAt: number;
+    },
   ): Promise<void> {
+    const { state, snapshot, diagnosis, startedAt } = found;
     let nominatedNode: string | undefined;
     if (profile.points.postFilter.length > 0) {
-      const result = await profile.postFilter(state, pod.info, diagnosis.rejections);
+      const result = await profile.postFilter({
+        ...{ state, snapshot },
+        pod: pod.info,
+        rejections: diagnosis.rejections,
+      });
       diagnosis.postFilterMessage = result.status ? statusMessage(result.status) : '';
       nominatedNode = result.nominatedNode;
       if (result.status && !isRejection(result.status)) {

@@ -57,13 +57,24 @@ export interface PostFilterResult {
   readonly status: Status | undefined;
 }
 
+/** Asks the filters of a profile what would be if other Pods came or went. */
+export interface WhatIf {
+  filterWithNominated(state: CycleState, pod: PodInfo, node: NodeInfo): Status | undefined;
+  addPod(state: CycleState, pod: PodInfo, other: PodInfo, node: NodeInfo): void;
+  removePod(state: CycleState, pod: PodInfo, other: PodInfo, node: NodeInfo): void;
+}
+
+/** A Pod that fits nowhere. Nodes without a rejection did not come into question. */
+export interface Unplaced {
+  readonly state: CycleState;
+  readonly pod: PodInfo;
+  readonly snapshot: Snapshot;
+  readonly rejections: ReadonlyMap<string, Status>;
+}
+
 /** Called when no node fits, to make one fit later (preemption). */
 export interface PostFilterPlugin extends Named {
-  postFilter(
-    state: CycleState,
-    pod: PodInfo,
-    rejections: ReadonlyMap<string, Status>,
-  ): PostFilterResult | Promise<PostFilterResult>;
+  postFilter(unplaced: Unplaced, framework: WhatIf): PostFilterResult | Promise<PostFilterResult>;
 }
 
 /** Prepares scoring for the nodes that fit. `SKIP`: all nodes are equal to this plugin. */

@@ -16,6 +16,7 @@ import {
   type QueueSortPlugin,
   type ReservePlugin,
   type ScorePlugin,
+  type Unplaced,
 } from './framework.ts';
 import type { NodeInfo } from './node-info.ts';
 import type { Nominator } from './nominator.ts';
@@ -159,19 +160,18 @@ export class Profile {
   }
 
   /** Asks until one finds a way or fails; the reasons of all are kept. */
-  async postFilter(
-    state: CycleState,
-    pod: PodInfo,
-    rejections: ReadonlyMap<string, Status>,
-  ): Promise<PostFilterResult> {
+  async postFilter(unplaced: Unplaced): Promise<PostFilterResult> {
     const reasons: string[] = [];
+    let nominatedNode: string | undefined;
     for (const plugin of this.points.postFilter) {
-      const { nominatedNode, status } = await plugin.postFilter(state, pod, rejections);
-      if (!status) return { ...(nominatedNode === undefined ? {} : { nominatedNode }), status };
-      if (!isRejection(status)) return { status: byPlugin(status, plugin.name) };
-      reasons.push(...status.reasons);
+      const result = await plugin.postFilter(unplaced, this);
+      if (!result.status) return result;
+      if (!isRejection(result.status)) return { status: byPlugin(result.status, plugin.name) };
+      nominatedNode ??= result.nominatedNode;
+      reasons.push(...result.status.reasons);
     }
-    return { status: { code: 'Unschedulable', reasons } };
+    const status: Status = { code: 'Unschedulable', reasons };
+    return nominatedNode === undefined ? { status } : { status, nominatedNode };
   }
 
   preScore(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): Status | undefined {

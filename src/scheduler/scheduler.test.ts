@@ -6,6 +6,8 @@ import { createInformer } from '../client/informer.ts';
 import { realClock } from '../util/clock.ts';
 import { silent } from '../util/log.ts';
 import { Metrics } from '../util/metrics.ts';
+import { clusterView, informersOf } from './cluster-view.ts';
+import { readConfig } from './config.ts';
 import { createScheduler } from './create-scheduler.ts';
 import { makeNode, makePod } from './objects.fake.ts';
 
@@ -18,15 +20,16 @@ function start() {
   const client = new FakeClient();
   const events = new FakeEvents();
   const abort = new AbortController();
-  const pods = createInformer(client, PODS);
-  const nodes = createInformer(client, NODES);
-  const scheduler = createScheduler({
-    ...{ client, pods, nodes, events, metrics: new Metrics() },
-    ...{ clock: realClock, random: () => 0, log: silent },
-  });
+  const view = clusterView((type, selection) => createInformer(client, type, selection));
+  const scheduler = createScheduler(
+    {
+      ...{ client, view, events, metrics: new Metrics(), extenders: [] },
+      ...{ clock: realClock, random: () => 0, log: silent },
+    },
+    readConfig(undefined),
+  );
   const running = Promise.all([
-    pods.run(abort.signal),
-    nodes.run(abort.signal),
+    ...informersOf(view).map((informer) => informer.run(abort.signal)),
     scheduler.run(abort.signal),
   ]).catch(() => {});
   stops.push(async () => {
@@ -61,7 +64,8 @@ describe('Scheduler', () => {
       spec: { unschedulable: true },
     });
     await client.create(PODS, makePod('big', { cpu: '4' }));
-    const why = '0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable.';
+    const why =
+      '0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.';
     await vi.waitFor(() => expect(condition('big')?.message).toBe(why));
     expect(condition('big')).toMatchObject({
       type: 'PodScheduled',

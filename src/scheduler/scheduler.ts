@@ -1,15 +1,16 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Node, Pod } from '../api/types.ts';
-import type { EventRecorder, Informer } from '../client/client.ts';
+import type { EventRecorder } from '../client/client.ts';
 import type { Clock } from '../util/clock.ts';
 import { errorMessage, isAbort } from '../util/errors.ts';
 import { runAll } from '../util/lifecycle.ts';
 import type { Logger } from '../util/log.ts';
 import { Binder } from './binder.ts';
 import type { Cache } from './cache.ts';
+import { type ClusterView, informersOf } from './cluster-view.ts';
 import { SchedulingCycle } from './cycle.ts';
 import { CycleState } from './cycle-state.ts';
 import { handleEvents } from './event-handlers.ts';
+import type { Evictor } from './evictor.ts';
 import type { Extender } from './extender.ts';
 import { FailureHandler } from './failure.ts';
 import type { SchedulerMetrics } from './metrics.ts';
@@ -21,8 +22,8 @@ import type { QueuedPod } from './queued-pod.ts';
 import { failed, isRejection } from './status.ts';
 
 export interface SchedulerDeps {
-  readonly pods: Informer<Pod>;
-  readonly nodes: Informer<Node>;
+  readonly view: ClusterView;
+  readonly evictor: Evictor;
   readonly cache: Cache;
   readonly queue: SchedulingQueue;
   readonly nominator: Nominator;
@@ -62,24 +63,25 @@ export class Scheduler {
   constructor(deps: SchedulerDeps, options: SchedulerOptions) {
     this.#deps = deps;
     this.#cycle = new SchedulingCycle(deps, options);
-    this.#failure = new FailureHandler(deps);
+    this.#failure = new FailureHandler({ ...deps, pods: deps.view.pods });
     this.#binder = new Binder({ ...deps, failure: this.#failure });
     handleEvents({
       ...deps,
+      ...deps.view,
       isOurs: (name) => deps.profiles.has(name),
       onPodLeft: (uid) => deps.statusWriter.forget(uid),
     });
   }
 
-  /** Works until aborted, then waits for the bindings under way. The informers are run by the caller. */
+  /** Works until aborted, then waits for the bindings under way. The caller runs the informers. */
   async run(signal: AbortSignal): Promise<void> {
-    const { pods, nodes, queue, statusWriter } = this.#deps;
-    await Promise.all([pods.whenSynced(signal), nodes.whenSynced(signal)]);
+    const { evictor, queue, statusWriter, view } = this.#deps;
+    await Promise.all(informersOf(view).map((informer) => informer.whenSynced(signal)));
     try {
       await runAll(signal, [this.#loop(signal)]);
     } finally {
       queue.close();
-      await Promise.all([this.#binder.idle(), statusWriter.idle()]);
+      await Promise.all([this.#binder.idle(), evictor.idle(), statusWriter.idle()]);
     }
   }
 
@@ -127,7 +129,8 @@ export class Scheduler {
     const { cache, clock, metrics } = this.#deps;
     const startedAt = clock.now();
     const state = new CycleState();
-    const placement = await this.#cycle.place(profile, state, pod.info, cache.snapshot());
+    const snapshot = cache.snapshot();
+    const placement = await this.#cycle.place(profile, state, pod.info, snapshot);
     metrics.algorithm((clock.now() - startedAt) / 1000);
     switch (placement.kind) {
       case 'no-nodes':
@@ -137,6 +140,7 @@ export class Scheduler {
       case 'unschedulable':
         return this.#failure.unschedulable(profile, pod, {
           state,
+          snapshot,
           diagnosis: placement.diagnosis,
           startedAt,
         });

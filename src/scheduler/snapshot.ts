@@ -9,6 +9,8 @@ export interface Snapshot {
   readonly withAffinity: readonly NodeInfo[];
   /** Nodes with a Pod that has required anti-affinity. */
   readonly withRequiredAntiAffinity: readonly NodeInfo[];
+  /** How many nodes have each image, by name. */
+  readonly nodesWithImage: ReadonlyMap<string, number>;
 }
 
 /** The zone that a node is in (region and zone labels), or the empty string. */

@@ -1,65 +1,92 @@
 import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { Command } from 'commander';
-import { NODES, PODS } from '../../api/resource-types.ts';
+import { parseYaml } from '../../api/yaml.ts';
 import { EventWriter } from '../../client/events.ts';
 import { createInformer } from '../../client/informer.ts';
 import { LeaderElector } from '../../client/leader-election.ts';
 import { createClient } from '../../client/rest-client.ts';
+import { clusterView, informersOf } from '../../scheduler/cluster-view.ts';
+import { readConfig, type SchedulerConfig } from '../../scheduler/config.ts';
 import { createScheduler } from '../../scheduler/create-scheduler.ts';
 import { realClock } from '../../util/clock.ts';
 import { runAll, shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger } from '../../util/log.ts';
 import { Metrics } from '../../util/metrics.ts';
 
-interface Options {
-  readonly kubeconfig: string;
-  readonly leaderElect: string;
+interface Flags {
+  readonly kubeconfig?: string;
+  readonly config?: string;
+  readonly leaderElect?: string | boolean;
+  readonly bindAddress: string;
+  readonly securePort: string;
+  readonly tlsCertFile?: string;
+  readonly tlsPrivateKeyFile?: string;
+  readonly clientCaFile?: string;
   readonly v: string;
 }
-
-/** Pods that have ended hold nothing any more: the scheduler never needs to see them. */
-const LIVE_PODS = { fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed' };
 
 export function command(): Command {
   return new Command('scheduler')
     .description('Decides which node each Pod runs on')
-    .requiredOption('--kubeconfig <file>', 'how to reach the API server')
-    .option('--leader-elect [bool]', 'lead only while holding the lease', 'true')
+    .option('--kubeconfig <file>', 'how to reach the API server')
+    .option('--config <file>', 'a KubeSchedulerConfiguration')
+    .option('--leader-elect [bool]', 'work only while holding the lease (default: true)')
+    .option('--bind-address <address>', 'where health and metrics are served', '0.0.0.0')
+    .option('--secure-port <port>', 'where health and metrics are served; 0: nowhere', '10259')
+    .option('--tls-cert-file <file>', 'serving certificate')
+    .option('--tls-private-key-file <file>', 'its key')
+    .option('--client-ca-file <file>', 'whose clients may read metrics and decisions')
     .option('-v, --v <level>', 'log verbosity', '2')
     .action(run);
 }
 
-async function run(options: Options): Promise<void> {
-  const log = createLogger('scheduler', Number(options.v));
+async function run(flags: Flags): Promise<void> {
+  const log = createLogger('scheduler', Number(flags.v));
+  const config = await loadConfig(flags.config);
+  const kubeconfig = flags.kubeconfig ?? config.kubeconfig;
+  if (kubeconfig === '') throw new Error('--kubeconfig (or clientConnection.kubeconfig) is needed');
   const signal = shutdownSignal(log);
-  const client = await createClient(options.kubeconfig, { userAgent: 'kube-scheduler/v1.36.2' });
+  const client = await createClient(kubeconfig, { userAgent: 'kube-scheduler/v1.36.2' });
   const deps = { client, log, clock: realClock };
-  const pods = createInformer(client, PODS, LIVE_PODS, deps);
-  const nodes = createInformer(client, NODES, {}, deps);
+  const view = clusterView((type, selection) => createInformer(client, type, selection, deps));
   const events = new EventWriter(deps, { component: 'default-scheduler' });
-  const scheduler = createScheduler({
-    ...deps,
-    pods,
-    nodes,
-    events,
-    metrics: new Metrics(),
-    random: Math.random,
-  });
-  const schedule = (leading: AbortSignal) => scheduler.run(leading);
-  await runAll(signal, [
-    pods.run(signal),
-    nodes.run(signal),
-    events.run(signal),
-    String(options.leaderElect) === 'false'
-      ? schedule(signal)
-      : elector({ ...deps, events }).run(signal, schedule),
-  ]);
+  const scheduler = createScheduler(
+    {
+      ...deps,
+      ...{ view, events, metrics: new Metrics(), extenders: [], random: Math.random },
+    },
+    config,
+  );
+  const work = (leading: AbortSignal) => scheduler.run(leading);
+  const leads = String(flags.leaderElect ?? config.leaderElection.leaderElect) === 'true';
+  try {
+    await runAll(signal, [
+      ...informersOf(view).map((informer) => informer.run(signal)),
+      events.run(signal),
+      leads ? elector({ ...deps, events }, config).run(signal, work) : work(signal),
+    ]);
+  } finally {
+    client.close();
+  }
 }
 
-function elector(deps: ConstructorParameters<typeof LeaderElector>[0]): LeaderElector {
+async function loadConfig(file: string | undefined): Promise<SchedulerConfig> {
+  if (file === undefined) return readConfig(undefined);
+  return readConfig(await parseYaml(await readFile(file, 'utf8')));
+}
+
+function elector(
+  deps: ConstructorParameters<typeof LeaderElector>[0],
+  { leaderElection }: SchedulerConfig,
+): LeaderElector {
+  const { resourceNamespace, resourceName, ...times } = leaderElection;
   return new LeaderElector(deps, {
-    lease: { namespace: 'kube-system', name: 'kube-scheduler' },
+    lease: { namespace: resourceNamespace, name: resourceName },
     identity: `${hostname()}_${randomUUID()}`,
+    leaseMs: times.leaseMs,
+    renewDeadlineMs: times.renewDeadlineMs,
+    retryMs: times.retryMs,
   });
 }

@@ -2,10 +2,10 @@ import type { Node } from '../../api/types.ts';
 import type { CycleState, PluginState } from '../cycle-state.ts';
 import type { FilterPlugin, PreFilterPlugin, PreScorePlugin, ScorePlugin } from '../framework.ts';
 import { normalizeUp } from '../normalize.ts';
-import type { NodeAffinityRules, NodeSelector, PreferredNodeTerm } from '../parts.ts';
+import type { NodeAffinityRules, PreferredNodeTerm } from '../parts.ts';
 import type { PodInfo } from '../pod-info.ts';
+import { requiredNodeMatcher, requiredNodeSelector } from '../required-node-affinity.ts';
 import {
-  compileMatchLabels,
   compileNodeSelector,
   compileNodeSelectorTerm,
   type NodeMatcher,
@@ -71,8 +71,8 @@ export function nodeAffinity(args: NodeAffinityArgs = {}): NodeAffinity {
     ],
 
     preFilter(state, pod) {
-      const selector = requiredOf(pod);
-      const matches = requiredMatcher(pod);
+      const selector = requiredNodeSelector(pod);
+      const matches = requiredNodeMatcher(pod);
       if (!matches && !added) return SKIP;
       state.write(NAME, new RequiredState(matches ?? (() => true)));
       const names = selector ? namedNodes(selector) : undefined;
@@ -81,7 +81,7 @@ export function nodeAffinity(args: NodeAffinityArgs = {}): NodeAffinity {
 
     filter(state: CycleState, pod, { node }) {
       if (added && !added(node)) return REFUSED_BY_PROFILE;
-      const matches = state.read<RequiredState>(NAME)?.matches ?? requiredMatcher(pod);
+      const matches = state.read<RequiredState>(NAME)?.matches ?? requiredNodeMatcher(pod);
       return !matches || matches(node) ? FITS : REFUSED;
     },
 
@@ -104,21 +104,6 @@ export function nodeAffinity(args: NodeAffinityArgs = {}): NodeAffinity {
   };
 }
 
-function requiredOf(pod: PodInfo): NodeSelector | undefined {
-  return pod.pod.spec?.affinity?.nodeAffinity?.[REQUIRED];
-}
-
-/** nodeSelector and required affinity as one question; undefined when the Pod has neither. */
-function requiredMatcher(pod: PodInfo): NodeMatcher | undefined {
-  const { nodeSelector } = pod.pod.spec ?? {};
-  const required = requiredOf(pod);
-  if (!nodeSelector && !required) return undefined;
-  const labelsMatch = nodeSelector ? compileMatchLabels(nodeSelector) : undefined;
-  const nodeMatches = required ? compileNodeSelector(required) : undefined;
-  return (node) =>
-    (labelsMatch?.(node.metadata.labels ?? {}) ?? true) && (nodeMatches?.(node) ?? true);
-}
-
 function compilePreferred(terms: readonly PreferredNodeTerm[] | undefined): WeightedNodeTerm[] {
   return (terms ?? [])
     .filter((term) => term.weight !== 0)
@@ -126,7 +111,7 @@ function compilePreferred(terms: readonly PreferredNodeTerm[] | undefined): Weig
 }
 
 function becomesSelected(pod: PodInfo, before: Node | undefined, after: Node): boolean {
-  const matches = requiredMatcher(pod);
+  const matches = requiredNodeMatcher(pod);
   if (!matches) return true; // the profile's own affinity refused it
   return matches(after) && (!before || !matches(before));
 }

@@ -1,0 +1,57 @@
+import {
+  NAMESPACES,
+  NODES,
+  POD_DISRUPTION_BUDGETS,
+  PODS,
+  REPLICA_SETS,
+  REPLICATION_CONTROLLERS,
+  type ResourceType,
+  SERVICES,
+  STATEFUL_SETS,
+} from '../api/resource-types.ts';
+import type {
+  Namespace,
+  Node,
+  Pod,
+  PodDisruptionBudget,
+  ReplicaSet,
+  ReplicationController,
+  Service,
+  StatefulSet,
+} from '../api/types.ts';
+import type { Informer, Selection } from '../client/client.ts';
+
+/** Everything that scheduling reads of the cluster, kept up to date. */
+export interface ClusterView {
+  readonly pods: Informer<Pod>;
+  readonly nodes: Informer<Node>;
+  readonly namespaces: Informer<Namespace>;
+  readonly services: Informer<Service>;
+  readonly replicaSets: Informer<ReplicaSet>;
+  readonly statefulSets: Informer<StatefulSet>;
+  readonly replicationControllers: Informer<ReplicationController>;
+  readonly budgets: Informer<PodDisruptionBudget>;
+}
+
+/** Pods that have ended hold nothing any more: the scheduler never needs to see them. */
+const LIVE_PODS: Selection = { fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed' };
+
+/** Makes the informers; the caller runs them. */
+export function clusterView(
+  informer: <T>(type: ResourceType<T>, selection: Selection) => Informer<T>,
+): ClusterView {
+  return {
+    pods: informer(PODS, LIVE_PODS),
+    nodes: informer(NODES, {}),
+    namespaces: informer(NAMESPACES, {}),
+    services: informer(SERVICES, {}),
+    replicaSets: informer(REPLICA_SETS, {}),
+    statefulSets: informer(STATEFUL_SETS, {}),
+    replicationControllers: informer(REPLICATION_CONTROLLERS, {}),
+    budgets: informer(POD_DISRUPTION_BUDGETS, {}),
+  };
+}
+
+export function informersOf(view: ClusterView): Informer<unknown>[] {
+  return Object.values(view) as Informer<unknown>[];
+}

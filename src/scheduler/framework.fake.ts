@@ -1,0 +1,64 @@
+import type { Node, Pod } from '../api/types.ts';
+import { FakeClient } from '../client/client.fake.ts';
+import { FakeEvents } from '../client/events.fake.ts';
+import { createInformer } from '../client/informer.ts';
+import { FakeClock } from '../util/clock.fake.ts';
+import { silent } from '../util/log.ts';
+import { Metrics } from '../util/metrics.ts';
+import { Cache } from './cache.ts';
+import { clusterView } from './cluster-view.ts';
+import { type ProfileConfig, readConfig } from './config.ts';
+import { SchedulingCycle } from './cycle.ts';
+import { CycleState } from './cycle-state.ts';
+import { Evictor } from './evictor.ts';
+import { schedulerMetrics } from './metrics.ts';
+import { Nominator } from './nominator.ts';
+import { PodInfo } from './pod-info.ts';
+import { PodStatusWriter } from './pod-status.ts';
+import type { Profile } from './profile.ts';
+import { createProfiles } from './profiles.ts';
+
+/** A cache and profiles without queue, loop or API server: for tests of single decisions. */
+export function testBench(profiles: readonly ProfileConfig[] = readConfig(undefined).profiles) {
+  const client = new FakeClient();
+  const clock = new FakeClock();
+  const events = new FakeEvents();
+  const view = clusterView((type, selection) => createInformer(client, type, selection));
+  const cache = new Cache({ clock });
+  const nominator = new Nominator();
+  const base = { client, clock, events, log: silent };
+  const statusWriter = new PodStatusWriter(base);
+  const namespaces = new Map<string, Record<string, string>>();
+  const made = createProfiles(profiles, {
+    ...base,
+    nominator,
+    metrics: schedulerMetrics(new Metrics()),
+    evictor: new Evictor({ ...base, nominator, statusWriter, activate: () => {} }),
+    extenders: [],
+    random: () => 0,
+    snapshot: () => cache.current,
+    siblings: view,
+    budgets: view.budgets,
+    namespaceLabels: (name) => namespaces.get(name) ?? {},
+  });
+  const [profile] = made.values();
+  if (!profile) throw new Error('no profile');
+  const cycle = new SchedulingCycle(
+    { extenders: [], random: () => 0 },
+    { percentageOfNodesToScore: 100 },
+  );
+  return {
+    ...{ client, cache, nominator, profile, profiles: made, namespaces, view },
+    addNodes(...nodes: Node[]) {
+      for (const node of nodes) cache.setNode(node);
+    },
+    addPods(...pods: Pod[]) {
+      for (const pod of pods) cache.addPod(new PodInfo(pod));
+    },
+    place: (pod: Pod) => cycle.place(profile, new CycleState(), new PodInfo(pod), cache.snapshot()),
+  };
+}
+
+export function testProfiles(profiles: readonly ProfileConfig[]): Map<string, Profile> {
+  return testBench(profiles).profiles;
+}
