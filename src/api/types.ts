@@ -156,6 +156,13 @@ export type Stored<T> = Omit<Wire<T>, 'apiVersion' | 'kind' | 'metadata'> & {
 /** An object to be created: the server fills in the rest of the metadata. */
 export type Draft<S> = Omit<S, 'metadata'> & { metadata: ObjectMeta };
 
+/** What a metadata-only read answers: any object without its spec, data and status. */
+export interface PartialObject {
+  apiVersion: string;
+  kind: string;
+  metadata: StoredMeta;
+}
+
 export interface List<T> {
   apiVersion: string;
   kind: string;

@@ -1,0 +1,60 @@
+import type { Client, EventRecorder } from '../client/client.ts';
+import {
+  Controller,
+  type ControllerOptions,
+  type ReconcileObserver,
+  type Reconciler,
+} from '../client/controller.ts';
+import type { InformerFactory } from '../client/informer-factory.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Logger } from '../util/log.ts';
+
+/** What the operator may set; upstream's flags without their dashes. */
+export interface ManagerOptions {
+  /** PEM of the authority that kube-root-ca.crt publishes. */
+  readonly rootCa?: string;
+  /** Pod networks to cut node networks from, one per IP family. */
+  readonly clusterCidrs: readonly string[];
+  readonly allocateNodeCidrs: boolean;
+  readonly nodeCidrMaskSizeIpv4: number;
+  readonly nodeCidrMaskSizeIpv6: number;
+  readonly serviceCidrs: readonly string[];
+  readonly nodeMonitorGracePeriodMs: number;
+  readonly nodeMonitorPeriodMs: number;
+  readonly nodeStartupGracePeriodMs: number;
+  readonly nodeEvictionRate: number;
+  readonly secondaryNodeEvictionRate: number;
+  readonly unhealthyZoneThreshold: number;
+  readonly largeClusterSizeThreshold: number;
+  readonly terminatedPodGcThreshold: number;
+}
+
+/** What every controller is made from. */
+export interface ControllerContext {
+  readonly client: Client;
+  readonly informers: InformerFactory;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly observe: ReconcileObserver;
+  readonly options: ManagerOptions;
+  /** A recorder whose events name `component` as their source. */
+  events(component: string): EventRecorder;
+}
+
+/** A loop of the manager. */
+export interface Runnable {
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** Makes the controllers of one name. Nothing happens before `run`. */
+export type ControllerFactory = (context: ControllerContext) => Runnable | readonly Runnable[];
+
+/** A controller bound to the context's clock, log and metrics. */
+export function newController(
+  context: ControllerContext,
+  reconciler: Reconciler,
+  options: ControllerOptions = {},
+): Controller {
+  const { clock, log, observe } = context;
+  return new Controller({ reconciler, log }, { clock, observe, ...options });
+}

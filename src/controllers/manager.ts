@@ -1,0 +1,80 @@
+import type { Client } from '../client/client.ts';
+import { EventWriter } from '../client/events.ts';
+import { InformerFactory } from '../client/informer-factory.ts';
+import { LeaderElector } from '../client/leader-election.ts';
+import type { Clock } from '../util/clock.ts';
+import { runAll } from '../util/lifecycle.ts';
+import type { Logger } from '../util/log.ts';
+import type { ControllerContext, ManagerOptions, Runnable } from './context.ts';
+import type { ManagerMetrics } from './metrics.ts';
+import { CONTROLLERS } from './registry.ts';
+
+const MANAGER = 'kube-controller-manager';
+const LEASE = { namespace: 'kube-system', name: MANAGER };
+
+interface Deps {
+  readonly client: Client;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: ManagerMetrics;
+}
+
+export interface ControllerManagerOptions extends ManagerOptions {
+  /** Names of the registry. */
+  readonly controllers: readonly string[];
+  readonly leaderElect: boolean;
+  /** Unique among the managers: host name and a random part. */
+  readonly identity: string;
+}
+
+/** Leads, then runs every controller until it is stopped or the lead is lost. */
+export class ControllerManager {
+  readonly #deps: Deps;
+  readonly #options: ControllerManagerOptions;
+
+  constructor(options: ControllerManagerOptions, deps: Deps) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const events = new EventWriter(this.#deps, { component: MANAGER });
+    const work = (lead: AbortSignal) => this.#work(events, lead);
+    const lead = async () => {
+      if (!this.#options.leaderElect) return work(signal);
+      const { identity } = this.#options;
+      const elector = new LeaderElector({ ...this.#deps, events }, { lease: LEASE, identity });
+      return elector.run(signal, async (leading) => {
+        this.#deps.metrics.leader.set({ name: MANAGER }, 1);
+        await work(leading);
+        this.#deps.metrics.leader.set({ name: MANAGER }, 0);
+      });
+    };
+    await runAll(signal, [events.run(signal), lead()]);
+  }
+
+  async #work(events: EventWriter, signal: AbortSignal): Promise<void> {
+    const { client, clock, log, metrics } = this.#deps;
+    const informers = new InformerFactory(client, { clock, log });
+    const context: ControllerContext = {
+      client,
+      informers,
+      clock,
+      log,
+      options: this.#options,
+      events: (component) => events.as(component),
+      observe: (name, outcome, ms) => {
+        metrics.reconciles.inc({ name });
+        if (outcome === 'error') metrics.retries.inc({ name });
+        metrics.seconds.observe({ name }, ms / 1000);
+      },
+    };
+    const loops: Runnable[] = [];
+    for (const name of this.#options.controllers) {
+      loops.push(...[CONTROLLERS[name]?.(context) ?? []].flat());
+      metrics.running.set({ name, manager: MANAGER }, 1);
+    }
+    log.info({ controllers: this.#options.controllers.length }, 'Started controllers');
+    await runAll(signal, [informers.run(signal), ...loops.map((loop) => loop.run(signal))]);
+  }
+}

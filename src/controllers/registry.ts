@@ -1,0 +1,50 @@
+import type { ControllerFactory } from './context.ts';
+import { deploymentController } from './deployment/deployment-controller.ts';
+import { endpointsController } from './endpoints/endpoints-controller.ts';
+import { endpointSliceController } from './endpointslice/endpointslice-controller.ts';
+import { replicaSetController } from './replicaset/replicaset.ts';
+import { rootCaPublisher } from './root-ca/root-ca-controller.ts';
+import { serviceAccountController } from './serviceaccount/serviceaccount-controller.ts';
+
+/** Upstream's controller names (`--controllers`) and who makes them. */
+export const CONTROLLERS: Readonly<Record<string, ControllerFactory>> = {
+  'deployment-controller': deploymentController,
+  'endpoints-controller': endpointsController,
+  'endpointslice-controller': endpointSliceController,
+  'replicaset-controller': replicaSetController,
+  'root-ca-certificate-publisher-controller': rootCaPublisher,
+  'serviceaccount-controller': serviceAccountController,
+};
+
+/** Names from before v1.28, still accepted by `--controllers`. */
+const ALIASES: Readonly<Record<string, string>> = {
+  deployment: 'deployment-controller',
+  endpoint: 'endpoints-controller',
+  endpointslice: 'endpointslice-controller',
+  replicaset: 'replicaset-controller',
+  'root-ca-cert-publisher': 'root-ca-certificate-publisher-controller',
+  serviceaccount: 'serviceaccount-controller',
+};
+
+/** Not started by `*`: they must be asked for by name. */
+const OFF_BY_DEFAULT: ReadonlySet<string> = new Set();
+
+/**
+ * The names that a `--controllers` list selects: `*` all that are on by default, `foo` foo, `-foo` not foo; the first
+ * mention of a name decides. Throws RangeError for a name that does not exist.
+ */
+export function selectControllers(list: readonly string[]): string[] {
+  const mentioned = list.map((item) => {
+    const bare = item.replace(/^-/, '');
+    const name = ALIASES[bare] ?? bare;
+    if (name !== '*' && !Object.hasOwn(CONTROLLERS, name)) {
+      throw new RangeError(`"${bare}" is not in the list of known controllers`);
+    }
+    return item.startsWith('-') ? `-${name}` : name;
+  });
+  return Object.keys(CONTROLLERS).filter((name) => {
+    const said = mentioned.find((item) => item === name || item === `-${name}`);
+    if (said !== undefined) return said === name;
+    return mentioned.includes('*') && !OFF_BY_DEFAULT.has(name);
+  });
+}
