@@ -22,6 +22,10 @@ const COMMANDS: Record<
     summary: 'Serve the API: the front door of the cluster',
     load: () => import('./commands/apiserver.ts'),
   },
+  'controller-manager': {
+    summary: 'Bring the state of the cluster to what its objects ask for',
+    load: () => import('./commands/controller-manager.ts'),
+  },
   scheduler: {
     summary: 'Decide which node each Pod runs on',
     load: () => import('./commands/scheduler.ts'),

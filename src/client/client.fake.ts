@@ -367,10 +367,26 @@ function merge(target: unknown, patch: unknown): unknown {
       ? (target as Record<string, unknown>)
       : {};
   for (const [name, value] of Object.entries(patch)) {
+    const key = MERGE_KEYS[name];
     if (value === null) delete out[name];
+    else if (key && Array.isArray(value)) out[name] = mergeList(out[name], value, key);
     else out[name] = merge(out[name], value);
   }
   return out;
+}
+
+type Item = Record<string, unknown>;
+
+/** The lists that callers of the fake patch strategically. */
+const MERGE_KEYS: Readonly<Record<string, string>> = { ownerReferences: 'uid', conditions: 'type' };
+
+function mergeList(target: unknown, patch: Item[], key: string): Item[] {
+  const items = new Map(((target as Item[] | undefined) ?? []).map((item) => [item[key], item]));
+  for (const { $patch, ...item } of patch) {
+    if ($patch === 'delete') items.delete(item[key]);
+    else items.set(item[key], { ...items.get(item[key]), ...item });
+  }
+  return [...items.values()];
 }
 
 function selected(object: Object_, options: ListOptions): boolean {

@@ -1,9 +1,10 @@
 import { isInvalid, isNotFound } from '../api/errors.ts';
 import { matches, type Selector } from '../api/labels.ts';
+import { controllerOf } from '../api/owner-references.ts';
 import type { ResourceType } from '../api/resource-types.ts';
 import type { StoredMeta } from '../api/types.ts';
 import type { Client } from '../client/client.ts';
-import { controllerOf, controllerReference } from './owner-references.ts';
+import { controllerReference } from './controller-reference.ts';
 import type { PodOwner } from './pod-control.ts';
 
 interface Claimable {

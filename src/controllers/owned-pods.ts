@@ -1,8 +1,8 @@
+import { controllerOf } from '../api/owner-references.ts';
 import { keyString, parseKey } from '../api/resource-types.ts';
 import type { OwnerReference, Pod } from '../api/types.ts';
 import type { Informer } from '../client/client.ts';
 import { jsonEqual } from '../util/json.ts';
-import { controllerOf } from './owner-references.ts';
 
 const INDEX = 'controller';
 

@@ -3,7 +3,7 @@ import { PODS } from '../api/resource-types.ts';
 import type { Draft, Pod, PodTemplateSpec, StoredMeta } from '../api/types.ts';
 import type { Client, EventRecorder } from '../client/client.ts';
 import { errorMessage } from '../util/errors.ts';
-import { controllerReference } from './owner-references.ts';
+import { controllerReference } from './controller-reference.ts';
 
 /** An object that makes Pods. */
 export interface PodOwner {

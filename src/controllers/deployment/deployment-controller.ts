@@ -1,5 +1,6 @@
 import { isNotFound } from '../../api/errors.ts';
 import { fromLabelSelector } from '../../api/labels.ts';
+import { controllerOf } from '../../api/owner-references.ts';
 import { isPodTerminal } from '../../api/pods.ts';
 import { DEPLOYMENTS, type ObjectKey, PODS, REPLICA_SETS } from '../../api/resource-types.ts';
 import type { Deployment, Pod, ReplicaSet } from '../../api/types.ts';
@@ -10,7 +11,6 @@ import { jsonEqual } from '../../util/json.ts';
 import { claim } from '../claim.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
 import { indexPodsByController, podsOf } from '../owned-pods.ts';
-import { controllerOf } from '../owner-references.ts';
 import { sizeOf, wishedReplicas } from './bounds.ts';
 import { proportionalSizes } from './proportions.ts';
 import { findNewest, ReplicaSets } from './replica-sets.ts';

@@ -1,12 +1,13 @@
 import { alreadyExists, isAlreadyExists } from '../../api/errors.ts';
+import { isControlledBy } from '../../api/owner-references.ts';
 import { DEPLOYMENTS, REPLICA_SETS } from '../../api/resource-types.ts';
 import type { Deployment, Draft, PodTemplateSpec, ReplicaSet } from '../../api/types.ts';
 import type { Client, EventRecorder } from '../../client/client.ts';
 import type { Clock } from '../../util/clock.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { jsonEqual } from '../../util/json.ts';
+import { controllerReference } from '../controller-reference.ts';
 import { safeHash } from '../hash.ts';
-import { controllerReference, isControlledBy } from '../owner-references.ts';
 import { isNamespaceTerminating } from '../pod-control.ts';
 import { byAge, sizeOf } from './bounds.ts';
 import { newReplicaSetAnnotations, nextRevision, REVISION, sizeAnnotations } from './revisions.ts';

@@ -1,9 +1,9 @@
 import { fromLabelSelector, matches } from '../../api/labels.ts';
+import { controllerOf } from '../../api/owner-references.ts';
 import type { Deployment, ReplicaSet } from '../../api/types.ts';
 import type { Informer, Lister } from '../../client/client.ts';
 import { keyOf } from '../../client/indexer.ts';
 import { jsonEqual } from '../../util/json.ts';
-import { controllerOf } from '../owner-references.ts';
 
 /** The Deployment that manages a ReplicaSet, by name and UID. */
 export function deploymentOfReplicaSet(

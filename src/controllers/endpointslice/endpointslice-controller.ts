@@ -11,8 +11,8 @@ import type { EventRecorder, Informer } from '../../client/client.ts';
 import { DONE, type Reconciler, type Result } from '../../client/controller.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
+import { controllerReference } from '../controller-reference.ts';
 import { Overlay } from '../overlay.ts';
-import { controllerReference } from '../owner-references.ts';
 import {
   hasSelector,
   isHeadless,

@@ -1,5 +1,6 @@
 import { isNotFound } from '../../api/errors.ts';
 import { matches, type Selector } from '../../api/labels.ts';
+import { controllerOf } from '../../api/owner-references.ts';
 import { isPodActive } from '../../api/pods.ts';
 import { keyString, type ObjectKey, PODS, type ResourceType } from '../../api/resource-types.ts';
 import type { Pod, ReplicaSet } from '../../api/types.ts';
@@ -17,7 +18,6 @@ import {
   podsOf,
   watchOwnedPods,
 } from '../owned-pods.ts';
-import { controllerOf } from '../owner-references.ts';
 import { isNamespaceTerminating, PodControl } from '../pod-control.ts';
 import { slowStart } from '../slow-start.ts';
 import { countByNode, podsToDelete } from './ranking.ts';

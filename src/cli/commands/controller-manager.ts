@@ -1,0 +1,142 @@
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { Command } from 'commander';
+import { createClient } from '../../client/rest-client.ts';
+import { ControllerManager, type ControllerManagerOptions } from '../../controllers/manager.ts';
+import { managerMetrics } from '../../controllers/metrics.ts';
+import { selectControllers } from '../../controllers/registry.ts';
+import { serveComponent } from '../../http/component-server.ts';
+import { realClock } from '../../util/clock.ts';
+import { parseDuration } from '../../util/duration.ts';
+import { runAll, shutdownSignal } from '../../util/lifecycle.ts';
+import { createLogger } from '../../util/log.ts';
+import { Metrics } from '../../util/metrics.ts';
+
+interface Flags {
+  readonly kubeconfig: string;
+  readonly leaderElect: string | boolean;
+  readonly controllers: string;
+  readonly rootCaFile?: string;
+  readonly clusterCidr: string;
+  readonly allocateNodeCidrs: string | boolean;
+  readonly nodeCidrMaskSizeIpv4: string;
+  readonly nodeCidrMaskSizeIpv6: string;
+  readonly serviceClusterIpRange: string;
+  readonly nodeMonitorGracePeriod: string;
+  readonly nodeMonitorPeriod: string;
+  readonly nodeStartupGracePeriod: string;
+  readonly nodeEvictionRate: string;
+  readonly secondaryNodeEvictionRate: string;
+  readonly unhealthyZoneThreshold: string;
+  readonly largeClusterSizeThreshold: string;
+  readonly terminatedPodGcThreshold: string;
+  readonly bindAddress: string;
+  readonly securePort: string;
+  readonly tlsCertFile?: string;
+  readonly tlsPrivateKeyFile?: string;
+  readonly clientCaFile?: string;
+  readonly v: string;
+}
+
+export function command(): Command {
+  const command = new Command('controller-manager')
+    .description('Brings the state of the cluster to the state that its objects ask for')
+    .requiredOption('--kubeconfig <file>', 'how to reach the API server')
+    .option('--leader-elect [bool]', 'work only while holding the lease', 'true')
+    .option('--controllers <list>', "'*': all that are on by default, 'foo', '-foo': not foo", '*')
+    .option('--root-ca-file <file>', 'the authority that every namespace gets in kube-root-ca.crt')
+    .option('--service-account-private-key-file <file>', 'signs tokens of token Secrets');
+  return nodeFlags(networkFlags(servingFlags(command)))
+    .option('--terminated-pod-gc-threshold <count>', 'ended Pods that are kept', '12500')
+    .option('-v, --v <level>', 'log verbosity', '2')
+    .action(run);
+}
+
+function networkFlags(command: Command): Command {
+  return command
+    .option('--cluster-cidr <cidrs>', 'networks of the Pods, one per IP family', '')
+    .option('--allocate-node-cidrs [bool]', 'give each node a part of the cluster CIDR', 'false')
+    .option('--node-cidr-mask-size-ipv4 <bits>', 'size of that part', '24')
+    .option('--node-cidr-mask-size-ipv6 <bits>', 'size of that part', '64')
+    .option('--service-cluster-ip-range <cidrs>', 'networks that no node may get', '');
+}
+
+function nodeFlags(command: Command): Command {
+  return command
+    .option('--node-monitor-period <duration>', 'how often node states are looked at', '5s')
+    .option('--node-monitor-grace-period <duration>', 'silence until a node is unknown', '50s')
+    .option('--node-startup-grace-period <duration>', 'the same for a node that starts', '1m')
+    .option('--node-eviction-rate <number>', 'nodes per second that are evicted from', '0.1')
+    .option('--secondary-node-eviction-rate <number>', 'the same in an unhealthy zone', '0.01')
+    .option('--unhealthy-zone-threshold <number>', 'part of its nodes not ready', '0.55')
+    .option('--large-cluster-size-threshold <count>', 'nodes of a large zone', '50');
+}
+
+function servingFlags(command: Command): Command {
+  return command
+    .option('--bind-address <address>', 'where health and metrics are served', '0.0.0.0')
+    .option('--secure-port <port>', 'where health and metrics are served; 0: nowhere', '10257')
+    .option('--tls-cert-file <file>', 'serving certificate')
+    .option('--tls-private-key-file <file>', 'its key')
+    .option('--client-ca-file <file>', 'whose clients may read metrics');
+}
+
+async function run(flags: Flags): Promise<void> {
+  const log = createLogger('controller-manager', Number(flags.v));
+  const options = await managerOptions(flags);
+  const signal = shutdownSignal(log);
+  const userAgent = 'kube-controller-manager/v1.36.2';
+  const client = await createClient(flags.kubeconfig, { userAgent });
+  const metrics = new Metrics();
+  const deps = { client, log, clock: realClock, metrics: managerMetrics(metrics) };
+  const serving = {
+    host: flags.bindAddress,
+    port: Number(flags.securePort),
+    certificateFile: flags.tlsCertFile,
+    keyFile: flags.tlsPrivateKeyFile,
+    clientCaFile: flags.clientCaFile,
+  };
+  const checks = [{ name: 'ping', check: () => {} }];
+  try {
+    await runAll(signal, [
+      serveComponent(serving, { checks, metrics: () => metrics.render() }, signal),
+      new ControllerManager(options, deps).run(signal),
+    ]);
+  } finally {
+    client.close();
+  }
+}
+
+async function managerOptions(flags: Flags): Promise<ControllerManagerOptions> {
+  return {
+    controllers: selectControllers(listOf(flags.controllers)),
+    leaderElect: isTrue(flags.leaderElect),
+    identity: `${hostname()}_${randomUUID()}`,
+    ...(flags.rootCaFile ? { rootCa: await readFile(flags.rootCaFile, 'utf8') } : {}),
+    clusterCidrs: listOf(flags.clusterCidr),
+    allocateNodeCidrs: isTrue(flags.allocateNodeCidrs),
+    nodeCidrMaskSizeIpv4: Number(flags.nodeCidrMaskSizeIpv4),
+    nodeCidrMaskSizeIpv6: Number(flags.nodeCidrMaskSizeIpv6),
+    serviceCidrs: listOf(flags.serviceClusterIpRange),
+    nodeMonitorGracePeriodMs: parseDuration(flags.nodeMonitorGracePeriod),
+    nodeMonitorPeriodMs: parseDuration(flags.nodeMonitorPeriod),
+    nodeStartupGracePeriodMs: parseDuration(flags.nodeStartupGracePeriod),
+    nodeEvictionRate: Number(flags.nodeEvictionRate),
+    secondaryNodeEvictionRate: Number(flags.secondaryNodeEvictionRate),
+    unhealthyZoneThreshold: Number(flags.unhealthyZoneThreshold),
+    largeClusterSizeThreshold: Number(flags.largeClusterSizeThreshold),
+    terminatedPodGcThreshold: Number(flags.terminatedPodGcThreshold),
+  };
+}
+
+function listOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}
+
+function isTrue(value: string | boolean): boolean {
+  return String(value) === 'true';
+}

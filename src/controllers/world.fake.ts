@@ -1,0 +1,93 @@
+import { vi } from 'vitest';
+import { PODS } from '../api/resource-types.ts';
+import type { Pod } from '../api/types.ts';
+import { FakeClient } from '../client/client.fake.ts';
+import { FakeEvents } from '../client/events.fake.ts';
+import { InformerFactory } from '../client/informer-factory.ts';
+import { realClock } from '../util/clock.ts';
+import { silent } from '../util/log.ts';
+import type { ControllerContext, ControllerFactory, ManagerOptions } from './context.ts';
+
+const OPTIONS: ManagerOptions = {
+  clusterCidrs: [],
+  allocateNodeCidrs: false,
+  nodeCidrMaskSizeIpv4: 24,
+  nodeCidrMaskSizeIpv6: 64,
+  serviceCidrs: [],
+  nodeMonitorGracePeriodMs: 50_000,
+  nodeMonitorPeriodMs: 5_000,
+  nodeStartupGracePeriodMs: 60_000,
+  nodeEvictionRate: 0.1,
+  secondaryNodeEvictionRate: 0.01,
+  unhealthyZoneThreshold: 0.55,
+  largeClusterSizeThreshold: 50,
+  terminatedPodGcThreshold: 12_500,
+};
+
+/** Controllers at work on an API server in memory, in real time: tests wait for what they expect. */
+export class World {
+  readonly client: FakeClient;
+  readonly events = new FakeEvents();
+  readonly informers: InformerFactory;
+  readonly #stop = new AbortController();
+  #running: Promise<unknown> = Promise.resolve();
+
+  constructor(client = new FakeClient({ now: () => Date.now() })) {
+    this.client = client;
+    this.informers = new InformerFactory(client, { clock: realClock });
+  }
+
+  start(factories: readonly ControllerFactory[], options: Partial<ManagerOptions> = {}): void {
+    const { client, informers, events } = this;
+    const context: ControllerContext = {
+      client,
+      informers,
+      clock: realClock,
+      log: silent,
+      observe: () => {},
+      options: { ...OPTIONS, ...options },
+      events: () => events,
+    };
+    const loops = factories.flatMap((factory) => factory(context));
+    const { signal } = this.#stop;
+    this.#running = Promise.all([informers.run(signal), ...loops.map((loop) => loop.run(signal))]);
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  /** Resolves when `check` no longer throws. */
+  async until(check: () => unknown): Promise<void> {
+    await vi.waitFor(check, { timeout: 5000, interval: 5 });
+  }
+
+  /** Waits until nothing has been written for a while: controllers at rest. */
+  async atRest(ms = 60): Promise<void> {
+    let seen = -1;
+    while (seen !== this.client.actions.length) {
+      seen = this.client.actions.length;
+      await realClock.sleep(ms);
+    }
+  }
+
+  /** Says of Pods what a kubelet would: they run, and are ready or not. */
+  async setPods(
+    select: (pod: Pod) => boolean,
+    state: { ready: boolean; phase?: string; ip?: string },
+  ): Promise<void> {
+    for (const pod of this.client.all(PODS).filter(select)) {
+      const now = new Date().toISOString();
+      const status = {
+        ...pod.status,
+        phase: state.phase ?? 'Running',
+        podIP: pod.status?.podIP ?? state.ip ?? '10.0.0.1',
+        conditions: [
+          { type: 'Ready', status: state.ready ? 'True' : 'False', lastTransitionTime: now },
+        ],
+      };
+      await this.client.update(PODS, { ...pod, status }, { subresource: 'status' });
+    }
+  }
+}
