@@ -270,7 +270,7 @@ export class FakeClient implements Client {
   ): Object_ {
     const next: KubeObject =
       subresource === 'status'
-        ? { ...structuredClone(current), status: wanted.status }
+        ? withStatus(structuredClone(current), wanted)
         : {
             ...wanted,
             ...('status' in current ? { status: structuredClone(current.status) } : {}),
@@ -344,6 +344,16 @@ function resourceId(type: Pick<ResourceType, 'group' | 'resource'>): string {
 
 function keyOfObject(object: Object_): string {
   return keyString({ namespace: object.metadata.namespace, name: object.metadata.name });
+}
+
+/** A status write takes annotations over too, as upstream's strategies do for most kinds. */
+function withStatus(current: Object_, { status, metadata }: Object_): Object_ {
+  const { annotations } = metadata;
+  return {
+    ...current,
+    status,
+    metadata: { ...current.metadata, ...(annotations ? { annotations } : {}) },
+  };
 }
 
 function addFinalizer(object: Object_, name: string): void {

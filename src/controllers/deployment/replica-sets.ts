@@ -64,7 +64,7 @@ export function replicaSetFor(
     },
     spec: {
       replicas: newReplicaSetSize(deployment, old, 0),
-      minReadySeconds: spec?.minReadySeconds ?? 0,
+      ...(spec?.minReadySeconds ? { minReadySeconds: spec.minReadySeconds } : {}),
       selector,
       template,
     },
