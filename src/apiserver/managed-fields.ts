@@ -1,3 +1,4 @@
+import { apiVersionOf } from '../api/resource-types.ts';
 import type { Schema } from '../api/schema.ts';
 import type { KubeObject } from '../api/types.ts';
 import { compare } from './managed-fields/compare.ts';
@@ -77,13 +78,9 @@ function ownKey(write: FieldWrite): string {
   return managerKey({
     manager: write.manager,
     operation: 'Update',
-    apiVersion: apiVersionOfKind(write.kind),
+    apiVersion: apiVersionOf(write.kind),
     subresource: write.subresource,
   });
-}
-
-export function apiVersionOfKind({ group, version }: ResourceKind): string {
-  return group === '' ? version : `${group}/${version}`;
 }
 
 export function slotOf(kind: ResourceKind): Slot {

@@ -20,6 +20,7 @@ import {
   isReadyToVanish,
 } from './deletion.ts';
 import type { ResourceKind, Strategy, WriteContext } from './resource-kind.ts';
+import { keepUnchangedTimes } from './server-side-apply.ts';
 import { prefixOf, type State } from './state.ts';
 import { encodeForStore, parseObject, withRevision } from './stored-object.ts';
 
@@ -34,6 +35,8 @@ export interface Update {
   readonly subresource: string;
   /** Makes the new object from the stored one, which it may change. Runs again after a lost race. */
   change(current: KubeObject): KubeObject | Promise<KubeObject>;
+  /** The new object is made from the current one: the version that it carries pins nothing. */
+  readonly isPatch?: boolean;
   /** A lost race is answered with a conflict instead of being retried, however the object names its version. */
   readonly once?: boolean;
 }
@@ -99,7 +102,7 @@ export class ResourceStore {
       const { object: old, revision } = await this.read(kind, key, fresh);
       const changed = await update.change(structuredClone(old));
       checkVersion(kind, changed, old, update.strategy);
-      const pinned = update.once || !!changed.metadata.resourceVersion;
+      const pinned = update.once || (!update.isPatch && !!changed.metadata.resourceVersion);
       try {
         return await this.#replace({ kind, key, update, old, revision }, changed, context);
       } catch (err) {
@@ -169,6 +172,7 @@ export class ResourceStore {
     prepareUpdate({ kind, strategy, object, old }, context);
     validateUpdate({ kind, strategy, object, old }, context);
     await this.#admission.validate(request(kind, 'UPDATE', { object, old, context, subresource }));
+    keepUnchangedTimes(old, object);
     if (context.dryRun || jsonEqual(object, old)) {
       return { object, bytes: Buffer.from(JSON.stringify(object)) };
     }

@@ -1,4 +1,5 @@
 import { ApiError, badRequest, type StatusCause } from '../api/errors.ts';
+import { apiVersionOf } from '../api/resource-types.ts';
 import type { KubeObject } from '../api/types.ts';
 import { cloneJson, isObject, jsonEqual } from '../util/json.ts';
 import { compare } from './managed-fields/compare.ts';
@@ -23,7 +24,6 @@ import { merge } from './managed-fields/merge.ts';
 import { pathText } from './managed-fields/path-elements.ts';
 import { remove, withNamedFields } from './managed-fields/remove.ts';
 import {
-  apiVersionOfKind,
   type FieldWrite,
   ignoredFields,
   manageable,
@@ -91,7 +91,7 @@ function checkConfiguration(config: KubeObject, { kind }: ApplyWrite): void {
   if (Array.isArray(entries) && entries.length > 0) {
     throw badRequest('metadata.managedFields must be nil');
   }
-  const wanted = apiVersionOfKind(kind);
+  const wanted = apiVersionOf(kind);
   if (config.apiVersion !== wanted) {
     throw badRequest(
       `Incorrect version specified in apply patch. Specified patch version: ${config.apiVersion}, expected: ${wanted}`,
@@ -209,7 +209,7 @@ function inheritedFields(live: KubeObject, { manager, schema, kind }: ApplyWrite
   if (manager !== KUBECTL || text === undefined) return EMPTY_SET;
   try {
     const config: unknown = JSON.parse(text);
-    if (!isObject(config) || config.apiVersion !== apiVersionOfKind(kind)) return EMPTY_SET;
+    if (!isObject(config) || config.apiVersion !== apiVersionOf(kind)) return EMPTY_SET;
     return fieldSetOf(schema, slotOf(kind), config, false);
   } catch {
     // Anybody may write the annotation: what is not readable inherits nothing.

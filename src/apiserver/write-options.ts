@@ -1,6 +1,7 @@
 import { badRequest } from '../api/errors.ts';
 import { invalidObject, notSupported } from '../api/field-errors.ts';
 import type { Exchange } from './exchange.ts';
+import { managerFromUserAgent } from './managed-fields.ts';
 import type { WriteContext } from './resource-kind.ts';
 
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
@@ -26,7 +27,7 @@ export function parseWriteOptions({ query, req }: Exchange, kind: string): Write
   return {
     dryRun: parseDryRun(query.getAll('dryRun'), kind),
     fieldValidation: fieldValidation as FieldValidation,
-    fieldManager: query.get('fieldManager') || defaultManager(req.headers['user-agent']),
+    fieldManager: query.get('fieldManager') || managerFromUserAgent(req.headers['user-agent']),
     force: query.get('force') === 'true' || query.get('force') === '1',
   };
 }
@@ -36,13 +37,6 @@ export function parseDryRun(values: readonly string[], kind: string): boolean {
   if (given.length === 0) return false;
   if (given.every((value) => value === 'All')) return true;
   throw invalidObject({ group: 'meta.k8s.io', kind }, '', [notSupported('dryRun', given, ['All'])]);
-}
-
-const MANAGER_MAX_BYTES = 128;
-
-function defaultManager(userAgent: string | undefined): string {
-  const word = (userAgent ?? '').split('/')[0] ?? '';
-  return word.slice(0, MANAGER_MAX_BYTES) || 'unknown';
 }
 
 export function writeContext(

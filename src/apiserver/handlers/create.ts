@@ -2,6 +2,7 @@ import { badRequest } from '../../api/errors.ts';
 import { readObject } from '../decode-body.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
+import { trackUpdate } from '../managed-fields.ts';
 import { sendObject, shapeOf } from '../reading.ts';
 import { parseWriteOptions, settleNamespace, writeContext } from '../write-options.ts';
 
@@ -18,6 +19,8 @@ export async function create(deps: HandlerDeps, exchange: Exchange, target: Targ
   if (target.name !== '' && object.metadata.name && object.metadata.name !== target.name) {
     throw badRequest('the name of the object does not match the name on the URL');
   }
+  const manager = options.fieldManager;
+  trackUpdate(undefined, object, { kind, schema, subresource: '', manager, now });
   const stored = kind.storedAs ? kind.storedAs.toStored(object) : object;
   const { bytes } = await deps.store.create(kind, stored, writeContext(exchange, options, now));
   await sendObject(exchange, 201, shape, bytes);

@@ -1,16 +1,20 @@
 import { ApiError, badRequest } from '../../api/errors.ts';
 import { invalid, invalidObject } from '../../api/field-errors.ts';
+import { apiVersionOf } from '../../api/resource-types.ts';
 import type { KubeObject } from '../../api/types.ts';
 import { isObject, type JsonObject } from '../../util/json.ts';
-import { contentTypeOf, readData } from '../decode-body.ts';
+import { readData } from '../decode-body.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
+import { trackUpdate } from '../managed-fields.ts';
 import { applyJsonPatch } from '../patch/json-patch.ts';
 import { applyMergePatch } from '../patch/merge-patch.ts';
 import { sendJson } from '../reading.ts';
 import type { ScaleSubresource } from '../resource-kind.ts';
+import { applyConfiguration } from '../server-side-apply.ts';
 import { parseWriteOptions, writeContext } from '../write-options.ts';
-import { readPatch } from './patch.ts';
+import { readYamlObject } from './apply.ts';
+import { APPLY_PATCH, JSON_PATCH, patchType, readPatch } from './patch.ts';
 
 type ScaleTarget = Target & { declared: ScaleSubresource };
 
@@ -37,10 +41,12 @@ export async function scale(
       'the server does not allow this method on the requested resource',
     );
   }
-  const isJsonPatch = contentTypeOf(exchange) === 'application/json-patch+json';
+  // Scale has no lists and no maps to merge: a strategic patch means what a merge patch means.
+  const type = patchType(exchange, true);
+  if (type === APPLY_PATCH) return applyScale(deps, exchange, target);
   const body = await readPatch(exchange);
   await write(deps, exchange, target, (current) =>
-    isJsonPatch ? applyJsonPatch(current, body) : applyMergePatch(current, body),
+    type === JSON_PATCH ? applyJsonPatch(current, body) : applyMergePatch(current, body),
   );
 }
 
@@ -52,7 +58,10 @@ async function write(
 ): Promise<void> {
   const { kind, declared } = target;
   const options = parseWriteOptions(exchange, 'UpdateOptions');
+  const now = deps.clock.now();
+  const fields = { ...fieldWrite(deps, target, options.fieldManager), now };
   const change = (object: KubeObject): KubeObject => {
+    const before = structuredClone(object);
     const scaled = edit(scaleOf(target, object));
     if (!isObject(scaled)) throw badRequest('the scale is not an object');
     const { resourceVersion } = (scaled.metadata ?? {}) as { resourceVersion?: string };
@@ -60,15 +69,49 @@ async function write(
     setPath(object, declared.replicasPath, checkReplicas(target.name, spec?.replicas ?? 0));
     if (resourceVersion) object.metadata.resourceVersion = resourceVersion;
     else delete object.metadata.resourceVersion;
+    trackUpdate(before, object, fields);
     return object;
   };
   const { object } = await deps.store.update(
     kind,
     target,
     { strategy: kind.strategy, subresource: 'scale', change },
-    writeContext(exchange, options, deps.clock.now()),
+    writeContext(exchange, options, now),
   );
   await answer(exchange, target, object);
+}
+
+/** Applies `spec.replicas` of a Scale as the field of the scaled object that holds it. */
+async function applyScale(
+  deps: HandlerDeps,
+  exchange: Exchange,
+  target: ScaleTarget,
+): Promise<void> {
+  const { kind, declared, name } = target;
+  const options = parseWriteOptions(exchange, 'PatchOptions');
+  const { spec } = await readYamlObject(exchange);
+  const config: KubeObject = { apiVersion: apiVersionOf(kind), kind: kind.kind, metadata: {} };
+  if (isObject(spec) && spec.replicas !== undefined) {
+    setPath(config, declared.replicasPath, checkReplicas(name, spec.replicas));
+  }
+  const now = deps.clock.now();
+  const fields = { ...fieldWrite(deps, target, options.fieldManager), now, force: options.force };
+  const { object } = await deps.store.update(
+    kind,
+    target,
+    {
+      strategy: kind.strategy,
+      subresource: 'scale',
+      change: (live) => applyConfiguration(live, config, fields),
+      isPatch: true,
+    },
+    writeContext(exchange, options, now),
+  );
+  await answer(exchange, target, object);
+}
+
+function fieldWrite({ schema }: HandlerDeps, { kind }: ScaleTarget, manager: string) {
+  return { kind, schema, subresource: 'scale', manager };
 }
 
 function checkReplicas(name: string, replicas: unknown): number {

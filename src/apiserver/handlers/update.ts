@@ -3,7 +3,9 @@ import type { KubeObject } from '../../api/types.ts';
 import { readObject } from '../decode-body.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
+import { trackUpdate } from '../managed-fields.ts';
 import { sendObject, shapeOf } from '../reading.ts';
+import { inServedVersion } from '../representation.ts';
 import type { Strategy } from '../resource-kind.ts';
 import { parseWriteOptions, settleNamespace, writeContext } from '../write-options.ts';
 
@@ -22,19 +24,24 @@ export async function update(
   const given = await readObject(exchange, { schema, kind, fieldValidation });
   settleNamespace(given.metadata, target.namespace, kind.namespaced);
   checkName(given, target.name);
-  const object = kind.storedAs ? kind.storedAs.toStored(given) : given;
+  const fields = { kind, schema, subresource, manager: options.fieldManager, now };
+  const tracked = (live: KubeObject | undefined): KubeObject => {
+    const object = structuredClone(given);
+    trackUpdate(live && inServedVersion(kind, live), object, fields);
+    return kind.storedAs ? kind.storedAs.toStored(object) : object;
+  };
   const context = writeContext(exchange, options, now);
   try {
-    const change = (): KubeObject => structuredClone(object);
     const written = await deps.store.update(
       kind,
       target,
-      { strategy, subresource, change },
+      { strategy, subresource, change: tracked },
       context,
     );
     await sendObject(exchange, 200, shape, written.bytes);
   } catch (err) {
     if (!isNotFound(err) || !strategy.allowCreateOnUpdate || subresource !== '') throw err;
+    const object = tracked(undefined);
     delete object.metadata.resourceVersion;
     const written = await deps.store.create(kind, object, context);
     await sendObject(exchange, 201, shape, written.bytes);
