@@ -19,6 +19,9 @@ const PACKAGES = [
 ] as const;
 const BUILTIN = 'io.k8s.api.';
 
+// From the sources and from the bundle (dist/lib/) alike.
+const FILE = new URL('../../src/api/protobuf-fields.txt', import.meta.url);
+
 let lines: Map<string, string> | undefined;
 const parsed = new Map<string, NumberedFields>();
 
@@ -48,7 +51,7 @@ export function definitionName(short: string): string {
 }
 
 function readLines(): Map<string, string> {
-  const text = readFileSync(new URL('protobuf-fields.txt', import.meta.url), 'utf8');
+  const text = readFileSync(FILE, 'utf8');
   const found = new Map<string, string>();
   for (const line of text.split('\n')) {
     const space = line.indexOf(' ');

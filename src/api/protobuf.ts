@@ -9,8 +9,7 @@ import {
 import { LENGTH, ProtobufError, ProtobufReader, readMessage } from './protobuf-reader.ts';
 import type { Definition, Field, Schema, TypeRef } from './schema.ts';
 
-/** What generated Go clients send; the envelope is `k8s\0` and a runtime.Unknown message (apimachinery serializer/protobuf). */
-export const PROTOBUF_TYPE = 'application/vnd.kubernetes.protobuf';
+/** The envelope of what generated Go clients send is `k8s\0` and a runtime.Unknown message (apimachinery serializer/protobuf). */
 const MAGIC = Buffer.from('k8s\0');
 // Deeper than any built-in type but CustomResourceDefinition's schemas, which upstream also bounds.
 const MAX_DEPTH = 200;

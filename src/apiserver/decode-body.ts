@@ -1,3 +1,4 @@
+import { builtinSchema } from '../api/builtin-schema.ts';
 import { cannotBeHandled, DecodeError, decodeObject, strictDecodingError } from '../api/decode.ts';
 import { type DecodedText, decodeJson, decodeYaml } from '../api/encoding.ts';
 import { ApiError, badRequest } from '../api/errors.ts';
@@ -14,6 +15,8 @@ import type { FieldValidation } from './write-options.ts';
 export const MAX_BODY_BYTES = 3 * 1024 * 1024;
 const JSON_TYPE = 'application/json';
 const YAML_TYPE = 'application/yaml';
+const PROTOBUF_TYPE = 'application/vnd.kubernetes.protobuf';
+const BODY_TYPES = [JSON_TYPE, YAML_TYPE, PROTOBUF_TYPE];
 
 export interface DecodeRules {
   readonly schema: Schema;
@@ -40,11 +43,24 @@ export async function readData(
   findDuplicates = false,
 ): Promise<DecodedText | undefined> {
   const type = contentTypeOf(exchange);
-  if (type !== JSON_TYPE && type !== YAML_TYPE) throw unsupportedMediaType([JSON_TYPE, YAML_TYPE]);
+  if (!BODY_TYPES.includes(type)) throw unsupportedMediaType(BODY_TYPES);
   const body = await readBody(exchange.req, MAX_BODY_BYTES);
   if (body.length === 0) return undefined;
+  if (type === PROTOBUF_TYPE) return readProtobuf(body);
   const text = body.toString();
   return type === JSON_TYPE ? decodeJson(text, findDuplicates) : await decodeYaml(text);
+}
+
+/** What generated Go clients send. Loaded when the first of them comes. */
+async function readProtobuf(body: Buffer): Promise<DecodedText> {
+  const { decodeProtobuf } = await import('../api/protobuf.ts');
+  const { ProtobufError } = await import('../api/protobuf-reader.ts');
+  try {
+    return { value: decodeProtobuf(body, builtinSchema()), duplicates: [] };
+  } catch (err) {
+    if (err instanceof ProtobufError) throw badRequest(err.message);
+    throw err;
+  }
 }
 
 /** The body as an object of `kind`, with known fields only. What it leaves out of apiVersion and kind is filled in. */
