@@ -4,6 +4,7 @@ import { age, formatLabels, formatSelector } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN, withStatus } from '../kind.ts';
 import { defaultPodTemplate } from '../pod-spec/defaults.ts';
 import { SELECTOR_COLUMN, TEMPLATE_COLUMNS, templateCells } from '../pod-spec/template-columns.ts';
+import { validateDaemonSet, validateDaemonSetUpdate } from './workload-validation.ts';
 
 function defaultDaemonSet({ spec }: DaemonSet): void {
   if (!spec) return;
@@ -22,7 +23,12 @@ export const daemonSetKind = defineKind<DaemonSet>({
   type: DAEMON_SETS,
   shortNames: ['ds'],
   categories: ['all'],
-  ...withStatus<DaemonSet>({ default: defaultDaemonSet, generationFields: ['spec'] }),
+  ...withStatus<DaemonSet>({
+    default: defaultDaemonSet,
+    validate: validateDaemonSet,
+    validateUpdate: validateDaemonSetUpdate,
+    generationFields: ['spec'],
+  }),
   columns: [
     NAME_COLUMN,
     column('Desired', 'Nodes that should run one.', { type: 'integer' }),

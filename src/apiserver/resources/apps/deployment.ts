@@ -12,6 +12,11 @@ import {
 } from '../kind.ts';
 import { defaultPodTemplate } from '../pod-spec/defaults.ts';
 import { keepAllButStatus, keepStatus, withoutStatus } from '../status.ts';
+import {
+  validateDeployment,
+  validateDeploymentStatus,
+  validateDeploymentUpdate,
+} from './workload-validation.ts';
 
 function defaultDeployment({ spec }: Deployment): void {
   if (!spec) return;
@@ -36,13 +41,18 @@ export const deploymentKind = defineKind<Deployment>({
     default: defaultDeployment,
     prepareForCreate: withoutStatus,
     prepareForUpdate: keepStatus,
+    validate: validateDeployment,
+    validateUpdate: validateDeploymentUpdate,
     generationFields: ['spec'],
   },
   subresources: {
     scale: scaleSubresource((object) =>
       formatLabelSelector((object as unknown as Deployment).spec?.selector ?? {}),
     ),
-    status: statusSubresource<Deployment>({ prepareForUpdate: keepAllButStatus }),
+    status: statusSubresource<Deployment>({
+      prepareForUpdate: keepAllButStatus,
+      validateUpdate: validateDeploymentStatus,
+    }),
   },
   columns: [
     NAME_COLUMN,

@@ -12,6 +12,11 @@ import {
 } from '../kind.ts';
 import { defaultPodTemplate } from '../pod-spec/defaults.ts';
 import { keepAllButStatus, keepStatus } from '../status.ts';
+import {
+  validateReplicaSet,
+  validateReplicaSetStatus,
+  validateReplicaSetUpdate,
+} from './workload-validation.ts';
 
 export const replicaSetKind = defineKind<ReplicaSet>({
   type: REPLICA_SETS,
@@ -27,13 +32,18 @@ export const replicaSetKind = defineKind<ReplicaSet>({
       replicaSet.status = { replicas: 0 };
     },
     prepareForUpdate: keepStatus,
+    validate: validateReplicaSet,
+    validateUpdate: validateReplicaSetUpdate,
     generationFields: ['spec'],
   },
   subresources: {
     scale: scaleSubresource((object) =>
       formatLabelSelector((object as unknown as ReplicaSet).spec?.selector ?? {}),
     ),
-    status: statusSubresource<ReplicaSet>({ prepareForUpdate: keepAllButStatus }),
+    status: statusSubresource<ReplicaSet>({
+      prepareForUpdate: keepAllButStatus,
+      validateUpdate: validateReplicaSetStatus,
+    }),
   },
   columns: [
     NAME_COLUMN,

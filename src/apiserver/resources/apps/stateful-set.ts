@@ -12,6 +12,7 @@ import {
 } from '../kind.ts';
 import { defaultPodTemplate } from '../pod-spec/defaults.ts';
 import { TEMPLATE_COLUMNS, templateCells } from '../pod-spec/template-columns.ts';
+import { validateStatefulSet, validateStatefulSetUpdate } from './workload-validation.ts';
 
 function defaultStatefulSet({ spec }: StatefulSet): void {
   if (!spec) return;
@@ -43,6 +44,8 @@ const base = withStatus<StatefulSet>({
   prepareForCreate(set) {
     set.status = { replicas: 0, availableReplicas: 0 };
   },
+  validate: validateStatefulSet,
+  validateUpdate: validateStatefulSetUpdate,
   generationFields: ['spec'],
 });
 

@@ -2,6 +2,7 @@ import { ENDPOINTS } from '../../../api/resource-types.ts';
 import type { Endpoints } from '../../../api/types.ts';
 import { age } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN } from '../kind.ts';
+import { validateEndpoints } from './small-validation.ts';
 
 const SHOWN = 3;
 
@@ -32,6 +33,8 @@ export const endpointsKind = defineKind<Endpoints>({
         for (const port of subset.ports ?? []) port.protocol ??= 'TCP';
       }
     },
+    validate: validateEndpoints,
+    validateUpdate: validateEndpoints,
     allowCreateOnUpdate: true,
   },
   columns: [

@@ -1,3 +1,4 @@
+import { type FieldError, invalid } from '../../../api/field-errors.ts';
 import { EVENTS } from '../../../api/resource-types.ts';
 import type { Event } from '../../../api/types.ts';
 import type { Cell } from '../../resource-kind.ts';
@@ -62,10 +63,22 @@ export function eventFields(event: Event): Record<string, string> {
   };
 }
 
+/** An event lives where its object lives; events about the cluster's own objects live in `default`. */
+function validateEvent({ metadata, involvedObject: on }: Event): FieldError[] {
+  const field = 'involvedObject.namespace';
+  const detail = 'does not match event.namespace';
+  const clusterWide = on.namespace === undefined || on.namespace === '';
+  if (clusterWide) {
+    const allowed = ['', 'default', 'kube-system'].includes(metadata.namespace ?? '');
+    return allowed ? [] : [invalid(field, '', detail)];
+  }
+  return on.namespace === metadata.namespace ? [] : [invalid(field, on.namespace, detail)];
+}
+
 export const eventKind = defineKind<Event>({
   type: EVENTS,
   shortNames: ['ev'],
-  strategy: { allowCreateOnUpdate: true },
+  strategy: { allowCreateOnUpdate: true, validate: validateEvent },
   columns: EVENT_COLUMNS,
   row: eventRow,
   fieldsOf: eventFields,

@@ -1,3 +1,4 @@
+import { dns1123Label, nameCheck, qualifiedName } from '../../../api/names.ts';
 import { NAMESPACES } from '../../../api/resource-types.ts';
 import type { Namespace } from '../../../api/types.ts';
 import { age } from '../cells.ts';
@@ -11,6 +12,7 @@ import {
   statusSubresource,
 } from '../kind.ts';
 import { keepAllButStatus, keepStatus } from '../status.ts';
+import { checked, each } from '../validation.ts';
 
 const FINALIZER = 'kubernetes';
 
@@ -33,6 +35,9 @@ export const namespaceKind = defineKind<Namespace>({
       if (!finalizers.includes(FINALIZER)) finalizers.push(FINALIZER);
       namespace.spec.finalizers = finalizers;
     },
+    validateName: nameCheck(dns1123Label),
+    validate: ({ spec }) =>
+      each(spec?.finalizers, 'spec.finalizers', (name, at) => checked(name, qualifiedName, at)),
     prepareForUpdate(namespace, old) {
       keepStatus(namespace, old);
       // Only `finalize` takes these away.

@@ -10,6 +10,7 @@ import {
   statusSubresource,
 } from '../kind.ts';
 import { keepAllButStatus, keepStatus } from '../status.ts';
+import { validateNode, validateNodeUpdate } from './node-validation.ts';
 
 const ROLE_PREFIX = 'node-role.kubernetes.io/';
 
@@ -50,6 +51,8 @@ export const nodeKind = defineKind<Node>({
     },
     // A kubelet registers its node with a first status, so creation keeps it.
     prepareForUpdate: keepStatus,
+    validate: validateNode,
+    validateUpdate: validateNodeUpdate,
   },
   subresources: {
     proxy: connectSubresource('NodeProxyOptions', ['create', 'delete', 'get', 'patch', 'update']),

@@ -4,8 +4,15 @@ import type { Pod } from '../../../api/types.ts';
 import type { Strategy } from '../../resource-kind.ts';
 import { connectSubresource, defineKind, viewSubresource } from '../kind.ts';
 import { defaultPod } from '../pod-spec/defaults.ts';
+import { validatePodSpec } from '../pod-spec/validate-pod-spec.ts';
 import { keepAllButStatus, keepStatus } from '../status.ts';
 import { POD_COLUMNS, podRow, podRowConditions } from './pod-row.ts';
+import {
+  validateEphemeralUpdate,
+  validatePod,
+  validatePodStatusUpdate,
+  validatePodUpdate,
+} from './pod-validation.ts';
 
 const main: Strategy<Pod> = {
   default: defaultPod,
@@ -23,6 +30,8 @@ const main: Strategy<Pod> = {
     ];
   },
   prepareForUpdate: keepStatus,
+  validate: validatePod,
+  validateUpdate: validatePodUpdate,
   generationFields: ['spec'],
   gracePeriodOf(pod, asked) {
     const seconds = asked ?? pod.spec?.terminationGracePeriodSeconds ?? 30;
@@ -38,6 +47,7 @@ const status: Strategy<Pod> = {
     keepAllButStatus(pod, old);
     if (pod.status && old.status?.qosClass) pod.status.qosClass = old.status.qosClass;
   },
+  validateUpdate: validatePodStatusUpdate,
 };
 
 const ephemeralContainers: Strategy<Pod> = {
@@ -49,6 +59,8 @@ const ephemeralContainers: Strategy<Pod> = {
     pod.spec = structuredClone(old.spec);
     if (added) pod.spec.ephemeralContainers = added;
   },
+  validateUpdate: validateEphemeralUpdate,
+  generationFields: ['spec'],
 };
 
 const resize: Strategy<Pod> = {
@@ -69,6 +81,8 @@ const resize: Strategy<Pod> = {
       if (wanted?.resizePolicy) container.resizePolicy = wanted.resizePolicy;
     }
   },
+  validateUpdate: (pod) => (pod.spec ? validatePodSpec(pod.spec, 'spec') : []),
+  generationFields: ['spec'],
 };
 
 export const podKind = defineKind<Pod>({

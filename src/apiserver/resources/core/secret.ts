@@ -2,6 +2,7 @@ import { SECRETS } from '../../../api/resource-types.ts';
 import type { Secret } from '../../../api/types.ts';
 import { age } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN } from '../kind.ts';
+import { validateSecret, validateSecretUpdate } from './small-validation.ts';
 
 /** stringData is for writers only: it ends up, encoded, in data. */
 function foldStringData(secret: Secret): void {
@@ -25,6 +26,8 @@ export const secretKind = defineKind<Secret>({
       // Clients that do not know the type leave it out and mean the stored one.
       secret.type ||= old.type;
     },
+    validate: validateSecret,
+    validateUpdate: validateSecretUpdate,
   },
   columns: [
     NAME_COLUMN,

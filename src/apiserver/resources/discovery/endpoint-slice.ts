@@ -2,6 +2,8 @@ import { ENDPOINT_SLICES } from '../../../api/resource-types.ts';
 import type { EndpointSlice } from '../../../api/types.ts';
 import { age } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN } from '../kind.ts';
+import { immutable } from '../validation.ts';
+import { validateEndpointSlice } from './endpoint-slice-validation.ts';
 
 const SHOWN = 3;
 
@@ -25,6 +27,11 @@ export const endpointSliceKind = defineKind<EndpointSlice>({
         port.protocol ??= 'TCP';
       }
     },
+    validate: validateEndpointSlice,
+    validateUpdate: (slice, old) => [
+      ...validateEndpointSlice(slice),
+      ...immutable(slice.addressType, old.addressType, 'addressType'),
+    ],
     generationFields: ['addressType', 'endpoints', 'ports'],
   },
   columns: [
