@@ -99,8 +99,11 @@ describe('every kind', () => {
       kind.strategy.prepareForUpdate?.(empty, structuredClone(empty), context);
       expect(kind.row(empty, 0)).toHaveLength(kind.columns.length);
       expect(kind.row(empty, 0)).not.toContain(undefined);
-      for (const value of Object.values(kind.fieldsOf?.(empty) ?? {})) {
-        expect(value).toBeTypeOf('string');
+      const bare = { apiVersion: 'v1', kind: kind.kind, metadata: {} };
+      for (const object of [empty, bare]) {
+        for (const value of Object.values(kind.fieldsOf?.(object) ?? {})) {
+          expect(value).toBeTypeOf('string');
+        }
       }
       for (const sub of Object.values(kind.subresources)) {
         if (sub.type !== 'view') continue;

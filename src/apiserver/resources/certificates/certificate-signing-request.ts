@@ -112,5 +112,5 @@ export const certificateSigningRequestKind = defineKind<Csr>({
     csr.spec.expirationSeconds === undefined ? '<none>' : humanDuration(csr.spec.expirationSeconds),
     statusText(csr),
   ],
-  fieldsOf: (csr) => ({ 'spec.signerName': csr.spec.signerName }),
+  fieldsOf: (csr) => ({ 'spec.signerName': csr.spec?.signerName ?? '' }),
 });

@@ -46,8 +46,9 @@ function sourceText({ source, reportingComponent, reportingInstance }: Event): s
   return [component, host].filter((part) => part !== '').join(', ');
 }
 
+/** Also asked for an empty object, to learn the names of the fields. */
 export function eventFields(event: Event): Record<string, string> {
-  const { involvedObject: on } = event;
+  const on: Partial<Event['involvedObject']> = event.involvedObject ?? {};
   return {
     'involvedObject.kind': on.kind ?? '',
     'involvedObject.namespace': on.namespace ?? '',

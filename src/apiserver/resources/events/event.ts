@@ -45,7 +45,11 @@ function compact(object: Record<string, unknown>): KubeObject {
   return object as KubeObject;
 }
 
-const asCore = (event: EventsEvent) => toStored(event as unknown as KubeObject) as unknown as Event;
+/** The stored form of an event, which may be what is given already. */
+function asCore(event: EventsEvent): Event {
+  const object = event as unknown as KubeObject;
+  return (object.apiVersion === 'v1' ? object : toStored(object)) as unknown as Event;
+}
 
 export const eventsEventKind = defineKind<EventsEvent>({
   type: EVENTS_V1,

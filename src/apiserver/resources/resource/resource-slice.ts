@@ -20,5 +20,8 @@ export const resourceSliceKind = defineKind<ResourceSlice>({
     spec.pool.name,
     age(metadata.creationTimestamp, now),
   ],
-  fieldsOf: ({ spec }) => ({ 'spec.nodeName': spec.nodeName ?? '', 'spec.driver': spec.driver }),
+  fieldsOf: ({ spec }) => ({
+    'spec.nodeName': spec?.nodeName ?? '',
+    'spec.driver': spec?.driver ?? '',
+  }),
 });
