@@ -38,6 +38,8 @@ export function listProcesses(): number[] {
 
 /** Sends a signal. False: there is no such process any more. */
 export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
+  // 0 and negative numbers mean whole groups, our own among them; 1 is the machine.
+  if (!(pid > 1)) throw new RangeError(`Not the number of a process: ${pid}`);
   try {
     return process.kill(pid, signal);
   } catch {
