@@ -28,38 +28,45 @@ interface Rules {
 /** How welcome each topology domain is: what the Pod prefers, and what the Pods that are there prefer. */
 export function affinityWishes(pod: PodInfo, snapshot: Snapshot, rules: Rules): TopologyCounts {
   const byDomain = new TopologyCounts();
-  const wishes = [...pod.preferredAffinity, ...pod.preferredAntiAffinity.map(negative)];
+  const { wishes } = pod;
   if (wishes.length > 0) {
     for (const node of snapshot.nodes) {
+      if (node.pods.size === 0) continue;
       for (const other of node.pods.values())
         addWishes(byDomain, wishes, { of: other, node, rules });
     }
   }
   for (const node of snapshot.withAffinity) {
     for (const other of node.podsWithAffinity.values()) {
-      addWishes(byDomain, wishesOf(other, rules.args), { of: pod, node, rules });
+      addOthers(byDomain, other, { of: pod, node, rules });
     }
   }
   return byDomain;
 }
 
-function negative({ term, weight }: WeightedTerm): WeightedTerm {
-  return { term, weight: -weight };
+interface Encounter {
+  readonly of: PodInfo;
+  readonly node: NodeInfo;
+  readonly rules: Rules;
 }
 
-/** What an existing Pod thinks of others beside it. */
-function wishesOf(other: PodInfo, args: InterPodAffinityArgs): readonly WeightedTerm[] {
-  const weight = args.hardPodAffinityWeight;
-  const hard = weight > 0 ? other.requiredAffinity.map((term) => ({ term, weight })) : [];
-  if (args.ignorePreferredTermsOfExistingPods) return hard;
-  return [...hard, ...other.preferredAffinity, ...other.preferredAntiAffinity.map(negative)];
+/** What an existing Pod thinks of the new one. */
+function addOthers(byDomain: TopologyCounts, other: PodInfo, encounter: Encounter): void {
+  const { args, meets } = encounter.rules;
+  if (args.hardPodAffinityWeight > 0) {
+    for (const term of other.requiredAffinity) {
+      if (!meets(term, encounter.of)) continue;
+      byDomain.add(encounter.node, term.topologyKey, args.hardPodAffinityWeight);
+    }
+  }
+  if (!args.ignorePreferredTermsOfExistingPods) addWishes(byDomain, other.wishes, encounter);
 }
 
 /** Each wish that Pod `of` meets counts for the domain that `node` is in. */
 function addWishes(
   byDomain: TopologyCounts,
   wishes: readonly WeightedTerm[],
-  { of, node, rules }: { of: PodInfo; node: NodeInfo; rules: Rules },
+  { of, node, rules }: Encounter,
 ): void {
   for (const { term, weight } of wishes) {
     if (rules.meets(term, of)) byDomain.add(node, term.topologyKey, weight);

@@ -4,7 +4,7 @@ import type { Extender } from './extender.ts';
 import { blame, type Diagnosis, diagnose } from './fit-error.ts';
 import type { NodeInfo } from './node-info.ts';
 import type { PodInfo } from './pod-info.ts';
-import type { NodeScore, Profile } from './profile.ts';
+import type { Profile, ScoreSheet } from './profile.ts';
 import type { Snapshot } from './snapshot.ts';
 import { failed, isRejection, type Status, unresolvable } from './status.ts';
 
@@ -15,7 +15,8 @@ export type Placement =
       readonly nodeName: string;
       readonly evaluated: number;
       readonly rejections: ReadonlyMap<string, Status>;
-      readonly scores: readonly NodeScore[];
+      /** Absent when only one node fits. */
+      readonly scores: ScoreSheet | undefined;
     }
   | { readonly kind: 'unschedulable'; readonly diagnosis: Diagnosis }
   | { readonly kind: 'no-nodes' }
@@ -123,7 +124,7 @@ export class SchedulingCycle {
     const evaluated = feasible.length + rejections.size;
     const [only] = feasible;
     if (feasible.length === 1 && only) {
-      return { kind: 'placed', nodeName: only.name, evaluated, rejections, scores: [] };
+      return { kind: 'placed', nodeName: only.name, evaluated, rejections, scores: undefined };
     }
     const { profile, state, pod } = task;
     const status = profile.preScore(state, pod, feasible);
@@ -132,35 +133,37 @@ export class SchedulingCycle {
     return { kind: 'placed', nodeName: this.#best(scores), evaluated, rejections, scores };
   }
 
-  async #extenderScores(task: Task, scores: NodeScore[]): Promise<NodeScore[]> {
-    let out = scores;
+  /** Adds what the extenders prefer. */
+  async #extenderScores(task: Task, sheet: ScoreSheet): Promise<ScoreSheet> {
     for (const extender of this.#deps.extenders) {
       if (!extender.prioritizes || !extender.isInterested(task.pod)) continue;
       try {
-        const nodes = scores.map((score) => score.node);
-        const extra = await extender.prioritize(task.pod, nodes);
-        out = out.map((score) => withExtra(score, extender.name, extra.get(score.node.name) ?? 0));
+        const answer = await extender.prioritize(task.pod, sheet.nodes);
+        const scores = sheet.nodes.map((node) => answer.get(node.name) ?? 0);
+        scores.forEach((score, i) => {
+          sheet.totals[i] = (sheet.totals[i] ?? 0) + score;
+        });
+        sheet.columns.push({ plugin: extender.name, scores });
       } catch {
         // Upstream lets the other scores decide: a preference is never worth a failure.
       }
     }
-    return out;
+    return sheet;
   }
 
   /** The highest total; among equals any, at random. */
-  #best(scores: readonly NodeScore[]): string {
-    let best: NodeScore | undefined;
-    let equals = 0;
-    for (const score of scores) {
-      if (!best || score.total > best.total) {
-        best = score;
+  #best({ nodes, totals }: ScoreSheet): string {
+    let best = 0;
+    let equals = 1;
+    for (let i = 1; i < totals.length; i++) {
+      const total = totals[i] ?? 0;
+      const highest = totals[best] ?? 0;
+      if (total > highest) {
+        best = i;
         equals = 1;
-      } else if (score.total === best.total) {
-        equals++;
-        if (this.#deps.random() * equals < 1) best = score;
-      }
+      } else if (total === highest && this.#deps.random() * ++equals < 1) best = i;
     }
-    return best?.node.name ?? '';
+    return nodes[best]?.name ?? '';
   }
 }
 
@@ -217,12 +220,4 @@ function diagnosis(
   const result = diagnose(snapshot.nodes.length, { rejections, absent });
   for (const plugin of restrictedBy) blame(result, { ...absent, plugin });
   return result;
-}
-
-function withExtra(score: NodeScore, plugin: string, extra: number): NodeScore {
-  return {
-    node: score.node,
-    total: score.total + extra,
-    scores: [...score.scores, { plugin, score: extra }],
-  };
 }

@@ -16,6 +16,7 @@ const EMPTY_NODE = { apiVersion: 'v1', kind: 'Node' } as const;
 
 /** One node and what runs on it, with running totals. The cache owns the original, a snapshot owns a copy. */
 export class NodeInfo {
+  readonly name: string;
   /** The newest known object; a placeholder when only Pods that name the node are known. */
   node: Node;
   labels: Labels = NO_LABELS;
@@ -34,14 +35,11 @@ export class NodeInfo {
   exists = false;
 
   constructor(name: string) {
+    this.name = name;
     this.node = {
       ...EMPTY_NODE,
       metadata: { name, namespace: '', uid: '', resourceVersion: '', creationTimestamp: '' },
     };
-  }
-
-  get name(): string {
-    return this.node.metadata.name;
   }
 
   setNode(node: Node): void {

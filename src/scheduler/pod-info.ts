@@ -28,8 +28,8 @@ export class PodInfo {
   readonly hostPorts: readonly HostPort[];
   readonly requiredAffinity: readonly AffinityTerm[];
   readonly requiredAntiAffinity: readonly AffinityTerm[];
-  readonly preferredAffinity: readonly WeightedTerm[];
-  readonly preferredAntiAffinity: readonly WeightedTerm[];
+  /** Preferred affinity, and preferred anti-affinity with a negative weight. */
+  readonly wishes: readonly WeightedTerm[];
 
   constructor(pod: Pod) {
     const spec = pod.spec;
@@ -49,10 +49,12 @@ export class PodInfo {
     const compile = (term: Parameters<typeof compileTerm>[0]) => compileTerm(term, pod);
     this.requiredAffinity = (podAffinity?.[required] ?? []).map(compile);
     this.requiredAntiAffinity = (podAntiAffinity?.[required] ?? []).map(compile);
-    const weighted = (term: NonNullable<typeof podAffinity>[typeof preferred]) =>
-      (term ?? []).map((t) => ({ weight: t.weight, term: compile(t.podAffinityTerm) }));
-    this.preferredAffinity = weighted(podAffinity?.[preferred]);
-    this.preferredAntiAffinity = weighted(podAntiAffinity?.[preferred]);
+    const weighted = (terms: NonNullable<typeof podAffinity>[typeof preferred], sign: number) =>
+      (terms ?? []).map((t) => ({ weight: sign * t.weight, term: compile(t.podAffinityTerm) }));
+    this.wishes = [
+      ...weighted(podAffinity?.[preferred], 1),
+      ...weighted(podAntiAffinity?.[preferred], -1),
+    ];
   }
 
   /** The node the Pod is bound to, assumed to be on, or empty. */
@@ -64,8 +66,7 @@ export class PodInfo {
     return (
       this.requiredAffinity.length > 0 ||
       this.requiredAntiAffinity.length > 0 ||
-      this.preferredAffinity.length > 0 ||
-      this.preferredAntiAffinity.length > 0
+      this.wishes.length > 0
     );
   }
 

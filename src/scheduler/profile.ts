@@ -40,16 +40,11 @@ export interface ExtensionPoints {
   readonly postBind: readonly PostBindPlugin[];
 }
 
-export interface PluginScore {
-  readonly plugin: string;
-  /** After normalising and weighting. */
-  readonly score: number;
-}
-
-export interface NodeScore {
-  readonly node: NodeInfo;
-  readonly total: number;
-  readonly scores: readonly PluginScore[];
+/** What each plugin gave each node: columns beside `nodes`, after normalising and weighting. */
+export interface ScoreSheet {
+  readonly nodes: readonly NodeInfo[];
+  readonly totals: number[];
+  readonly columns: { readonly plugin: string; readonly scores: readonly number[] }[];
 }
 
 export interface PreFilterOutcome {
@@ -118,8 +113,9 @@ export class Profile {
 
   /** The first refusal. */
   filter(state: CycleState, pod: PodInfo, node: NodeInfo): Status | undefined {
+    const skip = state.skipFilter;
     for (const plugin of this.points.filter) {
-      if (state.skipFilter.has(plugin.name)) continue;
+      if (skip.has(plugin.name)) continue;
       const status = plugin.filter(state, pod, node);
       if (status) return byPlugin(status, plugin.name);
     }
@@ -131,20 +127,27 @@ export class Profile {
    * also as it is now, for they may never come (and affinity to them must not count).
    */
   filterWithNominated(state: CycleState, pod: PodInfo, node: NodeInfo): Status | undefined {
-    const waiting = this.#nominator
-      .on(node.name)
-      .filter((other) => other.uid !== pod.uid && other.priority >= pod.priority);
-    if (waiting.length > 0) {
-      const imagined = node.copy();
-      const imaginedState = state.clone();
-      for (const other of waiting) {
-        imagined.addPod(other);
-        this.addPod(imaginedState, pod, other, imagined);
-      }
-      const status = this.filter(imaginedState, pod, imagined);
-      if (status) return status;
+    const nominated = this.#nominator.on(node.name);
+    const imagined = nominated.length > 0 ? this.#imagine(state, pod, node, nominated) : undefined;
+    return imagined ?? this.filter(state, pod, node);
+  }
+
+  /** What the filters say once the Pods that have precedence have come. */
+  #imagine(
+    state: CycleState,
+    pod: PodInfo,
+    node: NodeInfo,
+    nominated: readonly PodInfo[],
+  ): Status | undefined {
+    const first = nominated.filter((o) => o.uid !== pod.uid && o.priority >= pod.priority);
+    if (first.length === 0) return undefined;
+    const imagined = node.copy();
+    const imaginedState = state.clone();
+    for (const other of first) {
+      imagined.addPod(other);
+      this.addPod(imaginedState, pod, other, imagined);
     }
-    return this.filter(state, pod, node);
+    return this.filter(imaginedState, pod, imagined);
   }
 
   addPod(state: CycleState, pod: PodInfo, other: PodInfo, node: NodeInfo): void {
@@ -183,33 +186,21 @@ export class Profile {
     return undefined;
   }
 
-  /** Weighted scores, in the order of `nodes`. Throws when a plugin answers out of range: a bug must not pass as a preference. */
-  score(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): NodeScore[] {
+  /** Throws when a plugin answers out of range: a bug must not pass as a preference. */
+  score(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): ScoreSheet {
     const totals = new Array<number>(nodes.length).fill(0);
-    const columns: { plugin: string; scores: number[] }[] = [];
+    const columns: ScoreSheet['columns'] = [];
     for (const { plugin, weight } of this.points.score) {
       if (state.skipScore.has(plugin.name)) continue;
-      const scores = nodes.map((node) => plugin.score(state, pod, node));
-      plugin.normalizeScore?.(state, pod, scores, nodes);
-      for (let i = 0; i < scores.length; i++) {
-        const score = scores[i] ?? 0;
-        if (!(score >= 0 && score <= MAX_NODE_SCORE)) {
-          throw new Error(
-            `plugin "${plugin.name}" returns an invalid score ${score}, it should in the range of [0, ${MAX_NODE_SCORE}] after normalizing`,
-          );
-        }
-        scores[i] = score * weight;
-        totals[i] = (totals[i] ?? 0) + score * weight;
+      const scores = new Array<number>(nodes.length);
+      for (let i = 0; i < nodes.length; i++) {
+        scores[i] = plugin.score(state, pod, nodes[i] as NodeInfo);
       }
+      plugin.normalizeScore?.(state, pod, scores, nodes);
+      addWeighted(plugin.name, weight, scores, totals);
       columns.push({ plugin: plugin.name, scores });
     }
-    return nodes.map((node, i) => ({
-      node,
-      total: totals[i] ?? 0,
-      get scores() {
-        return columns.map(({ plugin, scores }) => ({ plugin, score: scores[i] ?? 0 }));
-      },
-    }));
+    return { nodes, totals, columns };
   }
 
   /** On a refusal everything reserved so far is undone. */
@@ -253,6 +244,19 @@ export class Profile {
 
   postBind(state: CycleState, pod: PodInfo, nodeName: string): void {
     for (const plugin of this.points.postBind) plugin.postBind(state, pod, nodeName);
+  }
+}
+
+function addWeighted(plugin: string, weight: number, scores: number[], totals: number[]): void {
+  for (let i = 0; i < scores.length; i++) {
+    const score = scores[i] ?? 0;
+    if (!(score >= 0 && score <= MAX_NODE_SCORE)) {
+      throw new Error(
+        `plugin "${plugin}" returns an invalid score ${score}, it should in the range of [0, ${MAX_NODE_SCORE}] after normalizing`,
+      );
+    }
+    scores[i] = score * weight;
+    totals[i] = (totals[i] ?? 0) + score * weight;
   }
 }
 

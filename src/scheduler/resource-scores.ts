@@ -1,7 +1,7 @@
 import { MAX_NODE_SCORE } from './framework.ts';
 import type { NodeInfo } from './node-info.ts';
 import type { PodInfo } from './pod-info.ts';
-import { amount } from './resources.ts';
+import { amountReader, type Resources } from './resources.ts';
 
 export interface WeightedResource {
   readonly name: string;
@@ -23,37 +23,57 @@ export interface ScoringStrategy {
 /** Points of the shape go to 10, node scores to 100. */
 const SHAPE_SCALE = MAX_NODE_SCORE / 10;
 
-/** What would be requested of the node with the Pod on it, and what it has. */
-export function useWith(
-  pod: PodInfo,
-  node: NodeInfo,
-  name: string,
-): { requested: number; allocatable: number } | undefined {
-  const allocatable = amount(node.allocatable, name);
-  if (allocatable === 0) return undefined;
-  const standard = name === 'cpu' || name === 'memory';
-  const asked = amount(standard ? pod.nonZero : pod.requests, name);
-  // An extended resource that the Pod does not ask for says nothing about where it should go.
-  if (!standard && name !== 'ephemeral-storage' && asked === 0) return undefined;
-  const used = amount(standard ? node.nonZero : node.requested, name);
-  return { requested: used + asked, allocatable };
+/** How one resource is read; worked out once, not for every node. */
+interface Gauge {
+  readonly weight: number;
+  readonly read: (resources: Resources) => number;
+  /** CPU and memory: Pods that name none count with a small default. */
+  readonly counted: boolean;
+  /** A Pod that asks for none of an extended resource says nothing about it. */
+  readonly optional: boolean;
+}
+
+function gaugeOf({ name, weight }: WeightedResource): Gauge {
+  const counted = name === 'cpu' || name === 'memory';
+  return {
+    weight,
+    counted,
+    optional: !counted && name !== 'ephemeral-storage',
+    read: amountReader(name),
+  };
 }
 
 /** The weighted mean of the strategy over its resources (NodeResourcesFit). */
-export function scoreFit(strategy: ScoringStrategy, pod: PodInfo, node: NodeInfo): number {
-  let sum = 0;
-  let weights = 0;
-  for (const { name, weight } of strategy.resources) {
-    const use = useWith(pod, node, name);
-    if (!use) continue;
-    const score = scoreOne(strategy, use.requested, use.allocatable);
-    if (strategy.type === 'RequestedToCapacityRatio' && score <= 0) continue;
-    sum += score * weight;
-    weights += weight;
-  }
-  if (weights === 0) return 0;
-  const mean = sum / weights;
-  return strategy.type === 'RequestedToCapacityRatio' ? Math.round(mean) : Math.floor(mean);
+export function fitScorer(strategy: ScoringStrategy): (pod: PodInfo, node: NodeInfo) => number {
+  const gauges = strategy.resources.map(gaugeOf);
+  const ratio = strategy.type === 'RequestedToCapacityRatio';
+  return (pod, node) => {
+    let sum = 0;
+    let weights = 0;
+    for (const gauge of gauges) {
+      const score = gaugeScore(strategy, gauge, pod, node);
+      if (score === undefined) continue;
+      sum += score * gauge.weight;
+      weights += gauge.weight;
+    }
+    if (weights === 0) return 0;
+    return ratio ? Math.round(sum / weights) : Math.floor(sum / weights);
+  };
+}
+
+/** Undefined: the resource does not count here. */
+function gaugeScore(
+  strategy: ScoringStrategy,
+  { read, counted, optional }: Gauge,
+  pod: PodInfo,
+  node: NodeInfo,
+): number | undefined {
+  const allocatable = read(node.allocatable);
+  const asked = read(counted ? pod.nonZero : pod.requests);
+  if (allocatable === 0 || (optional && asked === 0)) return undefined;
+  const requested = read(counted ? node.nonZero : node.requested) + asked;
+  const score = scoreOne(strategy, requested, allocatable);
+  return strategy.type === 'RequestedToCapacityRatio' && score <= 0 ? undefined : score;
 }
 
 function scoreOne(strategy: ScoringStrategy, requested: number, allocatable: number): number {

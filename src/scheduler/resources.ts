@@ -52,6 +52,20 @@ export function amount(resources: Resources, name: string): number {
   }
 }
 
+/** `amount` for one name, for loops over many nodes. */
+export function amountReader(name: string): (resources: Resources) => number {
+  switch (name) {
+    case 'cpu':
+      return (resources) => resources.milliCpu;
+    case 'memory':
+      return (resources) => resources.memory;
+    case 'ephemeral-storage':
+      return (resources) => resources.ephemeralStorage;
+    default:
+      return (resources) => amount(resources, name);
+  }
+}
+
 export function addResources(to: Resources, what: Resources): void {
   to.milliCpu += what.milliCpu;
   to.memory += what.memory;

@@ -82,9 +82,10 @@ function wholeNumber(text: string | undefined): bigint | undefined {
 }
 
 function all(checks: readonly LabelMatcher[]): LabelMatcher {
-  const [first] = checks;
+  const [first, second] = checks;
   if (first === undefined) return MATCH_EVERYTHING;
-  if (checks.length === 1) return first;
+  if (second === undefined) return first;
+  if (checks.length === 2) return (labels) => first(labels) && second(labels);
   return (labels) => checks.every((check) => check(labels));
 }
 

@@ -77,6 +77,7 @@ export function hasAllKeys(node: NodeInfo, constraints: readonly CompiledConstra
 /** Pods of that namespace that the selector selects; those being deleted do not count. */
 export function countMatching(node: NodeInfo, selector: LabelMatcher, namespace: string): number {
   let count = 0;
+  if (node.pods.size === 0) return count;
   for (const other of node.pods.values()) {
     if (other.namespace !== namespace || !selector(other.labels)) continue;
     if (other.pod.metadata.deletionTimestamp === undefined) count++;

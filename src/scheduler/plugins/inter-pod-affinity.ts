@@ -117,6 +117,7 @@ function countAll(pod: PodInfo, snapshot: Snapshot, meets: Meets): Counts | unde
   const own = pod.requiredAffinity.length + pod.requiredAntiAffinity.length > 0;
   if (!own) return counts.others.size === 0 ? undefined : counts;
   for (const node of snapshot.nodes) {
+    if (node.pods.size === 0) continue; // most are, in a large cluster; an iterator for each costs
     for (const other of node.pods.values()) countOwn(counts, meets, { pod, other, node, by: 1 });
   }
   return counts;

@@ -2,7 +2,7 @@ import { MAX_NODE_SCORE, type PreScorePlugin, type ScorePlugin } from '../framew
 import type { NodeInfo } from '../node-info.ts';
 import type { PodInfo } from '../pod-info.ts';
 import type { WeightedResource } from '../resource-scores.ts';
-import { amount } from '../resources.ts';
+import { amountReader, type Resources } from '../resources.ts';
 import { FITS, SKIP } from '../status.ts';
 
 export interface BalancedAllocationArgs {
@@ -20,37 +20,38 @@ export const DEFAULT_BALANCED_ARGS: BalancedAllocationArgs = {
 export function nodeResourcesBalancedAllocation(
   args: BalancedAllocationArgs,
 ): PreScorePlugin & ScorePlugin {
-  const names = args.resources.map((resource) => resource.name);
+  const readers = args.resources.map((resource) => amountReader(resource.name));
   return {
     name: 'NodeResourcesBalancedAllocation',
     wakeOn: [],
 
     preScore(_state, pod) {
       // A Pod that asks for nothing tilts no balance.
-      return names.some((name) => amount(pod.requests, name) > 0) ? FITS : SKIP;
+      return readers.some((read) => read(pod.requests) > 0) ? FITS : SKIP;
     },
 
-    score: (_state, pod, node) => balance(names, pod, node),
+    score: (_state, pod, node) => balance(readers, pod, node),
   };
 }
 
-/** 100 less the standard deviation of the shares, in percent. */
-function balance(names: readonly string[], pod: PodInfo, node: NodeInfo): number {
-  const shares: number[] = [];
-  for (const name of names) {
-    const allocatable = amount(node.allocatable, name);
-    if (allocatable === 0) continue;
-    const requested = amount(node.requested, name) + amount(pod.requests, name);
-    shares.push(Math.min(1, requested / allocatable));
-  }
-  return Math.floor((1 - deviation(shares)) * MAX_NODE_SCORE);
-}
+type Reader = (resources: Resources) => number;
 
-function deviation(shares: readonly number[]): number {
-  const [a, b] = shares;
-  if (a === undefined || b === undefined) return 0;
-  if (shares.length === 2) return Math.abs((a - b) / 2);
-  const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length;
-  const variance = shares.reduce((sum, share) => sum + (share - mean) ** 2, 0) / shares.length;
-  return Math.sqrt(variance);
+/** 100 less the standard deviation of the shares, in percent. */
+function balance(readers: readonly Reader[], pod: PodInfo, node: NodeInfo): number {
+  let count = 0;
+  let sum = 0;
+  let squares = 0;
+  for (const read of readers) {
+    const allocatable = read(node.allocatable);
+    if (allocatable === 0) continue;
+    const share = Math.min(1, (read(node.requested) + read(pod.requests)) / allocatable);
+    count++;
+    sum += share;
+    squares += share * share;
+  }
+  if (count < 2) return MAX_NODE_SCORE;
+  const mean = sum / count;
+  // Rounding may make equal shares differ by a hair below zero.
+  const deviation = Math.sqrt(Math.max(0, squares / count - mean * mean));
+  return Math.floor((1 - deviation) * MAX_NODE_SCORE);
 }

@@ -3,12 +3,12 @@ import type { FilterPlugin, ScorePlugin } from '../framework.ts';
 import type { NodeInfo } from '../node-info.ts';
 import { PodInfo } from '../pod-info.ts';
 import {
+  fitScorer,
   type RequestedToCapacityPoint,
-  scoreFit,
   type WeightedResource,
 } from '../resource-scores.ts';
 import { amount, type Resources, toResources } from '../resources.ts';
-import { FITS, type Status } from '../status.ts';
+import type { Status } from '../status.ts';
 
 /** NodeResourcesFitArgs, with defaults filled in. */
 export interface NodeResourcesFitArgs {
@@ -38,6 +38,7 @@ export function nodeResourcesFit(args: NodeResourcesFitArgs): FilterPlugin & Sco
   const ignored = (name: string) =>
     args.ignoredResources.includes(name) ||
     args.ignoredResourceGroups.includes(name.split('/')[0] ?? '');
+  const fitScore = fitScorer(args.scoringStrategy);
   return {
     name: 'NodeResourcesFit',
     wakeOn: [
@@ -52,61 +53,63 @@ export function nodeResourcesFit(args: NodeResourcesFitArgs): FilterPlugin & Sco
       },
     ],
 
-    filter(_state, pod, node) {
-      const short = shortages(pod.requests, node, ignored);
-      if (short.length === 0) return FITS;
-      return refusal(short);
-    },
+    filter: (_state, pod, node) => shortages(pod.requests, node, ignored),
 
-    score: (_state, pod, node) => scoreFit(args.scoringStrategy, pod, node),
+    score: (_state, pod, node) => fitScore(pod, node),
   };
 }
 
-interface Shortage {
-  readonly reason: string;
-  /** The node could not hold the Pod even if it were empty. */
-  readonly hopeless: boolean;
-}
-
-const NO_SHORTAGE: readonly Shortage[] = [];
-
-/** Everything that the node has too little of. */
+/** Everything that the node has too little of. Asked for every node: allocates only when something is short. */
 function shortages(
   wanted: Resources,
   node: NodeInfo,
   ignored: (name: string) => boolean,
-): readonly Shortage[] {
-  const { allocatable, requested } = node;
-  let out: Shortage[] | undefined;
-  const note = (reason: string, hopeless: boolean) => {
-    out ??= [];
-    out.push({ reason, hopeless });
-  };
-  if (node.pods.size + 1 > allocatable.pods) note('Too many pods', allocatable.pods === 0);
-  const check = (name: string, want: number, all: number, used: number) => {
-    if (want > 0 && want > all - used) note(`Insufficient ${name}`, want > all);
-  };
-  check('cpu', wanted.milliCpu, allocatable.milliCpu, requested.milliCpu);
-  check('memory', wanted.memory, allocatable.memory, requested.memory);
-  check(
-    'ephemeral-storage',
-    wanted.ephemeralStorage,
-    allocatable.ephemeralStorage,
-    requested.ephemeralStorage,
-  );
-  for (const [name, want] of wanted.scalar) {
-    if (ignored(name)) continue;
-    check(name, want, allocatable.scalar.get(name) ?? 0, requested.scalar.get(name) ?? 0);
+): Status | undefined {
+  const { allocatable: all, requested: used } = node;
+  let short: Shortages | undefined;
+  if (node.pods.size + 1 > all.pods) {
+    short = new Shortages();
+    short.add('Too many pods', all.pods === 0);
   }
-  return out ?? NO_SHORTAGE;
+  if (lacks(wanted.milliCpu, all.milliCpu, used.milliCpu)) {
+    short ??= new Shortages();
+    short.add('Insufficient cpu', wanted.milliCpu > all.milliCpu);
+  }
+  if (lacks(wanted.memory, all.memory, used.memory)) {
+    short ??= new Shortages();
+    short.add('Insufficient memory', wanted.memory > all.memory);
+  }
+  if (lacks(wanted.ephemeralStorage, all.ephemeralStorage, used.ephemeralStorage)) {
+    short ??= new Shortages();
+    short.add('Insufficient ephemeral-storage', wanted.ephemeralStorage > all.ephemeralStorage);
+  }
+  for (const [name, want] of wanted.scalar) {
+    const has = all.scalar.get(name) ?? 0;
+    if (!lacks(want, has, used.scalar.get(name) ?? 0) || ignored(name)) continue;
+    short ??= new Shortages();
+    short.add(`Insufficient ${name}`, want > has);
+  }
+  return short?.status;
 }
 
-function refusal(short: readonly Shortage[]): Status {
-  const hopeless = short.some((one) => one.hopeless);
-  return {
-    code: hopeless ? 'UnschedulableAndUnresolvable' : 'Unschedulable',
-    reasons: short.map((one) => one.reason),
-  };
+function lacks(want: number, all: number, used: number): boolean {
+  return want > 0 && want > all - used;
+}
+
+class Shortages {
+  readonly #reasons: string[] = [];
+  #hopeless = false;
+
+  /** Hopeless: the node could not hold the Pod even if it were empty, so evicting others is no use. */
+  add(reason: string, hopeless: boolean): void {
+    this.#reasons.push(reason);
+    this.#hopeless ||= hopeless;
+  }
+
+  get status(): Status {
+    const code = this.#hopeless ? 'UnschedulableAndUnresolvable' : 'Unschedulable';
+    return { code, reasons: this.#reasons };
+  }
 }
 
 /** A Pod that goes or shrinks helps when it gives back some of what the waiting one asks for. */
