@@ -30,6 +30,10 @@ const COMMANDS: Record<
     summary: 'Decide which node each Pod runs on',
     load: () => import('./commands/scheduler.ts'),
   },
+  kubelet: {
+    summary: 'Run the Pods of this node',
+    load: () => import('./commands/kubelet.ts'),
+  },
   proxy: {
     summary: 'Route the traffic of Services on this node',
     load: () => import('./commands/proxy.ts'),

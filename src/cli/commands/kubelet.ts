@@ -1,0 +1,153 @@
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { Command } from 'commander';
+import { EventWriter } from '../../client/events.ts';
+import { createInformer } from '../../client/informer.ts';
+import { createClient } from '../../client/rest-client.ts';
+import { createCgroups } from '../../host/cgroups.ts';
+import { machineAddresses, machineFacts } from '../../host/machine.ts';
+import { hostMounts } from '../../host/mounts.ts';
+import { type KubeletConfiguration, loadConfiguration } from '../../kubelet/config.ts';
+import type { InformerFactory } from '../../kubelet/config-objects.ts';
+import { Kubelet } from '../../kubelet/kubelet.ts';
+import { KubeletServer } from '../../kubelet/kubelet-server.ts';
+import { openRuntime } from '../../kubelet/open-runtime.ts';
+import { realClock } from '../../util/clock.ts';
+import { runAll, shutdownSignal } from '../../util/lifecycle.ts';
+import { createLogger } from '../../util/log.ts';
+import { GIT_VERSION } from '../../util/version.ts';
+
+interface Options {
+  kubeconfig: string;
+  config?: string;
+  configDir?: string;
+  hostnameOverride?: string;
+  nodeIp?: string;
+  nodeLabels?: string;
+  rootDir: string;
+  containerRuntimeEndpoint?: string;
+  tlsCertFile?: string;
+  tlsPrivateKeyFile?: string;
+  clientCaFile?: string;
+  cgroupRoot?: string;
+  address?: string;
+  port?: string;
+  healthzPort?: string;
+  podCidr?: string;
+  clusterDns?: string;
+  clusterDomain?: string;
+  maxPods?: string;
+  resolvConf?: string;
+  podManifestPath?: string;
+  registerNode?: string;
+  v: string;
+}
+
+export function command(): Command {
+  return new Command('kubelet')
+    .description('Runs the Pods of this node through a container runtime')
+    .requiredOption('--kubeconfig <file>', 'how to reach the API server')
+    .option('--config <file>', 'a KubeletConfiguration; flags that are given as well win')
+    .option('--config-dir <directory>', 'drop-in configuration: *.conf, in their order')
+    .option('--hostname-override <name>', "this node's name (default: the host name)")
+    .option('--node-ip <addresses>', 'addresses of the node, parted by a comma')
+    .option('--node-labels <labels>', 'labels at registration: key=value,…')
+    .option('--root-dir <directory>', 'where pods and volumes live', '/var/lib/kubelet')
+    .option('--container-runtime-endpoint <url>', 'socket of the runtime: unix:///…')
+    .option('--tls-cert-file <file>', 'serving certificate')
+    .option('--tls-private-key-file <file>', 'its key')
+    .option('--client-ca-file <file>', 'authorities of client certificates')
+    .option('--cgroup-root <name>', 'control group below which pods are put')
+    .option('--address <address>', 'address to serve on (default 0.0.0.0)')
+    .option('--port <port>', 'port to serve on (default 10250)')
+    .option('--healthz-port <port>', 'port of /healthz on loopback (default 10248, 0 is none)')
+    .option('--pod-cidr <cidr>', 'pod addresses of a node that stands alone')
+    .option('--cluster-dns <addresses>', 'DNS servers of pods, parted by a comma')
+    .option('--cluster-domain <domain>', 'domain of the cluster')
+    .option('--max-pods <number>', 'pods that can run here (default 110)')
+    .option('--resolv-conf <file>', "resolver configuration of pods with dnsPolicy 'Default'")
+    .option('--pod-manifest-path <directory>', 'static pods')
+    .option('--register-node [bool]', 'register the node with the API server')
+    .option('-v, --v <level>', 'log verbosity', '2')
+    .action(run);
+}
+
+async function run(options: Options): Promise<void> {
+  const log = createLogger('kubelet', Number(options.v));
+  const signal = shutdownSignal(log);
+  const config = withFlags(await loadConfiguration(options.config, options.configDir), options);
+  const client = await createClient(options.kubeconfig, { userAgent: `kubelet/${GIT_VERSION}` });
+  const machine = await machineFacts();
+  const runtime = openRuntime(config.containerRuntimeEndpoint);
+  const nodeName = (options.hostnameOverride ?? hostname()).toLowerCase();
+  const base = { client, clock: realClock, log };
+  const recorder = new EventWriter(base, { component: 'kubelet', host: nodeName });
+  const informers: InformerFactory = (type, selection) =>
+    createInformer(client, type, selection, base);
+  const kubelet = new Kubelet(
+    {
+      ...base,
+      informers,
+      runtime,
+      recorder,
+      machine,
+      cgroups: createCgroups(),
+      mounts: hostMounts,
+    },
+    {
+      config,
+      nodeName,
+      nodeIps: options.nodeIp?.split(',') ?? machineAddresses().slice(0, 1),
+      rootDir: resolve(options.rootDir),
+      labels: pairs(options.nodeLabels ?? ''),
+      gitVersion: GIT_VERSION,
+    },
+  );
+  const server = new KubeletServer({ kubelet, log, clock: realClock }, config);
+  await runAll(signal, [recorder.run(signal), kubelet.run(signal), server.run(signal)]);
+  runtime.close();
+  client.close();
+}
+
+/** Flags win over the file. */
+function withFlags(file: KubeletConfiguration, options: Options): KubeletConfiguration {
+  const config = structuredClone(file);
+  const text = {
+    containerRuntimeEndpoint: options.containerRuntimeEndpoint,
+    tlsCertFile: options.tlsCertFile,
+    tlsPrivateKeyFile: options.tlsPrivateKeyFile,
+    cgroupRoot: options.cgroupRoot,
+    address: options.address,
+    podCIDR: options.podCidr,
+    clusterDomain: options.clusterDomain,
+    resolvConf: options.resolvConf,
+    staticPodPath: options.podManifestPath,
+  };
+  const numbers = {
+    port: options.port,
+    healthzPort: options.healthzPort,
+    maxPods: options.maxPods,
+  };
+  for (const [field, value] of Object.entries(text)) {
+    if (value !== undefined) Object.assign(config, { [field]: value });
+  }
+  for (const [field, value] of Object.entries(numbers)) {
+    if (value !== undefined) Object.assign(config, { [field]: Number(value) });
+  }
+  if (options.clusterDns !== undefined) config.clusterDNS = options.clusterDns.split(',');
+  if (options.clientCaFile !== undefined) {
+    config.authentication.x509.clientCAFile = options.clientCaFile;
+  }
+  if (options.registerNode !== undefined) config.registerNode = options.registerNode !== 'false';
+  return config;
+}
+
+function pairs(text: string): Record<string, string> {
+  const parts = text.split(',').filter((part) => part !== '');
+  return Object.fromEntries(
+    parts.map((part) => {
+      const [key = '', ...value] = part.split('=');
+      return [key, value.join('=')];
+    }),
+  );
+}

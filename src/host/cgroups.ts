@@ -1,0 +1,211 @@
+import { existsSync, statSync } from 'node:fs';
+import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from '../util/errors.ts';
+
+/** What a control group may use; 0 or absent is no limit. Shares are v1's (1024 per core). */
+export interface CgroupLimits {
+  cpuShares?: number | undefined;
+  /** Microseconds per 100 ms. */
+  cpuQuota?: number | undefined;
+  memoryLimit?: number | undefined;
+  pids?: number | undefined;
+}
+
+/** The control groups of this machine, below one root group. Names are paths like `/kubepods/burstable/podX`. */
+export interface Cgroups {
+  readonly version: 1 | 2;
+  /** Makes the group in every hierarchy and sets its limits; safe to repeat. */
+  ensure(name: string, limits: CgroupLimits): Promise<void>;
+  /** Removes the group and the empty groups below it. */
+  remove(name: string): Promise<void>;
+  /** Direct children of a group. */
+  children(name: string): Promise<string[]>;
+  /** Memory in use and its working set, in bytes; CPU time in nanoseconds. Undefined when the group is gone. */
+  usage(name: string): Promise<CgroupUsage | undefined>;
+}
+
+export interface CgroupUsage {
+  memoryUsage: number;
+  memoryWorkingSet: number;
+  memoryRss: number;
+  cpuNanoseconds: number;
+  pids: number;
+}
+
+const ROOT = '/sys/fs/cgroup';
+// The v1 hierarchies that pods are put into; runc adds the others by itself.
+const V1_CONTROLLERS = [
+  'cpu',
+  'cpuacct',
+  'cpuset',
+  'memory',
+  'pids',
+  'blkio',
+  'devices',
+  'freezer',
+  'hugetlb',
+];
+const V2_CONTROLLERS = ['cpu', 'cpuset', 'memory', 'pids', 'io', 'hugetlb'];
+const CPU_PERIOD_US = 100_000;
+
+/** Finds out which version the machine runs and answers its groups. */
+export function createCgroups(root = ROOT): Cgroups {
+  return existsSync(join(root, 'cgroup.controllers')) ? cgroupsV2(root) : cgroupsV1(root);
+}
+
+function cgroupsV1(root: string): Cgroups {
+  const mounted = V1_CONTROLLERS.filter((c) => existsSync(join(root, c)));
+  // Joint mounts (cpu,cpuacct) are one directory under two names: visit it once.
+  const hierarchies = [...new Map(mounted.map((c) => [identity(join(root, c)), c])).values()];
+  const at = (controller: string, name: string): string => join(root, controller, name);
+  return {
+    version: 1,
+    async ensure(name, limits) {
+      for (const controller of hierarchies) {
+        await mkdir(at(controller, name), { recursive: true });
+        if (controller === 'cpuset') await inheritCpuset(at('cpuset', ''), name);
+      }
+      if (limits.cpuShares) await put(at('cpu', name), 'cpu.shares', limits.cpuShares);
+      await put(at('cpu', name), 'cpu.cfs_period_us', CPU_PERIOD_US);
+      await put(at('cpu', name), 'cpu.cfs_quota_us', limits.cpuQuota || -1);
+      await put(at('memory', name), 'memory.limit_in_bytes', limits.memoryLimit || -1);
+      if (limits.pids !== undefined) await put(at('pids', name), 'pids.max', limits.pids || 'max');
+    },
+    async remove(name) {
+      for (const controller of mounted) await removeTree(at(controller, name));
+      for (const controller of ['systemd', 'net_cls', 'perf_event', 'rdma', 'misc']) {
+        await removeTree(at(controller, name));
+      }
+    },
+    children: (name) => directories(at('memory', name)),
+    async usage(name) {
+      const [usage, stat, cpu, pids] = await Promise.all([
+        text(at('memory', name), 'memory.usage_in_bytes'),
+        text(at('memory', name), 'memory.stat'),
+        text(at('cpuacct', name), 'cpuacct.usage'),
+        text(at('pids', name), 'pids.current'),
+      ]);
+      if (usage === undefined || stat === undefined) return undefined;
+      const inactive = statOf(stat, 'total_inactive_file');
+      return {
+        memoryUsage: Number(usage),
+        memoryWorkingSet: Math.max(0, Number(usage) - inactive),
+        memoryRss: statOf(stat, 'total_rss'),
+        cpuNanoseconds: Number(cpu ?? 0),
+        pids: Number(pids ?? 0),
+      };
+    },
+  };
+}
+
+/** Device and inode, so that two names of one directory are seen to be one. */
+function identity(path: string): string {
+  const { dev, ino } = statSync(path);
+  return `${dev}:${ino}`;
+}
+
+/** A new v1 cpuset is empty and takes no process until it is given CPUs and memory nodes, from the top down. */
+async function inheritCpuset(top: string, name: string): Promise<void> {
+  let path = top;
+  for (const part of name.split('/').filter((p) => p !== '')) {
+    const parent = path;
+    path = join(path, part);
+    for (const file of ['cpuset.cpus', 'cpuset.mems']) {
+      const own = (await text(path, file))?.trim();
+      if (own === '') await put(path, file, (await text(parent, file))?.trim() ?? '');
+    }
+  }
+}
+
+function cgroupsV2(root: string): Cgroups {
+  const at = (name: string): string => join(root, name);
+  return {
+    version: 2,
+    async ensure(name, limits) {
+      await mkdir(at(name), { recursive: true });
+      await delegate(root, name);
+      const { cpuShares, cpuQuota, memoryLimit, pids } = limits;
+      if (cpuShares) await put(at(name), 'cpu.weight', weightOf(cpuShares));
+      await put(at(name), 'cpu.max', `${cpuQuota || 'max'} ${CPU_PERIOD_US}`);
+      await put(at(name), 'memory.max', memoryLimit || 'max');
+      if (pids !== undefined) await put(at(name), 'pids.max', pids || 'max');
+    },
+    remove: (name) => removeTree(at(name)),
+    children: (name) => directories(at(name)),
+    async usage(name) {
+      const [usage, stat, cpu, pids] = await Promise.all([
+        text(at(name), 'memory.current'),
+        text(at(name), 'memory.stat'),
+        text(at(name), 'cpu.stat'),
+        text(at(name), 'pids.current'),
+      ]);
+      if (usage === undefined || stat === undefined) return undefined;
+      return {
+        memoryUsage: Number(usage),
+        memoryWorkingSet: Math.max(0, Number(usage) - statOf(stat, 'inactive_file')),
+        memoryRss: statOf(stat, 'anon'),
+        cpuNanoseconds: statOf(cpu ?? '', 'usage_usec') * 1000,
+        pids: Number(pids ?? 0),
+      };
+    },
+  };
+}
+
+/** cgroup v2 weight of v1 shares, as runc converts them: 2…262144 to 1…10000. */
+export function weightOf(shares: number): number {
+  return Math.floor(1 + ((shares - 2) * 9999) / 262_142);
+}
+
+/** A v2 group has only the controllers that every group above it passes on. */
+async function delegate(root: string, name: string): Promise<void> {
+  let path = root;
+  for (const part of ['', ...name.split('/').filter((p) => p !== '')].slice(0, -1)) {
+    path = join(path, part);
+    const available = new Set(((await text(path, 'cgroup.controllers')) ?? '').trim().split(' '));
+    const wanted = V2_CONTROLLERS.filter((c) => available.has(c)).map((c) => `+${c}`);
+    if (wanted.length > 0) await put(path, 'cgroup.subtree_control', wanted.join(' '));
+  }
+}
+
+function statOf(stat: string, key: string): number {
+  return Number(new RegExp(`^${key} (\\d+)$`, 'm').exec(stat)?.[1] ?? 0);
+}
+
+async function put(directory: string, file: string, value: string | number): Promise<void> {
+  try {
+    await writeFile(join(directory, file), String(value));
+  } catch (err) {
+    // A kernel without the controller's file (no CFS bandwidth, no memory limits) still runs pods.
+    if (errnoOf(err) !== 'ENOENT' && errnoOf(err) !== 'EACCES') throw err;
+  }
+}
+
+async function text(directory: string, file: string): Promise<string | undefined> {
+  try {
+    return await readFile(join(directory, file), 'utf8');
+  } catch (err) {
+    if (errnoOf(err) === 'ENOENT' || errnoOf(err) === 'ENODEV') return undefined;
+    throw err;
+  }
+}
+
+async function directories(path: string): Promise<string[]> {
+  try {
+    const entries = await readdir(path, { withFileTypes: true });
+    return entries.filter((e) => e.isDirectory()).map((e) => e.name);
+  } catch (err) {
+    if (errnoOf(err) === 'ENOENT') return [];
+    throw err;
+  }
+}
+
+/** Groups are removed from the leaves up; the kernel refuses while a process is left inside. */
+async function removeTree(path: string): Promise<void> {
+  for (const child of await directories(path)) await removeTree(join(path, child));
+  try {
+    await rmdir(path);
+  } catch (err) {
+    if (errnoOf(err) !== 'ENOENT') throw err;
+  }
+}

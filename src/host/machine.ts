@@ -1,0 +1,117 @@
+import { readdir, readFile, statfs } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
+
+/** What a machine is; read once. */
+export interface MachineFacts {
+  readonly cpus: number;
+  /** Bytes. */
+  readonly memory: number;
+  readonly machineId: string;
+  readonly systemUuid: string;
+  readonly bootId: string;
+  readonly kernelVersion: string;
+  readonly osImage: string;
+  /** Go's names: `amd64`, `linux`. */
+  readonly architecture: string;
+  readonly operatingSystem: string;
+  /** Page size in bytes → number of pages of each size that the kernel holds ready. */
+  readonly hugepages: ReadonlyMap<number, number>;
+}
+
+const ARCHITECTURES: Record<string, string> = { x64: 'amd64', arm64: 'arm64', ia32: '386' };
+
+/** Facts by systeminformation, and from the kernel's files where that has none. */
+export async function machineFacts(): Promise<MachineFacts> {
+  // Loaded only here: it is large and asked once.
+  const { default: si } = await import('systeminformation');
+  const [cpu, memory, os, uuid] = await Promise.all([si.cpu(), si.mem(), si.osInfo(), si.uuid()]);
+  const architecture = ARCHITECTURES[process.arch] ?? process.arch;
+  const machineId = await firstLine('/etc/machine-id');
+  return {
+    cpus: cpu.cores || 1,
+    memory: memory.total,
+    machineId: machineId || uuid.os,
+    systemUuid: (await firstLine('/sys/class/dmi/id/product_uuid')) || uuid.hardware || machineId,
+    bootId: await firstLine('/proc/sys/kernel/random/boot_id'),
+    kernelVersion: os.kernel,
+    osImage: (await prettyName()) || [os.distro, os.release].filter((t) => t !== '').join(' '),
+    architecture,
+    operatingSystem: 'linux',
+    hugepages: await hugepages(),
+  };
+}
+
+async function firstLine(path: string): Promise<string> {
+  try {
+    return (await readFile(path, 'utf8')).split('\n')[0]?.trim() ?? '';
+  } catch {
+    return '';
+  }
+}
+
+async function prettyName(): Promise<string> {
+  try {
+    const text = await readFile('/etc/os-release', 'utf8');
+    return /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(text)?.[1] ?? '';
+  } catch {
+    return '';
+  }
+}
+
+const HUGEPAGES = '/sys/kernel/mm/hugepages';
+
+async function hugepages(): Promise<Map<number, number>> {
+  const found = new Map<number, number>();
+  const names = await readdir(HUGEPAGES).catch(() => []);
+  for (const name of names) {
+    const kilobytes = Number(/^hugepages-(\d+)kB$/.exec(name)?.[1]);
+    const pages = Number(await firstLine(`${HUGEPAGES}/${name}/nr_hugepages`));
+    if (kilobytes > 0) found.set(kilobytes * 1024, pages || 0);
+  }
+  return found;
+}
+
+export interface FilesystemFacts {
+  readonly capacityBytes: number;
+  readonly availableBytes: number;
+  readonly inodes: number;
+  readonly inodesFree: number;
+}
+
+/** The file system that holds `path`. */
+export async function filesystemFacts(path: string): Promise<FilesystemFacts> {
+  const s = await statfs(path);
+  return {
+    capacityBytes: s.blocks * s.bsize,
+    availableBytes: s.bavail * s.bsize,
+    inodes: s.files,
+    inodesFree: s.ffree,
+  };
+}
+
+/** Bytes that could be given out without swapping. */
+export async function availableMemory(): Promise<number> {
+  const text = await readFile('/proc/meminfo', 'utf8');
+  return Number(/^MemAvailable:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024;
+}
+
+/** Addresses of this machine's interfaces, without loopback and link-local ones. */
+export function machineAddresses(): string[] {
+  return Object.values(networkInterfaces())
+    .flatMap((list) => list ?? [])
+    .filter(
+      (a) => !a.internal && !a.address.startsWith('fe80:') && !a.address.startsWith('169.254.'),
+    )
+    .map((a) => a.address);
+}
+
+/** Processes that exist and the most that may. */
+export async function processCounts(): Promise<{ running: number; maximum: number }> {
+  const [load, pidMax, threadsMax] = await Promise.all([
+    firstLine('/proc/loadavg'),
+    firstLine('/proc/sys/kernel/pid_max'),
+    firstLine('/proc/sys/kernel/threads-max'),
+  ]);
+  const running = Number(load.split(' ')[3]?.split('/')[1] ?? 0);
+  return { running, maximum: Math.min(Number(pidMax) || Infinity, Number(threadsMax) || Infinity) };
+}

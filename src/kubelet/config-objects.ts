@@ -1,0 +1,109 @@
+import { CONFIG_MAPS, type ResourceType, SECRETS } from '../api/resource-types.ts';
+import type { ConfigMap, Pod, Secret } from '../api/types.ts';
+import type { Informer, Selection } from '../client/client.ts';
+import type { ConfigReader } from './environment.ts';
+
+export type InformerFactory = <T>(type: ResourceType<T>, selection: Selection) => Informer<T>;
+
+interface Watched {
+  informer: Informer<ConfigMap> | Informer<Secret>;
+  stop: AbortController;
+  pods: Set<string>;
+}
+
+/**
+ * The config maps and secrets that pods of this node use, each watched by itself for as long as a pod refers to
+ * it: a node sees no others, and learns of a change at once (upstream's Watch strategy).
+ */
+export class ConfigObjects implements ConfigReader {
+  readonly #informers: InformerFactory;
+  readonly #onChange: (podUid: string) => void;
+  readonly #watched = new Map<string, Watched>();
+
+  constructor(deps: { informers: InformerFactory; onChange(podUid: string): void }) {
+    this.#informers = deps.informers;
+    this.#onChange = deps.onChange;
+  }
+
+  async configMap(pod: Pod, name: string): Promise<ConfigMap | undefined> {
+    return (await this.#get(CONFIG_MAPS, pod, name)) as ConfigMap | undefined;
+  }
+
+  async secret(pod: Pod, name: string): Promise<Secret | undefined> {
+    return (await this.#get(SECRETS, pod, name)) as Secret | undefined;
+  }
+
+  async configMapData(pod: Pod, name: string): Promise<Map<string, Uint8Array> | undefined> {
+    const object = await this.configMap(pod, name);
+    return object && configMapFiles(object);
+  }
+
+  async secretData(pod: Pod, name: string): Promise<Map<string, Uint8Array> | undefined> {
+    const object = await this.secret(pod, name);
+    return object && secretFiles(object);
+  }
+
+  /** The pod refers to nothing any more. */
+  release(podUid: string): void {
+    for (const [id, watched] of this.#watched) {
+      watched.pods.delete(podUid);
+      if (watched.pods.size > 0) continue;
+      watched.stop.abort();
+      this.#watched.delete(id);
+    }
+  }
+
+  close(): void {
+    for (const { stop } of this.#watched.values()) stop.abort();
+    this.#watched.clear();
+  }
+
+  async #get(
+    type: ResourceType<ConfigMap> | ResourceType<Secret>,
+    pod: Pod,
+    name: string,
+  ): Promise<ConfigMap | Secret | undefined> {
+    const { namespace, uid } = pod.metadata;
+    const id = `${type.resource}/${namespace}/${name}`;
+    const watched = this.#watched.get(id) ?? this.#watch(id, type, { namespace, name });
+    watched.pods.add(uid);
+    await watched.informer.whenSynced(
+      AbortSignal.any([watched.stop.signal, AbortSignal.timeout(SYNC_TIMEOUT_MS)]),
+    );
+    return watched.informer.get({ namespace, name });
+  }
+
+  #watch(
+    id: string,
+    type: ResourceType<ConfigMap> | ResourceType<Secret>,
+    { namespace, name }: { namespace: string; name: string },
+  ): Watched {
+    const selection = { namespace, fieldSelector: `metadata.name=${name}` };
+    const informer = this.#informers(type as ResourceType<ConfigMap>, selection);
+    const watched: Watched = { informer, stop: new AbortController(), pods: new Set() };
+    const tell = (): void => {
+      if (informer.synced) for (const uid of watched.pods) this.#onChange(uid);
+    };
+    informer.addHandler({ onAdd: tell, onUpdate: tell, onDelete: tell });
+    this.#watched.set(id, watched);
+    void informer.run(watched.stop.signal).catch(() => {});
+    return watched;
+  }
+}
+
+// A pod that waits for an API server that does not answer is told so and tried again.
+const SYNC_TIMEOUT_MS = 30_000;
+
+export function configMapFiles(object: ConfigMap): Map<string, Uint8Array> {
+  const files = new Map<string, Uint8Array>();
+  for (const [key, text] of Object.entries(object.data ?? {})) files.set(key, Buffer.from(text));
+  for (const [key, text] of Object.entries(object.binaryData ?? {})) {
+    files.set(key, Buffer.from(text, 'base64'));
+  }
+  return files;
+}
+
+export function secretFiles(object: Secret): Map<string, Uint8Array> {
+  const entries = Object.entries(object.data ?? {});
+  return new Map(entries.map(([key, text]) => [key, Buffer.from(text, 'base64')]));
+}

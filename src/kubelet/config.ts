@@ -1,0 +1,230 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseYaml } from '../api/yaml.ts';
+import { errorMessage } from '../util/errors.ts';
+import { isObject, type JsonObject } from '../util/json.ts';
+
+/**
+ * KubeletConfiguration (kubelet.config.k8s.io/v1beta1) with its defaults: the fields that this kubelet acts on.
+ * Durations are Go's text. https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/
+ */
+export interface KubeletConfiguration {
+  address: string;
+  port: number;
+  healthzBindAddress: string;
+  healthzPort: number;
+  tlsCertFile: string;
+  tlsPrivateKeyFile: string;
+  authentication: { anonymous: { enabled: boolean }; x509: { clientCAFile: string } };
+  staticPodPath: string;
+  containerRuntimeEndpoint: string;
+  cgroupRoot: string;
+  clusterDNS: string[];
+  clusterDomain: string;
+  resolvConf: string;
+  podLogsDir: string;
+  maxPods: number;
+  podPidsLimit: number;
+  podCIDR: string;
+  seccompDefault: boolean;
+  serializeImagePulls: boolean;
+  maxParallelImagePulls: number;
+  registerNode: boolean;
+  registerWithTaints: { key: string; value?: string; effect: string }[];
+  nodeLeaseDurationSeconds: number;
+  nodeStatusReportFrequency: string;
+  containerLogMaxSize: string;
+  containerLogMaxFiles: number;
+  imageGCHighThresholdPercent: number;
+  imageGCLowThresholdPercent: number;
+  imageMinimumGCAge: string;
+  kubeReserved: Record<string, string>;
+  systemReserved: Record<string, string>;
+  evictionHard: Record<string, string>;
+  evictionSoft: Record<string, string>;
+  evictionSoftGracePeriod: Record<string, string>;
+  evictionMaxPodGracePeriod: number;
+  evictionPressureTransitionPeriod: string;
+  evictionMinimumReclaim: Record<string, string>;
+  shutdownGracePeriod: string;
+  shutdownGracePeriodCriticalPods: string;
+  enableDebuggingHandlers: boolean;
+  allowedUnsafeSysctls: string[];
+}
+
+export const DEFAULTS: KubeletConfiguration = {
+  address: '0.0.0.0',
+  port: 10_250,
+  healthzBindAddress: '127.0.0.1',
+  healthzPort: 10_248,
+  tlsCertFile: '',
+  tlsPrivateKeyFile: '',
+  authentication: { anonymous: { enabled: false }, x509: { clientCAFile: '' } },
+  staticPodPath: '',
+  containerRuntimeEndpoint: 'unix:///run/containerd/containerd.sock',
+  cgroupRoot: '/',
+  clusterDNS: [],
+  clusterDomain: '',
+  resolvConf: '/etc/resolv.conf',
+  podLogsDir: '/var/log/pods',
+  maxPods: 110,
+  podPidsLimit: -1,
+  podCIDR: '',
+  seccompDefault: false,
+  serializeImagePulls: true,
+  maxParallelImagePulls: 1,
+  registerNode: true,
+  registerWithTaints: [],
+  nodeLeaseDurationSeconds: 40,
+  nodeStatusReportFrequency: '5m',
+  containerLogMaxSize: '10Mi',
+  containerLogMaxFiles: 5,
+  imageGCHighThresholdPercent: 85,
+  imageGCLowThresholdPercent: 80,
+  imageMinimumGCAge: '2m',
+  kubeReserved: {},
+  systemReserved: {},
+  evictionHard: {
+    'memory.available': '100Mi',
+    'nodefs.available': '10%',
+    'nodefs.inodesFree': '5%',
+    'imagefs.available': '15%',
+    'imagefs.inodesFree': '5%',
+  },
+  evictionSoft: {},
+  evictionSoftGracePeriod: {},
+  evictionMaxPodGracePeriod: 0,
+  evictionPressureTransitionPeriod: '5m',
+  evictionMinimumReclaim: {},
+  shutdownGracePeriod: '0s',
+  shutdownGracePeriodCriticalPods: '0s',
+  enableDebuggingHandlers: true,
+  allowedUnsafeSysctls: [],
+};
+
+/** Fields of upstream that are accepted so that its files work, and have nothing to act on here. */
+const IGNORED = new Set([
+  'apiVersion',
+  'kind',
+  'cgroupDriver',
+  'enableServer',
+  'logging',
+  'syncFrequency',
+  'fileCheckFrequency',
+  'httpCheckFrequency',
+  'nodeStatusUpdateFrequency',
+  'authorization',
+  'runtimeRequestTimeout',
+  'failSwapOn',
+  'failCgroupV1',
+  'featureGates',
+  'rotateCertificates',
+  'serverTLSBootstrap',
+  'streamingConnectionIdleTimeout',
+  'volumeStatsAggPeriod',
+  'cpuManagerReconcilePeriod',
+  'memorySwap',
+  'hairpinMode',
+]);
+
+/** Reads a configuration file and, after it, every `*.conf` of a drop-in directory in their order. */
+export async function loadConfiguration(
+  file: string | undefined,
+  directory: string | undefined,
+): Promise<KubeletConfiguration> {
+  let config = structuredClone(DEFAULTS);
+  for (const path of [...(file === undefined ? [] : [file]), ...(await dropIns(directory))]) {
+    const text = await readFile(path, 'utf8');
+    try {
+      config = await parseConfiguration(text, config);
+    } catch (err) {
+      throw new Error(`${path}: ${errorMessage(err)}`);
+    }
+  }
+  return config;
+}
+
+async function dropIns(directory: string | undefined): Promise<string[]> {
+  if (directory === undefined || directory === '') return [];
+  const names = (await readdir(directory)).filter((name) => name.endsWith('.conf'));
+  return names.sort().map((name) => join(directory, name));
+}
+
+/** Lays one document over `base`. Unknown fields are refused, with the line where they stand. */
+export async function parseConfiguration(
+  text: string,
+  base: KubeletConfiguration,
+): Promise<KubeletConfiguration> {
+  const document = await parseYaml(text);
+  if (!isObject(document)) throw new Error('not a KubeletConfiguration');
+  if (document.kind !== 'KubeletConfiguration') {
+    throw new Error(
+      `no kind "${String(document.kind)}" is registered for the kubelet's configuration`,
+    );
+  }
+  if (document.apiVersion !== 'kubelet.config.k8s.io/v1beta1') {
+    throw new Error(`unknown apiVersion "${String(document.apiVersion)}"`);
+  }
+  const known: JsonObject = {};
+  for (const [field, value] of Object.entries(document)) {
+    if (field in DEFAULTS) known[field] = value;
+    else if (!IGNORED.has(field)) {
+      throw new Error(`line ${lineOf(text, field)}: unknown field "${field}"`);
+    }
+  }
+  const merged = overlay(base as unknown as JsonObject, known) as unknown as KubeletConfiguration;
+  checkTypes(merged, text);
+  return merged;
+}
+
+/** Objects merge, everything else replaces; an eviction map is one value. */
+function overlay(base: JsonObject, over: JsonObject): JsonObject {
+  const result: JsonObject = { ...base };
+  for (const [field, value] of Object.entries(over)) {
+    const before = result[field];
+    const merges = field === 'authentication' || field === 'anonymous' || field === 'x509';
+    result[field] = merges && isObject(before) && isObject(value) ? overlay(before, value) : value;
+  }
+  return result;
+}
+
+function checkTypes(config: KubeletConfiguration, text: string): void {
+  for (const [field, fallback] of Object.entries(DEFAULTS)) {
+    const value = (config as unknown as JsonObject)[field];
+    const right =
+      Array.isArray(fallback) === Array.isArray(value) && typeof value === typeof fallback;
+    if (right && value !== null) continue;
+    throw new Error(`line ${lineOf(text, field)}: ${field} must be ${nameOf(fallback)}`);
+  }
+}
+
+const nameOf = (value: unknown): string => (Array.isArray(value) ? 'a list' : `a ${typeof value}`);
+
+function lineOf(text: string, field: string): number {
+  const lines = text.split('\n');
+  const found = lines.findIndex((line) => new RegExp(`^\\s*["']?${field}["']?\\s*:`).test(line));
+  return found + 1;
+}
+
+const UNITS: Record<string, number> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
+
+/** Go's duration text in milliseconds: `1m30s`, `300ms`, `0`. Throws RangeError. */
+export function parseDuration(text: string): number {
+  if (text === '0') return 0;
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g)];
+  if (parts.length === 0 || parts.map((p) => p[0]).join('') !== text) {
+    throw new RangeError(`time: invalid duration ${JSON.stringify(text)}`);
+  }
+  return parts.reduce(
+    (sum, [, number, unit]) => sum + Number(number) * (UNITS[unit ?? ''] ?? 0),
+    0,
+  );
+}

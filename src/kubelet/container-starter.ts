@@ -1,0 +1,253 @@
+import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Container, Pod } from '../api/types.ts';
+import type { EventRecorder } from '../client/client.ts';
+import type { Clock } from '../util/clock.ts';
+import { errnoOf, errorMessage } from '../util/errors.ts';
+import { RpcError } from '../util/grpc.ts';
+import { containerConfig, logPathOf, mountOf, subPathOf } from './container-config.ts';
+import type { PodFacts } from './downward.ts';
+import { ContainerConfigError, type EnvironmentDeps, makeEnvironment } from './environment.ts';
+import { ImageError, type Images } from './images.ts';
+import { runHook } from './lifecycle-hooks.ts';
+import { containerFieldPath, ephemeralContainersOf } from './names.ts';
+import type { PodDirs } from './pod-dirs.ts';
+import { containerResources } from './resources.ts';
+import type {
+  ContainerConfig,
+  ContainerRuntime,
+  Mount,
+  PodSandboxConfig,
+} from './runtime/runtime.ts';
+import { newestContainer, type RuntimePod } from './runtime-pod.ts';
+import { checkNonRoot } from './security-context.ts';
+import type { SubPaths } from './volumes/sub-paths.ts';
+import type { MountedVolume } from './volumes/volume-manager.ts';
+
+/** A container did not start. `reason` is what its status shows while it waits. */
+export class StartError extends Error {
+  override readonly name = 'StartError';
+  readonly reason: string;
+  /** When to try again, milliseconds from now. */
+  readonly retryMs: number;
+
+  constructor(reason: string, message: string, retryMs: number, cause?: unknown) {
+    super(message, { cause });
+    this.reason = reason;
+    this.retryMs = retryMs;
+  }
+}
+
+// Upstream tries again with the next sync of the pod after its back-off period.
+const RETRY_MS = 10_000;
+
+export interface StarterDeps {
+  runtime: ContainerRuntime;
+  recorder: EventRecorder;
+  clock: Clock;
+  images: Images;
+  environment: EnvironmentDeps;
+  subPaths: SubPaths;
+  dirs: PodDirs;
+  /** Bytes of the machine. */
+  memoryCapacity: number;
+  seccompDefault: boolean;
+}
+
+export interface StartContext {
+  pod: Pod;
+  sandboxId: string;
+  sandbox: PodSandboxConfig;
+  volumes: ReadonlyMap<string, MountedVolume>;
+  facts: PodFacts;
+  runtime: RuntimePod;
+  /** Host path of the pod's /etc/hosts. */
+  hostsFile: string | undefined;
+}
+
+/** Image, configuration, create, start, postStart hook: one container from nothing to running. */
+export class ContainerStarter {
+  readonly #deps: StarterDeps;
+
+  constructor(deps: StarterDeps) {
+    this.#deps = deps;
+  }
+
+  /** Throws `StartError` when the container could not be brought to run. */
+  async start(container: Container, context: StartContext, signal: AbortSignal): Promise<void> {
+    const { runtime } = this.#deps;
+    const { pod, sandbox, sandboxId } = context;
+    const config = await this.#prepare(container, context, signal);
+    const id = await this.#step('CreateContainerError', { pod, container }, () =>
+      runtime.createContainer(sandboxId, config, sandbox, signal),
+    );
+    this.#event(pod, container, 'Normal', { reason: 'Created', message: 'Container created' });
+    await this.#step('RunContainerError', { pod, container }, () =>
+      runtime.startContainer(id, signal),
+    );
+    this.#event(pod, container, 'Normal', { reason: 'Started', message: 'Container started' });
+    await this.#linkLog(pod, container, { id, attempt: config.metadata.attempt });
+    await this.#postStart(container, { id, context }, signal);
+  }
+
+  async #prepare(
+    container: Container,
+    context: StartContext,
+    signal: AbortSignal,
+  ): Promise<ContainerConfig> {
+    const { images, environment, memoryCapacity, seccompDefault } = this.#deps;
+    const { pod, facts, sandbox, runtime } = context;
+    try {
+      const image = await images.ensure(pod, container, sandbox, signal);
+      checkNonRoot(pod, container, image);
+      const env = await makeEnvironment(pod, container, facts, environment);
+      const attempt = nextAttempt(runtime, pod, container);
+      const targetId = targetOf(pod, container, runtime);
+      return containerConfig(pod, container, {
+        attempt,
+        imageRef: image.id,
+        env,
+        mounts: await this.#mounts(container, context, { env, attempt }),
+        resources: containerResources(pod, container, memoryCapacity),
+        seccompDefault,
+        ...(targetId === undefined ? {} : { targetId }),
+      });
+    } catch (err) {
+      signal.throwIfAborted();
+      if (err instanceof ImageError)
+        throw new StartError(err.reason, err.message, err.retryMs, err);
+      this.#event(pod, container, 'Warning', {
+        reason: 'Failed',
+        message: `Error: ${errorMessage(err)}`,
+      });
+      throw new StartError('CreateContainerConfigError', errorMessage(err), RETRY_MS, err);
+    }
+  }
+
+  async #step<T>(
+    reason: string,
+    { pod, container }: { pod: Pod; container: Container },
+    work: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await work();
+    } catch (err) {
+      const message = err instanceof RpcError ? err.details : errorMessage(err);
+      this.#event(pod, container, 'Warning', { reason: 'Failed', message: `Error: ${message}` });
+      throw new StartError(reason, message, RETRY_MS, err);
+    }
+  }
+
+  async #mounts(
+    container: Container,
+    { pod, volumes, hostsFile }: StartContext,
+    { env, attempt }: { env: ReadonlyMap<string, string>; attempt: number },
+  ): Promise<Mount[]> {
+    const { subPaths, dirs } = this.#deps;
+    const mounts: Mount[] = [];
+    for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
+      const volume = volumes.get(mount.name);
+      if (!volume) {
+        throw new ContainerConfigError(
+          `cannot find volume "${mount.name}" to mount into container "${container.name}"`,
+        );
+      }
+      const subPath = subPathOf(mount, env);
+      const hostPath =
+        subPath === undefined
+          ? volume.hostPath
+          : await subPaths.prepare({ pod, container, volume, mount, index, subPath });
+      mounts.push(mountOf(mount, volume, hostPath));
+    }
+    const isMounted = (path: string): boolean => mounts.some((m) => m.containerPath === path);
+    if (hostsFile !== undefined && !isMounted('/etc/hosts')) {
+      mounts.push(plainMount('/etc/hosts', hostsFile));
+    }
+    const messagePath = container.terminationMessagePath ?? '/dev/termination-log';
+    const messageFile = dirs.messageFile(pod.metadata.uid, container.name, attempt);
+    await mkdir(dirs.container(pod.metadata.uid, container.name), { recursive: true });
+    await writeFile(messageFile, '');
+    await chmod(messageFile, 0o666);
+    mounts.push(plainMount(messagePath, messageFile));
+    return mounts;
+  }
+
+  /** /var/log/containers holds a link per container, by which log collectors find it. */
+  async #linkLog(
+    pod: Pod,
+    container: Container,
+    { id, attempt }: { id: string; attempt: number },
+  ): Promise<void> {
+    const { dirs } = this.#deps;
+    const link = dirs.containerLogLink(pod, container.name, id);
+    try {
+      await symlink(join(dirs.podLogs(pod), logPathOf(container, attempt)), link);
+    } catch (err) {
+      if (errnoOf(err) !== 'EEXIST') throw err;
+    }
+  }
+
+  async #postStart(
+    container: Container,
+    { id, context }: { id: string; context: StartContext },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const handler = container.lifecycle?.postStart;
+    if (!handler) return;
+    const { pod, facts } = context;
+    const podIp = facts.podIps[0] ?? facts.hostIps[0] ?? '';
+    try {
+      await runHook(handler, { pod, container, containerId: id, podIp }, this.#deps, signal);
+    } catch (err) {
+      signal.throwIfAborted();
+      const message = `PostStartHook failed`;
+      this.#event(pod, container, 'Warning', { reason: 'FailedPostStartHook', message });
+      this.#event(pod, container, 'Normal', {
+        reason: 'Killing',
+        message: `FailedPostStartHook`,
+      });
+      await this.#deps.runtime.stopContainer(
+        id,
+        pod.spec?.terminationGracePeriodSeconds ?? 30,
+        signal,
+      );
+      throw new StartError('PostStartHookError', errorMessage(err), 0, err);
+    }
+  }
+
+  #event(
+    pod: Pod,
+    container: Container,
+    type: 'Normal' | 'Warning',
+    { reason, message }: { reason: string; message: string },
+  ): void {
+    const subject = { ...pod, fieldPath: containerFieldPath(pod, container) };
+    this.#deps.recorder.event(subject, type, reason, message);
+  }
+}
+
+function plainMount(containerPath: string, hostPath: string): Mount {
+  return { containerPath, hostPath, readonly: false };
+}
+
+/** One more than ever before, also when only the API remembers the earlier ones. */
+function nextAttempt(runtime: RuntimePod, pod: Pod, container: Container): number {
+  const newest = newestContainer(runtime, container.name);
+  if (newest) return newest.attempt + 1;
+  const { initContainerStatuses = [], containerStatuses = [] } = pod.status ?? {};
+  const told = [...initContainerStatuses, ...containerStatuses].find(
+    (s) => s.name === container.name,
+  );
+  return told?.containerID ? told.restartCount + 1 : 0;
+}
+
+function targetOf(pod: Pod, container: Container, runtime: RuntimePod): string | undefined {
+  if (!ephemeralContainersOf(pod).some((c) => c.name === container.name)) return undefined;
+  const name = (container as { targetContainerName?: string }).targetContainerName;
+  if (!name) return undefined;
+  const target = newestContainer(runtime, name);
+  if (target?.state !== 'running') {
+    throw new ContainerConfigError(`unable to find target container ${name}`);
+  }
+  return target.id;
+}

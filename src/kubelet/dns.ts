@@ -1,0 +1,112 @@
+import { readFile } from 'node:fs/promises';
+import type { Pod } from '../api/types.ts';
+import { isHostNetwork } from './names.ts';
+
+/** What goes into a pod's resolv.conf. */
+export interface DnsConfig {
+  servers: string[];
+  searches: string[];
+  options: string[];
+}
+
+const MAX_SERVERS = 3;
+const MAX_SEARCHES = 32;
+const MAX_SEARCH_LENGTH = 2048;
+const STUB = '127.0.0.53';
+const REAL_CONFIG_OF_STUB = '/run/systemd/resolve/resolv.conf';
+
+/** Reads resolv.conf(5). A file that names only systemd-resolved's stub gives way to resolved's real list. */
+export async function readResolvConf(path: string): Promise<DnsConfig> {
+  if (path === '') return { servers: [], searches: [], options: [] };
+  const config = parseResolvConf(await readFile(path, 'utf8'));
+  if (config.servers.length !== 1 || config.servers[0] !== STUB) return config;
+  try {
+    return parseResolvConf(await readFile(REAL_CONFIG_OF_STUB, 'utf8'));
+  } catch {
+    return config;
+  }
+}
+
+export function parseResolvConf(text: string): DnsConfig {
+  const config: DnsConfig = { servers: [], searches: [], options: [] };
+  for (const line of text.split('\n')) {
+    const [keyword, ...values] = line.trim().split(/\s+/);
+    if (keyword === 'nameserver' && values[0]) config.servers.push(values[0]);
+    // The last search line wins, as the resolver has it; "." alone searches nothing.
+    if (keyword === 'search') {
+      config.searches = values.map((v) => (v === '.' ? v : v.replace(/\.$/, '')));
+    }
+    if (keyword === 'options') config.options.push(...values);
+  }
+  return config;
+}
+
+export interface DnsOptions {
+  node: DnsConfig;
+  clusterDns: readonly string[];
+  clusterDomain: string;
+}
+
+/** The pod's resolver configuration by its dnsPolicy and dnsConfig; `warnings` tell what was left out. */
+export function podDns(
+  pod: Pod,
+  { node, clusterDns, clusterDomain }: DnsOptions,
+): { config: DnsConfig; warnings: string[] } {
+  const policy = effectivePolicy(pod, clusterDns.length > 0);
+  let config: DnsConfig = { servers: [], searches: [], options: [] };
+  if (policy === 'Default') config = { ...node };
+  if (policy === 'ClusterFirst') {
+    const zone = clusterDomain;
+    const own = zone === '' ? [] : [`${pod.metadata.namespace}.svc.${zone}`, `svc.${zone}`, zone];
+    config = {
+      servers: [...clusterDns],
+      searches: [...own, ...node.searches],
+      options: ['ndots:5'],
+    };
+  }
+  return limited(withOwnConfig(config, pod));
+}
+
+function effectivePolicy(pod: Pod, hasCluster: boolean): 'Default' | 'ClusterFirst' | 'None' {
+  const policy = pod.spec?.dnsPolicy ?? 'ClusterFirst';
+  if (policy === 'None' || policy === 'Default') return policy;
+  if (policy === 'ClusterFirst' && isHostNetwork(pod)) return 'Default';
+  return hasCluster ? 'ClusterFirst' : 'Default';
+}
+
+function withOwnConfig(config: DnsConfig, pod: Pod): DnsConfig {
+  const own = pod.spec?.dnsConfig;
+  if (!own) return config;
+  const options = new Map(config.options.map((o) => [o.split(':')[0] ?? o, o]));
+  for (const { name, value } of own.options ?? []) {
+    if (name) options.set(name, value === undefined ? name : `${name}:${value}`);
+  }
+  return {
+    servers: unique([...config.servers, ...(own.nameservers ?? [])]),
+    searches: unique([...config.searches, ...(own.searches ?? [])]),
+    options: [...options.values()],
+  };
+}
+
+const unique = (values: readonly string[]): string[] => [...new Set(values)];
+
+function limited(config: DnsConfig): { config: DnsConfig; warnings: string[] } {
+  const warnings: string[] = [];
+  const servers = config.servers.slice(0, MAX_SERVERS);
+  if (servers.length < config.servers.length) {
+    warnings.push(
+      `Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: ${servers.join(' ')}`,
+    );
+  }
+  const searches: string[] = [];
+  for (const search of config.searches.slice(0, MAX_SEARCHES)) {
+    if ([...searches, search].join(' ').length > MAX_SEARCH_LENGTH) break;
+    searches.push(search);
+  }
+  if (searches.length < config.searches.length) {
+    warnings.push(
+      `Search Line limits were exceeded, some search paths have been omitted, the applied search line is: ${searches.join(' ')}`,
+    );
+  }
+  return { config: { ...config, servers, searches }, warnings };
+}

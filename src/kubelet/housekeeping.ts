@@ -1,0 +1,139 @@
+import { lstat, mkdir, readdir, readlink, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../util/clock.ts';
+import { errorMessage } from '../util/errors.ts';
+import type { Logger } from '../util/log.ts';
+import { POD_GRACE_ANNOTATION } from './names.ts';
+import type { Pleg } from './pleg.ts';
+import type { PodDirs } from './pod-dirs.ts';
+import type { PodGroups } from './pod-groups.ts';
+import type { PodWorkers } from './pod-workers.ts';
+import type { ContainerRuntime } from './runtime/runtime.ts';
+import type { RuntimePod } from './runtime-pod.ts';
+import type { VolumeManager } from './volumes/volume-manager.ts';
+
+// Orphans are rare: they come from a kubelet that was away while its pods were deleted.
+const PERIOD_MS = 60_000;
+const DEFAULT_GRACE = 30;
+// Beside the one that runs (or ended last), one earlier run of each container is kept for its log and its end.
+const DEAD_KEPT = 1;
+
+export interface HousekeepingDeps {
+  runtime: ContainerRuntime;
+  clock: Clock;
+  log: Logger;
+  pleg: Pleg;
+  workers: PodWorkers;
+  volumes: VolumeManager;
+  groups: PodGroups;
+  dirs: PodDirs;
+}
+
+/** Takes away what no pod owns any more: containers, sandboxes, directories, control groups, logs. */
+export class Housekeeping {
+  readonly #deps: HousekeepingDeps;
+
+  constructor(deps: HousekeepingDeps) {
+    this.#deps = deps;
+  }
+
+  async makeDirectories(): Promise<void> {
+    const { dirs } = this.#deps;
+    for (const path of [dirs.allPodLogs, dirs.containerLogLinks]) {
+      await mkdir(path, { recursive: true, mode: 0o755 });
+    }
+  }
+
+  /** Works until aborted. Every source must have been heard before, or all pods would seem to be orphans. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#deps;
+    while (!signal.aborted) {
+      try {
+        await this.sweep(signal);
+      } catch (err) {
+        if (signal.aborted) return;
+        log.warn({ err: errorMessage(err) }, 'Housekeeping failed');
+      }
+      await clock.sleep(PERIOD_MS, signal).catch(() => {});
+    }
+  }
+
+  async sweep(signal: AbortSignal): Promise<void> {
+    const { pleg, workers, groups, volumes } = this.#deps;
+    for (const pod of pleg.list()) {
+      if (workers.get(pod.uid)) await this.#removeSurplus(pod, signal);
+      else await this.#removeOrphan(pod, signal);
+    }
+    const isOurs = (uid: string): boolean =>
+      workers.get(uid) !== undefined || pleg.get(uid).containers.length > 0;
+    for (const uid of await volumes.podsOnDisk()) {
+      if (!isOurs(uid)) await volumes.tearDown(uid);
+    }
+    for (const [uid, name] of await groups.leftovers()) {
+      if (!isOurs(uid)) await groups.removeLeftover(name);
+    }
+    await this.#removeLogs(isOurs);
+  }
+
+  async #removeOrphan(pod: RuntimePod, signal: AbortSignal): Promise<void> {
+    const { runtime, log, pleg } = this.#deps;
+    log.info({ pod: `${pod.namespace}/${pod.name}`, uid: pod.uid }, 'Removing an orphaned pod');
+    const running = pod.containers.filter((c) => c.state === 'running');
+    await Promise.all(
+      running.map((c) => {
+        const grace = Number(c.annotations[POD_GRACE_ANNOTATION] ?? DEFAULT_GRACE);
+        return runtime.stopContainer(c.id, grace, signal);
+      }),
+    );
+    for (const sandbox of pod.sandboxes) {
+      await runtime.stopPodSandbox(sandbox.id, signal);
+      await runtime.removePodSandbox(sandbox.id, signal);
+    }
+    await pleg.refresh(pod.uid, signal);
+  }
+
+  /** Earlier runs beyond those that are kept, and sandboxes that a newer one replaced. */
+  async #removeSurplus(pod: RuntimePod, signal: AbortSignal): Promise<void> {
+    const { runtime, dirs, pleg } = this.#deps;
+    const seen = new Map<string, number>();
+    let removed = 0;
+    for (const container of pod.containers) {
+      const runs = seen.get(container.name) ?? 0;
+      seen.set(container.name, runs + 1);
+      if (runs <= DEAD_KEPT || container.state !== 'exited') continue;
+      await runtime.removeContainer(container.id, signal);
+      const metadata = { namespace: pod.namespace, name: pod.name, uid: pod.uid };
+      const log = `${container.name}/${container.attempt}.log`;
+      await rm(join(dirs.podLogs({ metadata }), log), { force: true });
+      removed++;
+    }
+    for (const sandbox of pod.sandboxes.slice(1)) {
+      const inUse = pod.containers.some((c) => c.sandboxId === sandbox.id);
+      if (sandbox.ready || inUse) continue;
+      await runtime.removePodSandbox(sandbox.id, signal);
+      removed++;
+    }
+    if (removed > 0) await pleg.refresh(pod.uid, signal);
+  }
+
+  async #removeLogs(isOurs: (uid: string) => boolean): Promise<void> {
+    const { dirs } = this.#deps;
+    for (const name of await readdir(dirs.allPodLogs)) {
+      const uid = name.split('_').pop() ?? '';
+      if (!isOurs(uid)) await rm(join(dirs.allPodLogs, name), { recursive: true, force: true });
+    }
+    for (const name of await readdir(dirs.containerLogLinks)) {
+      const link = join(dirs.containerLogLinks, name);
+      if ((await lstat(link)).isSymbolicLink() && !(await exists(await readlink(link)))) {
+        await rm(link, { force: true });
+      }
+    }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,258 @@
+import type { Container, Pod } from '../api/types.ts';
+import type { EventRecorder } from '../client/client.ts';
+import { Backoff } from '../util/backoff.ts';
+import type { Clock } from '../util/clock.ts';
+import { errorMessage } from '../util/errors.ts';
+import { RpcError } from '../util/grpc.ts';
+import { containerFieldPath } from './names.ts';
+import { type PullSecret, pullCredentials } from './pull-credentials.ts';
+import type {
+  AuthConfig,
+  ContainerRuntime,
+  Image,
+  ImageSpec,
+  PodSandboxConfig,
+} from './runtime/runtime.ts';
+
+/** A container's image is not here; `reason` is what its status shows. */
+export class ImageError extends Error {
+  override readonly name = 'ImageError';
+  readonly reason: string;
+  /** When to try again, milliseconds from now. */
+  readonly retryMs: number;
+
+  constructor(reason: string, message: string, retryMs: number, cause?: unknown) {
+    super(message, { cause });
+    this.reason = reason;
+    this.retryMs = retryMs;
+  }
+}
+
+const FIRST_BACKOFF_MS = 10_000;
+const MAX_BACKOFF_MS = 300_000;
+const NEVER_RETRY_MS = 60_000;
+
+export interface ImagesDeps {
+  runtime: ContainerRuntime;
+  recorder: EventRecorder;
+  clock: Clock;
+  pullSecrets(pod: Pod): Promise<PullSecret[]>;
+  /** Pulls at the same time; further ones wait. 1 is upstream's serializeImagePulls. */
+  maxParallelPulls: number;
+}
+
+/** Sees to it that a container's image is on the node. */
+export class Images {
+  readonly #deps: ImagesDeps;
+  readonly #backoff: Backoff;
+  readonly #failedAt = new Map<string, number>();
+  readonly #lastError = new Map<string, string>();
+  readonly #pulling = new Map<string, Promise<string>>();
+  readonly #queue: (() => void)[] = [];
+  #running = 0;
+
+  constructor(deps: ImagesDeps) {
+    this.#deps = deps;
+    const { clock } = deps;
+    this.#backoff = new Backoff({ clock, firstMs: FIRST_BACKOFF_MS, maxMs: MAX_BACKOFF_MS });
+  }
+
+  /** Answers the image as the runtime knows it; throws `ImageError` when it cannot be had now. */
+  async ensure(
+    pod: Pod,
+    container: Container,
+    sandbox: PodSandboxConfig,
+    signal: AbortSignal,
+  ): Promise<Image> {
+    const name = container.image ?? '';
+    const spec: ImageSpec = { image: normalizeImage(name), userSpecifiedImage: name };
+    const present = await this.#inspect(pod, container, spec, signal);
+    const policy = container.imagePullPolicy ?? defaultPullPolicy(name);
+    const quoted = JSON.stringify(name);
+    if (present && policy !== 'Always') {
+      const message = `Container image ${quoted} already present on machine and can be accessed by the pod`;
+      this.#event(pod, container, 'Normal', { reason: 'Pulled', message });
+      return present;
+    }
+    if (policy === 'Never') {
+      const message = `Container image ${quoted} is not present with pull policy of Never`;
+      this.#event(pod, container, 'Warning', { reason: 'ErrImageNeverPull', message });
+      throw new ImageError('ErrImageNeverPull', message, NEVER_RETRY_MS);
+    }
+    this.#checkBackoff(pod, container);
+    return this.#pull(pod, container, { spec, sandbox }, signal);
+  }
+
+  forget(podUid: string): void {
+    this.#backoff.forget(`${podUid}/`);
+    for (const key of this.#failedAt.keys()) {
+      if (!key.startsWith(`${podUid}/`)) continue;
+      this.#failedAt.delete(key);
+      this.#lastError.delete(key);
+    }
+  }
+
+  async #inspect(
+    pod: Pod,
+    container: Container,
+    spec: ImageSpec,
+    signal: AbortSignal,
+  ): Promise<Image | undefined> {
+    try {
+      return await this.#deps.runtime.imageStatus(spec, signal);
+    } catch (err) {
+      signal.throwIfAborted();
+      const name = container.image ?? '';
+      if (err instanceof RpcError && /invalid reference|couldn't parse/.test(err.details)) {
+        const message = `Failed to apply default image tag ${JSON.stringify(name)}: couldn't parse image name ${JSON.stringify(name)}: invalid reference format`;
+        this.#event(pod, container, 'Warning', { reason: 'InspectFailed', message });
+        throw new ImageError('InvalidImageName', message, NEVER_RETRY_MS, err);
+      }
+      const message = `Failed to inspect image ${JSON.stringify(name)}: ${errorMessage(err)}`;
+      this.#event(pod, container, 'Warning', { reason: 'InspectFailed', message });
+      throw new ImageError('ImageInspectError', message, FIRST_BACKOFF_MS, err);
+    }
+  }
+
+  #checkBackoff(pod: Pod, container: Container): void {
+    const key = backoffKey(pod, container);
+    const failedAt = this.#failedAt.get(key);
+    if (failedAt === undefined) return;
+    const wait = this.#backoff.remaining(key, failedAt);
+    if (wait === 0) return;
+    const message = `Back-off pulling image ${JSON.stringify(container.image ?? '')}`;
+    this.#event(pod, container, 'Normal', { reason: 'BackOff', message });
+    const last = this.#lastError.get(key);
+    const full = last ? `${message}: ErrImagePull: ${last}` : message;
+    throw new ImageError('ImagePullBackOff', full, wait);
+  }
+
+  async #pull(
+    pod: Pod,
+    container: Container,
+    { spec, sandbox }: { spec: ImageSpec; sandbox: PodSandboxConfig },
+    signal: AbortSignal,
+  ): Promise<Image> {
+    const { runtime, clock, pullSecrets } = this.#deps;
+    const name = container.image ?? '';
+    const key = backoffKey(pod, container);
+    const message = `Pulling image ${JSON.stringify(name)}`;
+    this.#event(pod, container, 'Normal', { reason: 'Pulling', message });
+    const asked = clock.now();
+    const release = await this.#slot();
+    const began = clock.now();
+    try {
+      const credentials = pullCredentials(name, await pullSecrets(pod));
+      const ref = await this.#pullWith(spec, credentials, sandbox, signal);
+      const image = await runtime.imageStatus({ image: ref }, signal);
+      if (!image) throw new Error(`image ${ref} vanished after it was pulled`);
+      this.#backoff.forget(key);
+      this.#failedAt.delete(key);
+      const took = `${seconds(clock.now() - began)} (${seconds(clock.now() - asked)} including waiting)`;
+      const size = `Image size: ${image.size} bytes.`;
+      const pulled = `Successfully pulled image ${JSON.stringify(name)} in ${took}. ${size}`;
+      this.#event(pod, container, 'Normal', { reason: 'Pulled', message: pulled });
+      return image;
+    } catch (err) {
+      signal.throwIfAborted();
+      throw this.#failed(pod, container, err);
+    } finally {
+      release();
+    }
+  }
+
+  #failed(pod: Pod, container: Container, err: unknown): ImageError {
+    const { clock } = this.#deps;
+    const key = backoffKey(pod, container);
+    const now = clock.now();
+    this.#failedAt.set(key, now);
+    this.#backoff.next(key, now);
+    const why =
+      err instanceof RpcError
+        ? `rpc error: code = ${goCode(err.code)} desc = ${err.details}`
+        : errorMessage(err);
+    this.#lastError.set(key, why);
+    const message = `Failed to pull image ${JSON.stringify(container.image ?? '')}: ${why}`;
+    this.#event(pod, container, 'Warning', { reason: 'Failed', message });
+    this.#event(pod, container, 'Warning', { reason: 'Failed', message: 'Error: ErrImagePull' });
+    return new ImageError('ErrImagePull', why, SOON_MS, err);
+  }
+
+  /** Every credential that fits is tried; without any, an anonymous pull. */
+  async #pullWith(
+    spec: ImageSpec,
+    credentials: readonly AuthConfig[],
+    sandbox: PodSandboxConfig,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const { runtime } = this.#deps;
+    if (credentials.length === 0) {
+      const shared =
+        this.#pulling.get(spec.image) ??
+        runtime.pullImage(spec, undefined, sandbox).finally(() => this.#pulling.delete(spec.image));
+      this.#pulling.set(spec.image, shared);
+      return shared;
+    }
+    let last: unknown;
+    for (const auth of credentials) {
+      try {
+        return await runtime.pullImage(spec, auth, sandbox, signal);
+      } catch (err) {
+        signal.throwIfAborted();
+        last = err;
+      }
+    }
+    throw last;
+  }
+
+  async #slot(): Promise<() => void> {
+    if (this.#running >= this.#deps.maxParallelPulls) {
+      await new Promise<void>((resolve) => this.#queue.push(resolve));
+    }
+    this.#running++;
+    return () => {
+      this.#running--;
+      this.#queue.shift()?.();
+    };
+  }
+
+  #event(
+    pod: Pod,
+    container: Container,
+    type: 'Normal' | 'Warning',
+    { reason, message }: { reason: string; message: string },
+  ): void {
+    const subject = { ...pod, fieldPath: containerFieldPath(pod, container) };
+    this.#deps.recorder.event(subject, type, reason, message);
+  }
+}
+
+// After a failed pull the pod is looked at again at once, to show the back-off.
+const SOON_MS = 1000;
+
+const backoffKey = (pod: Pod, container: Container): string =>
+  `${pod.metadata.uid}/${container.image}`;
+
+function seconds(ms: number): string {
+  return ms < 1000 ? `${ms}ms` : `${(ms / 1000).toFixed(3).replace(/\.?0+$/, '')}s`;
+}
+
+/** Go's name of a gRPC code: `NOT_FOUND` is `NotFound`. */
+function goCode(code: string): string {
+  return code
+    .toLowerCase()
+    .split('_')
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join('');
+}
+
+/** `:latest` (also implied) is pulled always, everything else once. */
+export function defaultPullPolicy(image: string): string {
+  return normalizeImage(image).endsWith(':latest') ? 'Always' : 'IfNotPresent';
+}
+
+/** A name with neither tag nor digest means `:latest`. */
+export function normalizeImage(image: string): string {
+  const last = image.slice(image.lastIndexOf('/') + 1);
+  return image === '' || last.includes(':') || last.includes('@') ? image : `${image}:latest`;
+}

@@ -1,0 +1,187 @@
+import { readFile } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { listen } from '../http/server.ts';
+import { refuseUpgrade } from '../http/upgrade.ts';
+import type { Clock } from '../util/clock.ts';
+import { errorMessage } from '../util/errors.ts';
+import { aborted } from '../util/lifecycle.ts';
+import type { Logger } from '../util/log.ts';
+import type { KubeletConfiguration } from './config.ts';
+import type { Kubelet } from './kubelet.ts';
+import { containerLogs } from './server/container-logs.ts';
+import { HttpError } from './server/http-error.ts';
+import { runCommand, streamToRuntime } from './server/streaming.ts';
+
+export interface KubeletServerDeps {
+  kubelet: Kubelet;
+  log: Logger;
+  clock: Clock;
+}
+
+/** One request that has passed authentication. */
+export interface KubeletRequest {
+  req: IncomingMessage;
+  res: ServerResponse;
+  url: URL;
+  /** Path parts after the first. */
+  parts: string[];
+  signal: AbortSignal;
+}
+
+type Handler = (request: KubeletRequest, kubelet: Kubelet) => Promise<void>;
+
+/** The kubelet's HTTPS API (10250) and its plain health port on loopback (10248). */
+export class KubeletServer {
+  readonly #deps: KubeletServerDeps;
+  readonly #config: KubeletConfiguration;
+
+  constructor(deps: KubeletServerDeps, config: KubeletConfiguration) {
+    this.#deps = deps;
+    this.#config = config;
+  }
+
+  /** Serves until aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { tlsCertFile, tlsPrivateKeyFile, authentication, address, port } = this.#config;
+    const authority = authentication.x509.clientCAFile;
+    const listener = await listen(
+      {
+        host: address,
+        port,
+        certificate: await readFile(tlsCertFile, 'utf8'),
+        key: await readFile(tlsPrivateKeyFile, 'utf8'),
+        clientAuthority: authority === '' ? undefined : await readFile(authority, 'utf8'),
+      },
+      {
+        request: (req, res) => void this.#serve(req, res),
+        upgrade: (req, socket, head) => void this.#upgrade(req, socket, head),
+      },
+    );
+    const health = await this.#listenForHealth();
+    await aborted(signal);
+    health?.close();
+    await listener.close();
+  }
+
+  async #listenForHealth() {
+    const { healthzPort, healthzBindAddress } = this.#config;
+    if (healthzPort === 0) return undefined;
+    const server = createServer((req, res) => {
+      const known = req.url === '/healthz' || req.url?.startsWith('/healthz?');
+      res.writeHead(known ? 200 : 404, { 'Content-Type': 'text/plain; charset=utf-8' });
+      res.end(known ? 'ok' : '404 page not found\n');
+    });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(healthzPort, healthzBindAddress, resolve);
+    });
+    return server;
+  }
+
+  async #serve(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const closed = new AbortController();
+    res.on('close', () => closed.abort());
+    try {
+      this.#authenticate(req);
+      const url = new URL(req.url ?? '/', 'https://kubelet');
+      const [first = '', ...parts] = url.pathname.split('/').filter((p) => p !== '');
+      const handler = HANDLERS[first];
+      if (!handler) throw new HttpError(404, '404 page not found');
+      if (this.#isDebugging(first)) throw new HttpError(405, 'Debug endpoints are disabled.');
+      const request = {
+        req,
+        res,
+        url,
+        parts: parts.map(decodeURIComponent),
+        signal: closed.signal,
+      };
+      await handler(request, this.#deps.kubelet);
+    } catch (err) {
+      this.#fail(res, err);
+    }
+  }
+
+  #isDebugging(first: string): boolean {
+    return !this.#config.enableDebuggingHandlers && DEBUGGING.has(first);
+  }
+
+  #fail(res: ServerResponse, err: unknown): void {
+    const code = err instanceof HttpError ? err.code : 500;
+    if (res.headersSent) {
+      res.destroy();
+      return;
+    }
+    res.writeHead(code, { 'Content-Type': 'text/plain; charset=utf-8' });
+    res.end(`${errorMessage(err)}\n`);
+  }
+
+  async #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const closed = new AbortController();
+    socket.on('close', () => closed.abort());
+    socket.on('error', () => {});
+    try {
+      this.#authenticate(req);
+      if (!this.#config.enableDebuggingHandlers) {
+        throw new HttpError(405, 'Debug endpoints are disabled.');
+      }
+      await streamToRuntime({ req, socket, head }, this.#deps.kubelet, closed.signal);
+    } catch (err) {
+      const code = err instanceof HttpError ? err.code : 500;
+      refuseUpgrade(socket, { code, body: errorMessage(err) });
+    }
+  }
+
+  /** A client certificate of our authority. Who it names is the API server's business to have checked. */
+  #authenticate(req: IncomingMessage): void {
+    if (this.#config.authentication.anonymous.enabled) return;
+    const path = (req.url ?? '').split('?')[0] ?? '';
+    if (path === '/healthz' && !this.#config.authentication.x509.clientCAFile) return;
+    const socket = req.socket as TLSSocket;
+    if (!socket.authorized) throw new HttpError(401, 'Unauthorized');
+    const subject = socket.getPeerCertificate().subject as { O?: string | string[] } | undefined;
+    const groups = [subject?.O ?? []].flat();
+    if (!groups.includes('system:masters')) {
+      throw new HttpError(403, 'Forbidden');
+    }
+  }
+}
+
+const DEBUGGING = new Set(['run', 'exec', 'attach', 'portForward', 'containerLogs', 'runningpods']);
+
+const HANDLERS: Record<string, Handler> = {
+  healthz: async ({ res }) => {
+    res.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8' });
+    res.end('ok');
+  },
+  pods: async ({ res }, kubelet) => {
+    const items = kubelet.workers
+      .list()
+      .map((state) => ({ ...state.pod, status: kubelet.status.get(state.pod) }));
+    json(res, { kind: 'PodList', apiVersion: 'v1', metadata: {}, items });
+  },
+  runningpods: async ({ res }, kubelet) => {
+    const items = kubelet.pleg
+      .list()
+      .filter((pod) => pod.containers.some((c) => c.state === 'running'))
+      .map(({ uid, name, namespace, containers }) => ({
+        metadata: { uid, name, namespace },
+        spec: {
+          containers: containers
+            .filter((c) => c.state === 'running')
+            .map((c) => ({ name: c.name, image: c.image })),
+        },
+        status: {},
+      }));
+    json(res, { kind: 'PodList', apiVersion: 'v1', metadata: {}, items });
+  },
+  configz: async ({ res }, kubelet) => json(res, { kubeletconfig: kubelet.options.config }),
+  containerLogs,
+  run: runCommand,
+};
+
+function json(res: ServerResponse, value: unknown): void {
+  res.writeHead(200, { 'Content-Type': 'application/json' });
+  res.end(JSON.stringify(value));
+}

@@ -1,0 +1,365 @@
+import { PODS, SERVICES } from '../api/resource-types.ts';
+import type { Pod, Service } from '../api/types.ts';
+import type { Client, EventRecorder, Informer } from '../client/client.ts';
+import type { Cgroups } from '../host/cgroups.ts';
+import type { MachineFacts } from '../host/machine.ts';
+import type { Mounts } from '../host/mounts.ts';
+import type { Clock } from '../util/clock.ts';
+import { errorMessage } from '../util/errors.ts';
+import type { Logger } from '../util/log.ts';
+import { Admission } from './admission.ts';
+import type { KubeletConfiguration } from './config.ts';
+import { ConfigObjects, type InformerFactory } from './config-objects.ts';
+import { ContainerKiller } from './container-killer.ts';
+import { ContainerStarter } from './container-starter.ts';
+import { type DnsConfig, readResolvConf } from './dns.ts';
+import { Housekeeping } from './housekeeping.ts';
+import { Images } from './images.ts';
+import { podKey } from './names.ts';
+import { NodeReporter } from './node/node-reporter.ts';
+import { Pleg } from './pleg.ts';
+import { type PodDirs, podDirs } from './pod-dirs.ts';
+import { PodGroups } from './pod-groups.ts';
+import { PodLifecycle } from './pod-lifecycle.ts';
+import type { PodState } from './pod-state.ts';
+import { PodSync } from './pod-sync.ts';
+import { PodWorkers } from './pod-workers.ts';
+import { ProbeManager } from './probes/probe-manager.ts';
+import { entriesOfSecret, type PullSecret } from './pull-credentials.ts';
+import type { ContainerRuntime } from './runtime/runtime.ts';
+import { StatusManager } from './status-manager.ts';
+import { terminationMessage } from './termination-message.ts';
+import { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
+import { SubPaths } from './volumes/sub-paths.ts';
+import { VolumeManager } from './volumes/volume-manager.ts';
+
+export interface KubeletDeps {
+  client: Client;
+  informers: InformerFactory;
+  runtime: ContainerRuntime;
+  recorder: EventRecorder;
+  clock: Clock;
+  log: Logger;
+  machine: MachineFacts;
+  cgroups: Cgroups;
+  mounts: Mounts;
+}
+
+export interface KubeletOptions {
+  nodeName: string;
+  nodeIps: readonly string[];
+  rootDir: string;
+  labels: Readonly<Record<string, string>>;
+  gitVersion: string;
+  config: KubeletConfiguration;
+}
+
+/**
+ * The node agent: pods that the API server binds to this node → one worker per pod → the container runtime →
+ * what runs (PLEG, probes) → each pod's status back to the API server.
+ */
+export class Kubelet {
+  readonly options: KubeletOptions;
+  readonly runtime: ContainerRuntime;
+  readonly pleg: Pleg;
+  readonly workers: PodWorkers;
+  readonly node: NodeReporter;
+  readonly status: StatusManager;
+  readonly dirs: PodDirs;
+  readonly #deps: KubeletDeps;
+  readonly #pods: Informer<Pod>;
+  readonly #services: Informer<Service>;
+  readonly #probes: ProbeManager;
+  readonly #groups: PodGroups;
+  readonly #configObjects: ConfigObjects;
+  readonly #housekeeping: Housekeeping;
+  readonly #tokens: ServiceAccountTokens;
+  #resolver: DnsConfig = { servers: [], searches: [], options: [] };
+  #podCidr = '';
+
+  constructor(deps: KubeletDeps, options: KubeletOptions) {
+    this.#deps = deps;
+    this.options = options;
+    const { runtime, clock, log, client, informers, cgroups } = deps;
+    const { config, nodeName, rootDir } = options;
+    this.runtime = runtime;
+    this.dirs = podDirs(rootDir, config.podLogsDir);
+    this.#pods = informers(PODS, { fieldSelector: `spec.nodeName=${nodeName}` });
+    this.#services = informers(SERVICES, {});
+    this.pleg = this.#makePleg();
+    this.#probes = this.#makeProbes();
+    this.#configObjects = new ConfigObjects({ informers, onChange: this.#wake });
+    this.#tokens = new ServiceAccountTokens({ client, clock, onDue: this.#wake });
+    const podPidsLimit = Math.max(0, config.podPidsLimit);
+    this.#groups = new PodGroups({ cgroups }, { root: config.cgroupRoot, podPidsLimit });
+    this.status = new StatusManager({
+      client,
+      clock,
+      log,
+      mirrorOf: () => undefined,
+      onDeleted: (uid) => this.status.forget(uid),
+    });
+    this.node = this.#makeNode();
+    const volumes = this.#makeVolumes();
+    this.workers = new PodWorkers({ stages: this.#makeStages(volumes), clock, log });
+    const { pleg, workers, dirs } = this;
+    const groups = this.#groups;
+    this.#housekeeping = new Housekeeping({
+      runtime,
+      clock,
+      log,
+      pleg,
+      workers,
+      volumes,
+      groups,
+      dirs,
+    });
+  }
+
+  readonly #wake = (uid: string): void => this.workers.wake(uid);
+  readonly #hostIps = (): readonly string[] => this.options.nodeIps;
+
+  #makePleg(): Pleg {
+    const { runtime, clock, log } = this.#deps;
+    return new Pleg({
+      runtime,
+      clock,
+      log,
+      terminationMessage: (container, pod) => terminationMessage(container, pod, this.dirs),
+      onChange: this.#wake,
+      onOom: (uid, id) => log.warn({ uid, id }, 'Out of memory in a container'),
+    });
+  }
+
+  #makeProbes(): ProbeManager {
+    const { runtime, recorder, clock, log } = this.#deps;
+    return new ProbeManager({
+      runtime,
+      recorder,
+      clock,
+      log,
+      hostIps: this.#hostIps,
+      onChange: this.#wake,
+      onRun: () => {},
+    });
+  }
+
+  #makeNode(): NodeReporter {
+    const { client, runtime, recorder, clock, log, machine } = this.#deps;
+    const { config, rootDir, nodeName, labels, gitVersion } = this.options;
+    return new NodeReporter({
+      client,
+      runtime,
+      recorder,
+      clock,
+      log,
+      machine,
+      config,
+      rootDir,
+      name: nodeName,
+      labels,
+      addresses: this.#hostIps,
+      gitVersion,
+      conditions: (asked) => ({
+        problems: asked ? runtimeProblems(asked.conditions) : ['container runtime is down'],
+        pressure: { memory: false, disk: false, pid: false },
+      }),
+      onPodCidr: (cidr) => this.#usePodCidr(cidr),
+    });
+  }
+
+  #makeVolumes(): VolumeManager {
+    return new VolumeManager({
+      mounts: this.#deps.mounts,
+      rootDir: this.options.rootDir,
+      config: this.#configObjects,
+      allocatable: () => this.node.allocatable(),
+      token: (pod, source) => this.#tokens.token(pod, source),
+    });
+  }
+
+  #makeStages(volumes: VolumeManager): PodLifecycle {
+    const { clock, recorder } = this.#deps;
+    const { pleg, status } = this;
+    const stages: PodLifecycle = new PodLifecycle({
+      sync: this.#makeSync(volumes, (state) => stages.tell(state)),
+      clock,
+      pleg,
+      probes: this.#probes,
+      status,
+      recorder,
+      hostIps: this.#hostIps,
+      admission: new Admission({
+        node: () => this.node.node,
+        allocatable: () => this.node.allocatable(),
+        others: (uid) => {
+          const active = this.workers.active().filter((state) => state.uid !== uid);
+          return active.map((state) => state.pod);
+        },
+      }),
+      runtimeName: () => this.node.runtimeName,
+      forget: (uid) => {
+        this.#configObjects.release(uid);
+        this.#tokens.release(uid);
+      },
+      fail: (uid, failure) => this.workers.fail(uid, failure),
+    });
+    return stages;
+  }
+
+  #makeSync(volumes: VolumeManager, tell: (state: PodState) => void): PodSync {
+    const { runtime, recorder, clock, log } = this.#deps;
+    const { pleg, dirs } = this;
+    const { clusterDNS, clusterDomain } = this.options.config;
+    return new PodSync({
+      runtime,
+      pleg,
+      recorder,
+      clock,
+      log,
+      killer: new ContainerKiller({ runtime, recorder, clock, log, pleg }),
+      starter: this.#starter(),
+      volumes,
+      groups: this.#groups,
+      dirs,
+      verdicts: this.#probes,
+      hostIps: this.#hostIps,
+      dns: () => ({ node: this.#resolver, clusterDns: clusterDNS, clusterDomain }),
+      networkProblem: () => networkProblem(this.node.runtimeStatus?.conditions),
+      tell,
+      runtimeHandler: () => '',
+    });
+  }
+
+  #starter(): ContainerStarter {
+    const { runtime, recorder, clock, mounts, machine } = this.#deps;
+    const { config } = this.options;
+    return new ContainerStarter({
+      runtime,
+      recorder,
+      clock,
+      images: new Images({
+        runtime,
+        recorder,
+        clock,
+        pullSecrets: (pod) => this.#pullSecrets(pod),
+        maxParallelPulls: config.serializeImagePulls ? config.maxParallelImagePulls : 8,
+      }),
+      environment: {
+        config: this.#configObjects,
+        services: () => this.#services.list(),
+        allocatable: () => this.node.allocatable(),
+        fileKey: async () => undefined,
+      },
+      subPaths: new SubPaths({ mounts, dirs: this.dirs }),
+      dirs: this.dirs,
+      memoryCapacity: machine.memory,
+      seccompDefault: config.seccompDefault,
+    });
+  }
+
+  /** Works until aborted; containers are left running. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { log, clock } = this.#deps;
+    await this.#prepare(signal);
+    this.#resolver = await readResolvConf(this.options.config.resolvConf);
+    const loops = [this.#pods.run(signal), this.#services.run(signal), this.node.run(signal)];
+    await this.#firstLook(signal);
+    await Promise.all([this.#pods.whenSynced(signal), this.#services.whenSynced(signal)]);
+    this.#pods.addHandler({
+      onAdd: (pod) => this.workers.update(pod),
+      onUpdate: (_before, pod) => this.workers.update(pod),
+      onDelete: (pod) => this.workers.remove(pod.metadata.uid),
+    });
+    log.info({ pods: this.#pods.list().length, at: clock.now() }, 'Kubelet takes up its pods');
+    signal.addEventListener('abort', () => this.#stop(), { once: true });
+    await Promise.all([...loops, this.pleg.run(signal), this.#housekeeping.run(signal)]);
+  }
+
+  now(): number {
+    return this.#deps.clock.now();
+  }
+
+  #stop(): void {
+    this.workers.stop();
+    this.#probes.stop();
+    this.#configObjects.close();
+  }
+
+  async #prepare(signal: AbortSignal): Promise<void> {
+    const { machine } = this.#deps;
+    await this.#housekeeping.makeDirectories();
+    await this.#groups.ensureTop({ cpuShares: machine.cpus * 1024, memoryLimit: 0 });
+    signal.throwIfAborted();
+  }
+
+  /** Containers must be known before the first pod is worked on, or running ones would be started twice. */
+  async #firstLook(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#deps;
+    for (let tries = 0; ; tries++) {
+      try {
+        await this.pleg.relist(signal);
+        return;
+      } catch (err) {
+        signal.throwIfAborted();
+        if (tries === 0) log.warn({ err: errorMessage(err) }, 'Waiting for the container runtime');
+        await clock.sleep(RUNTIME_RETRY_MS, signal);
+      }
+    }
+  }
+
+  #usePodCidr(cidr: string): void {
+    if (cidr === this.#podCidr) return;
+    this.#podCidr = cidr;
+    this.#deps.runtime
+      .updatePodCidr(cidr)
+      .catch((err: unknown) =>
+        this.#deps.log.warn({ err: errorMessage(err) }, 'Cannot set pod CIDR'),
+      );
+  }
+
+  async #pullSecrets(pod: Pod): Promise<PullSecret[]> {
+    const found: PullSecret[] = [];
+    for (const { name } of pod.spec?.imagePullSecrets ?? []) {
+      if (!name) continue;
+      const secret = await this.#configObjects.secret(pod, name);
+      if (secret) found.push(...entriesOfSecret(secret));
+      else this.#missingPullSecret(pod, name);
+    }
+    return found;
+  }
+
+  #missingPullSecret(pod: Pod, name: string): void {
+    const message = `Unable to retrieve some image pull secrets (${name}); attempting to pull the image may not succeed.`;
+    this.#deps.recorder.event(pod, 'Warning', 'FailedToRetrieveImagePullSecret', message);
+    this.#deps.log.warn({ pod: podKey(pod), secret: name }, 'Pull secret is missing');
+  }
+}
+
+const RUNTIME_RETRY_MS = 500;
+
+type Conditions = readonly { type: string; status: boolean; reason: string; message: string }[];
+
+function networkProblem(conditions: Conditions | undefined): string | undefined {
+  const network = conditions?.find((c) => c.type === 'NetworkReady');
+  if (!network || network.status) return undefined;
+  return problemText(network);
+}
+
+function problemText({ type, reason, message }: Conditions[number]): string {
+  return `container runtime network not ready: ${type}=false reason:${reason} message:${message}`;
+}
+
+/** What of the runtime keeps the node from being ready. */
+function runtimeProblems(conditions: Conditions): string[] {
+  const problems: string[] = [];
+  const runtime = conditions.find((c) => c.type === 'RuntimeReady');
+  if (!runtime) problems.push('container runtime status check may not have completed yet');
+  else if (!runtime.status)
+    problems.push(
+      `container runtime not ready: RuntimeReady=false reason:${runtime.reason} message:${runtime.message}`,
+    );
+  const network = conditions.find((c) => c.type === 'NetworkReady');
+  if (network && !network.status) problems.push(problemText(network));
+  return problems;
+}

@@ -1,0 +1,293 @@
+import { isAlreadyExists, isNotFound } from '../../api/errors.ts';
+import { LEASES, NODES } from '../../api/resource-types.ts';
+import { microTimeString } from '../../api/times.ts';
+import type { Lease, Node } from '../../api/types.ts';
+import type { Client, EventRecorder } from '../../client/client.ts';
+import { filesystemFacts, type MachineFacts } from '../../host/machine.ts';
+import type { Clock } from '../../util/clock.ts';
+import { errorMessage } from '../../util/errors.ts';
+import { jsonEqual } from '../../util/json.ts';
+import type { Logger } from '../../util/log.ts';
+import type { KubeletConfiguration } from '../config.ts';
+import { parseDuration } from '../config.ts';
+import type { ContainerRuntime, RuntimeStatus, RuntimeVersion } from '../runtime/runtime.ts';
+import {
+  type ConditionFacts,
+  newNode,
+  nodeAllocatable,
+  nodeCapacity,
+  nodeConditions,
+  nodeHandlers,
+  nodeImages,
+  ownLabels,
+} from './node-object.ts';
+
+type NodeStatus = NonNullable<Node['status']>;
+
+export interface NodeReporterDeps {
+  client: Client;
+  runtime: ContainerRuntime;
+  recorder: EventRecorder;
+  clock: Clock;
+  log: Logger;
+  machine: MachineFacts;
+  config: KubeletConfiguration;
+  name: string;
+  rootDir: string;
+  labels: Readonly<Record<string, string>>;
+  addresses(): readonly string[];
+  gitVersion: string;
+  conditions(runtime: RuntimeStatus | undefined): ConditionFacts;
+  /** The controller manager gave the node its pod range. */
+  onPodCidr(cidr: string): void;
+}
+
+const CHECK_MS = 10_000;
+const RETRY_MS = 1000;
+const IMAGES_AGE_MS = 60_000;
+
+/** Registers the node, keeps its status and its lease true. Writes the status only when it changed, else every 5 min. */
+export class NodeReporter {
+  readonly #deps: NodeReporterDeps;
+  #node: Node | undefined;
+  #told: NodeStatus | undefined;
+  #toldAt = 0;
+  #lease: Lease | undefined;
+  #version: RuntimeVersion | undefined;
+  #images: { at: number; list: NonNullable<NodeStatus['images']> } = { at: 0, list: [] };
+  #wake: () => void = () => {};
+  /** The runtime's own word, from the last look. */
+  runtimeStatus: RuntimeStatus | undefined;
+
+  constructor(deps: NodeReporterDeps) {
+    this.#deps = deps;
+  }
+
+  get node(): Node | undefined {
+    return this.#node;
+  }
+
+  /** `containerd`: the scheme of container ids. */
+  get runtimeName(): string {
+    return this.#version?.runtimeName ?? 'containerd';
+  }
+
+  allocatable(): Record<string, string> {
+    return this.#told?.allocatable ?? {};
+  }
+
+  /** Another reason to look now. */
+  poke(): void {
+    this.#wake();
+  }
+
+  /** Works until aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all([this.#statusLoop(signal), this.#leaseLoop(signal)]);
+  }
+
+  async #statusLoop(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#deps;
+    while (!signal.aborted) {
+      let wait = CHECK_MS;
+      try {
+        await this.#register();
+        await this.#report(signal);
+        // Not ready is expected to end soon: look again sooner than the usual round.
+        if (this.#readyStatus() !== 'True') wait = RETRY_MS;
+      } catch (err) {
+        if (signal.aborted) return;
+        if (isNotFound(err)) this.#node = undefined;
+        log.warn({ err: errorMessage(err) }, 'Cannot report the node');
+        wait = RETRY_MS;
+      }
+      await Promise.race([
+        clock.sleep(wait, signal).catch(() => {}),
+        new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        }),
+      ]);
+    }
+  }
+
+  #readyStatus(): string | undefined {
+    return this.#told?.conditions?.find((c) => c.type === 'Ready')?.status;
+  }
+
+  async #register(): Promise<void> {
+    if (this.#node) return;
+    const { client, machine, name, labels, config, log, recorder } = this.#deps;
+    const key = { namespace: '', name };
+    try {
+      if (!config.registerNode) this.#node = await client.get(NODES, key);
+      else this.#node = await client.create(NODES, newNode(name, machine, { labels, config }));
+      log.info({ node: name }, 'Registered node');
+    } catch (err) {
+      if (!isAlreadyExists(err)) throw err;
+      const wanted = { ...ownLabels(name, machine), ...labels };
+      const found = await client.get(NODES, key);
+      const missing = Object.entries(wanted).some(([k, v]) => found.metadata.labels?.[k] !== v);
+      this.#node = missing
+        ? await client.patch(NODES, key, {
+            type: 'strategic',
+            body: { metadata: { labels: wanted } },
+          })
+        : found;
+    }
+    this.#told = undefined;
+    recorder.event(this.#subject(), 'Normal', 'Starting', 'Starting kubelet.');
+  }
+
+  #subject() {
+    const { name } = this.#deps;
+    // Upstream's node events carry the name in place of the uid, so that they outlive the object.
+    return { apiVersion: 'v1', kind: 'Node', metadata: { name, uid: name } };
+  }
+
+  async #report(signal: AbortSignal): Promise<void> {
+    const { client, clock, name, config, onPodCidr } = this.#deps;
+    const status = await this.#status(signal);
+    const before = this.#told;
+    const due = clock.now() - this.#toldAt >= parseDuration(config.nodeStatusReportFrequency);
+    if (before && !due && jsonEqual(withoutHeartbeats(before), withoutHeartbeats(status))) return;
+    this.#node = await client.patch(
+      NODES,
+      { namespace: '', name },
+      { type: 'strategic', body: { status: withDirectives(status) } },
+      { subresource: 'status' },
+    );
+    this.#told = status;
+    this.#toldAt = clock.now();
+    this.#tellTransitions(before, status);
+    if (this.#node.spec?.podCIDR) onPodCidr(this.#node.spec.podCIDR);
+  }
+
+  async #status(signal: AbortSignal): Promise<NodeStatus> {
+    const { runtime, machine, config, clock, rootDir, addresses, name } = this.#deps;
+    const asked = await runtime.status(signal).catch(() => undefined);
+    signal.throwIfAborted();
+    this.runtimeStatus = asked;
+    if (asked) this.#version ??= await runtime.version(signal);
+    const capacity = nodeCapacity(machine, await filesystemFacts(rootDir), config);
+    const before = this.#told?.conditions ?? this.#node?.status?.conditions ?? [];
+    return {
+      addresses: [
+        ...addresses().map((address) => ({ type: 'InternalIP', address })),
+        { type: 'Hostname', address: name },
+      ],
+      capacity,
+      allocatable: nodeAllocatable(capacity, config),
+      daemonEndpoints: { kubeletEndpoint: { Port: config.port } },
+      nodeInfo: this.#nodeInfo(),
+      images: await this.#listImages(asked !== undefined, signal),
+      ...(asked?.handlers.length ? { runtimeHandlers: nodeHandlers(asked.handlers) } : {}),
+      conditions: nodeConditions(this.#deps.conditions(asked), before, clock.now()),
+    };
+  }
+
+  #nodeInfo(): NonNullable<NodeStatus['nodeInfo']> {
+    const { machine, gitVersion } = this.#deps;
+    const { runtimeName = 'containerd', runtimeVersion = 'unknown' } = this.#version ?? {};
+    return {
+      machineID: machine.machineId,
+      systemUUID: machine.systemUuid,
+      bootID: machine.bootId,
+      kernelVersion: machine.kernelVersion,
+      osImage: machine.osImage,
+      containerRuntimeVersion: `${runtimeName}://${runtimeVersion}`,
+      kubeletVersion: gitVersion,
+      kubeProxyVersion: '',
+      operatingSystem: machine.operatingSystem,
+      architecture: machine.architecture,
+    };
+  }
+
+  async #listImages(up: boolean, signal: AbortSignal): Promise<NonNullable<NodeStatus['images']>> {
+    const { runtime, clock } = this.#deps;
+    if (up && clock.now() - this.#images.at >= IMAGES_AGE_MS) {
+      this.#images = { at: clock.now(), list: nodeImages(await runtime.listImages(signal)) };
+    }
+    return this.#images.list;
+  }
+
+  #tellTransitions(before: NodeStatus | undefined, after: NodeStatus): void {
+    const { recorder, name } = this.#deps;
+    for (const { type, status, reason } of after.conditions ?? []) {
+      const earlier = before?.conditions?.find((c) => c.type === type);
+      if (earlier?.status === status) continue;
+      const word = EVENT_REASONS[`${type}=${status}`];
+      if (!word) continue;
+      if (type === 'Ready' && !before && reason === 'KubeletNotReady') continue;
+      recorder.event(this.#subject(), 'Normal', word, `Node ${name} status is now: ${word}`);
+    }
+  }
+
+  async #leaseLoop(signal: AbortSignal): Promise<void> {
+    const { clock, log, config } = this.#deps;
+    const period = (config.nodeLeaseDurationSeconds * 1000) / 4;
+    while (!signal.aborted) {
+      let wait = period;
+      try {
+        if (this.#node) await this.#renewLease();
+        else wait = RETRY_MS / 4;
+      } catch (err) {
+        if (signal.aborted) return;
+        this.#lease = undefined;
+        log.warn({ err: errorMessage(err) }, 'Cannot renew the node lease');
+        wait = RETRY_MS;
+      }
+      await clock.sleep(wait, signal).catch(() => {});
+    }
+  }
+
+  async #renewLease(): Promise<void> {
+    const { client, clock, name, config } = this.#deps;
+    const key = { namespace: LEASE_NAMESPACE, name };
+    const spec = {
+      holderIdentity: name,
+      leaseDurationSeconds: config.nodeLeaseDurationSeconds,
+      renewTime: microTimeString(clock.now()),
+    };
+    this.#lease ??= await client.get(LEASES, key).catch((err: unknown) => {
+      if (isNotFound(err)) return undefined;
+      throw err;
+    });
+    if (this.#lease) {
+      this.#lease = await client.update(LEASES, { ...this.#lease, spec });
+      return;
+    }
+    const uid = this.#node?.metadata.uid ?? '';
+    this.#lease = await client.create(LEASES, {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: {
+        ...key,
+        ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name, uid }],
+      },
+      spec,
+    });
+  }
+}
+
+const LEASE_NAMESPACE = 'kube-node-lease';
+
+const EVENT_REASONS: Record<string, string> = {
+  'Ready=True': 'NodeReady',
+  'Ready=False': 'NodeNotReady',
+  'MemoryPressure=True': 'NodeHasInsufficientMemory',
+  'MemoryPressure=False': 'NodeHasSufficientMemory',
+  'DiskPressure=True': 'NodeHasDiskPressure',
+  'DiskPressure=False': 'NodeHasNoDiskPressure',
+  'PIDPressure=True': 'NodeHasInsufficientPID',
+  'PIDPressure=False': 'NodeHasSufficientPID',
+};
+
+function withoutHeartbeats(status: NodeStatus): NodeStatus {
+  const conditions = (status.conditions ?? []).map(({ lastHeartbeatTime: _, ...rest }) => rest);
+  return { ...status, conditions };
+}
+
+/** Addresses merge by type: without the directive one that is gone would stay. */
+function withDirectives(status: NodeStatus): object {
+  return { ...status, addresses: [...(status.addresses ?? []), { $patch: 'replace' }] };
+}

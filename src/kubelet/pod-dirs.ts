@@ -1,0 +1,39 @@
+import { dirname, join } from 'node:path';
+import type { Pod } from '../api/types.ts';
+
+/** Where things of a pod lie on the node. */
+export interface PodDirs {
+  pod(uid: string): string;
+  container(uid: string, name: string): string;
+  messageFile(uid: string, name: string, attempt: number): string;
+  hostsFile(uid: string): string;
+  podLogs(pod: { metadata: { namespace: string; name: string; uid: string } }): string;
+  readonly allPodLogs: string;
+  containerLogLink(pod: Pod, container: string, id: string): string;
+  readonly containerLogLinks: string;
+}
+
+// A file name holds 255 bytes; the suffix with the container id must stay whole.
+const MAX_NAME = 251;
+
+export function podDirs(rootDir: string, podLogsDir: string): PodDirs {
+  const pod = (uid: string): string => join(rootDir, 'pods', uid);
+  const container = (uid: string, name: string): string => join(pod(uid), 'containers', name);
+  const allPodLogs = podLogsDir;
+  const containerLogLinks = join(dirname(podLogsDir), 'containers');
+  return {
+    pod,
+    container,
+    messageFile: (uid, name, attempt) => join(container(uid, name), `termination-log.${attempt}`),
+    hostsFile: (uid) => join(pod(uid), 'etc-hosts'),
+    allPodLogs,
+    podLogs: ({ metadata: { namespace, name, uid } }) =>
+      join(allPodLogs, `${namespace}_${name}_${uid}`),
+    containerLogLinks,
+    containerLogLink(of, name, id) {
+      const suffix = `_${of.metadata.namespace}_${name}-${id}`;
+      const stem = of.metadata.name.slice(0, Math.max(0, MAX_NAME - suffix.length));
+      return join(containerLogLinks, `${stem}${suffix}.log`);
+    },
+  };
+}

@@ -1,0 +1,131 @@
+import { isSidecar, qosClassOf } from '../api/pods.ts';
+import { timeString } from '../api/times.ts';
+import type { ContainerStatus, Pod, PodStatus } from '../api/types.ts';
+import { containerStatuses } from './container-status.ts';
+import { containersOf, ephemeralContainersOf, initContainersOf, isHostNetwork } from './names.ts';
+import { type Phase, type PodStatusInputs, podConditions } from './pod-conditions.ts';
+import { restartsAfter } from './restart-policy.ts';
+
+/** The pod's status as its containers are now. Pure. */
+export function computePodStatus(inputs: PodStatusInputs): PodStatus {
+  const { pod, previous, failed } = inputs;
+  const initStatuses = containerStatuses(
+    initContainersOf(pod),
+    previous.initContainerStatuses,
+    inputs,
+  );
+  const statuses = containerStatuses(containersOf(pod), previous.containerStatuses, inputs);
+  const ephemeral = containerStatuses(
+    ephemeralContainersOf(pod),
+    previous.ephemeralContainerStatuses,
+    inputs,
+  );
+  const phase = failed
+    ? 'Failed'
+    : stickyPhase(previous.phase, phaseOf(inputs, initStatuses, statuses));
+  const over = failed ?? (isFinal(phase) ? lastWords(previous) : undefined);
+  return {
+    phase,
+    ...(over?.reason ? { reason: over.reason } : {}),
+    ...(over?.message ? { message: over.message } : {}),
+    conditions: podConditions({ inputs, phase, initStatuses, statuses }),
+    ...addresses(inputs),
+    startTime: previous.startTime ?? timeString(inputs.now),
+    ...(initStatuses.length > 0 ? { initContainerStatuses: initStatuses } : {}),
+    containerStatuses: statuses,
+    ...(ephemeral.length > 0 ? { ephemeralContainerStatuses: ephemeral } : {}),
+    qosClass: previous.qosClass ?? (pod.spec && qosClassOf(pod.spec)),
+    ...(pod.metadata.generation === undefined
+      ? {}
+      : { observedGeneration: pod.metadata.generation }),
+  };
+}
+
+function lastWords(previous: PodStatus): { reason?: string; message?: string } {
+  const { reason, message } = previous;
+  return { ...(reason ? { reason } : {}), ...(message ? { message } : {}) };
+}
+
+export function isFinal(phase: string | undefined): boolean {
+  return phase === 'Succeeded' || phase === 'Failed';
+}
+
+/** Nothing leads out of Succeeded or Failed. */
+function stickyPhase(previous: string | undefined, now: Phase): Phase {
+  return previous === 'Succeeded' || previous === 'Failed' ? previous : now;
+}
+
+/** The phase by upstream's rules (getPhase). */
+export function phaseOf(
+  { pod, over }: Pick<PodStatusInputs, 'pod' | 'over'>,
+  initStatuses: readonly ContainerStatus[],
+  statuses: readonly ContainerStatus[],
+): Phase {
+  const init = initTally(pod, initStatuses);
+  if (init.failed) return 'Failed';
+  const regular = tally(pod, statuses);
+  const anyEverRan =
+    regular.running + regular.stopped > 0 || statuses.some((s) => s.lastState?.terminated);
+  if (init.unfinished || (init.sidecarNotStarted && !anyEverRan)) return 'Pending';
+  if (regular.waiting > 0) return 'Pending';
+  if (regular.running > 0) return 'Running';
+  if (regular.stopped === 0) return 'Pending';
+  const result: Phase = regular.succeeded === regular.stopped ? 'Succeeded' : 'Failed';
+  if (over || pod.metadata.deletionTimestamp !== undefined) return result;
+  return regular.restarting > 0 ? 'Running' : result;
+}
+
+function initTally(
+  pod: Pod,
+  statuses: readonly ContainerStatus[],
+): { failed: boolean; unfinished: boolean; sidecarNotStarted: boolean } {
+  const tallied = { failed: false, unfinished: false, sidecarNotStarted: false };
+  for (const spec of initContainersOf(pod)) {
+    const status = statuses.find((s) => s.name === spec.name);
+    if (isSidecar(spec)) {
+      if (status?.started !== true) tallied.sidecarNotStarted = true;
+      continue;
+    }
+    const ended =
+      status?.state?.terminated ??
+      (status?.state?.waiting ? status.lastState?.terminated : undefined);
+    if (status?.state?.terminated?.exitCode === 0) continue;
+    if (ended && ended.exitCode !== 0 && !restartsAfter(pod, spec, ended.exitCode))
+      tallied.failed = true;
+    else tallied.unfinished = true;
+  }
+  return tallied;
+}
+
+function tally(
+  pod: Pod,
+  statuses: readonly ContainerStatus[],
+): { running: number; waiting: number; stopped: number; succeeded: number; restarting: number } {
+  const count = { running: 0, waiting: 0, stopped: 0, succeeded: 0, restarting: 0 };
+  for (const spec of containersOf(pod)) {
+    const status = statuses.find((s) => s.name === spec.name);
+    if (status?.state?.running) {
+      count.running++;
+      continue;
+    }
+    // Waiting to be restarted is still "stopped" to the phase: the pod did run.
+    const ended = status?.state?.terminated ?? status?.lastState?.terminated;
+    if (!ended) {
+      count.waiting++;
+      continue;
+    }
+    count.stopped++;
+    if (ended.exitCode === 0) count.succeeded++;
+    if (restartsAfter(pod, spec, ended.exitCode)) count.restarting++;
+  }
+  return count;
+}
+
+function addresses({ pod, runtime, hostIps, previous }: PodStatusInputs): Partial<PodStatus> {
+  const hostIP = hostIps[0];
+  const host = hostIP ? { hostIP, hostIPs: hostIps.map((ip) => ({ ip })) } : {};
+  const own = isHostNetwork(pod) ? hostIps : (runtime.sandboxes[0]?.ips ?? []);
+  const ips = own.length > 0 ? own : (previous.podIPs ?? []).map((p) => p.ip);
+  const podIP = ips[0];
+  return podIP ? { ...host, podIP, podIPs: ips.map((ip) => ({ ip })) } : host;
+}

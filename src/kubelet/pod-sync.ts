@@ -1,0 +1,318 @@
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import type { Container, Pod } from '../api/types.ts';
+import type { EventRecorder } from '../client/client.ts';
+import { Backoff, goDuration } from '../util/backoff.ts';
+import type { Clock } from '../util/clock.ts';
+import { errorMessage } from '../util/errors.ts';
+import { RpcError } from '../util/grpc.ts';
+import type { Logger } from '../util/log.ts';
+import type { ContainerKiller } from './container-killer.ts';
+import { type ContainerStarter, StartError } from './container-starter.ts';
+import { type DnsOptions, podDns } from './dns.ts';
+import { hostsFile } from './hosts-file.ts';
+import { containerFieldPath, isHostNetwork, podKey, podLabel } from './names.ts';
+import type { Pleg } from './pleg.ts';
+import { computePodActions, type PodActions, type ProbeVerdicts } from './pod-actions.ts';
+import type { PodDirs } from './pod-dirs.ts';
+import type { PodGroups } from './pod-groups.ts';
+import type { PodState } from './pod-state.ts';
+import type { ContainerRuntime, PodSandboxConfig } from './runtime/runtime.ts';
+import { newestContainer, type RuntimePod } from './runtime-pod.ts';
+import { podHostname, sandboxConfig } from './sandbox-config.ts';
+import { type MountedVolume, VolumeError, type VolumeManager } from './volumes/volume-manager.ts';
+
+/** How long after a failure the pod is looked at again. */
+const SYNC_RETRY_MS = 10_000;
+const VOLUME_RETRY_MS = 2000;
+const SANDBOX_RETRY_MS = 2000;
+const RESTART_FIRST_MS = 10_000;
+const RESTART_MAX_MS = 300_000;
+
+export interface PodSyncDeps {
+  runtime: ContainerRuntime;
+  pleg: Pleg;
+  recorder: EventRecorder;
+  clock: Clock;
+  log: Logger;
+  starter: ContainerStarter;
+  killer: ContainerKiller;
+  volumes: VolumeManager;
+  groups: PodGroups;
+  dirs: PodDirs;
+  verdicts: ProbeVerdicts;
+  dns(): DnsOptions;
+  hostIps(): readonly string[];
+  /** Why the runtime cannot give pods a network now; undefined when it can. */
+  networkProblem(): string | undefined;
+  /** Tells the pod's status as it is now. */
+  tell(state: PodState): void;
+  runtimeHandler(pod: Pod): string;
+}
+
+/** Brings the node closer to what one pod asks for. Safe to repeat at any point. */
+export class PodSync {
+  readonly #deps: PodSyncDeps;
+  readonly #backoff: Backoff;
+
+  constructor(deps: PodSyncDeps) {
+    this.#deps = deps;
+    const { clock } = deps;
+    this.#backoff = new Backoff({ clock, firstMs: RESTART_FIRST_MS, maxMs: RESTART_MAX_MS });
+  }
+
+  /** One step. Answers the milliseconds after which to look again even if nothing happens. */
+  async sync(state: PodState, signal: AbortSignal): Promise<number | undefined> {
+    const { pleg, verdicts } = this.#deps;
+    const actions = computePodActions(state.pod, pleg.get(state.uid), verdicts);
+    if (isIdle(actions)) {
+      // Nothing to start, but files of volumes may have to follow what they show.
+      return this.#refreshVolumes(state);
+    }
+    return this.#act(state, actions, signal);
+  }
+
+  forget(uid: string): void {
+    this.#backoff.forget(`${uid}/`);
+  }
+
+  async #refreshVolumes(state: PodState): Promise<number | undefined> {
+    try {
+      await this.#deps.volumes.setUp(state.pod, this.#facts(state));
+      return undefined;
+    } catch (err) {
+      return this.#volumeFailed(state, err);
+    }
+  }
+
+  async #act(
+    state: PodState,
+    actions: PodActions,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const { pleg, killer } = this.#deps;
+    if (actions.killPod) {
+      await this.#killPod(state, actions, signal);
+      if (actions.createSandbox === undefined) return undefined;
+    }
+    for (const { container, message, spec, why } of actions.kill) {
+      const grace = probeGrace(state.pod, spec, why);
+      await killer.kill(state, container, { message, gracePeriod: grace }, signal);
+    }
+    if (actions.kill.length > 0) await pleg.refresh(state.uid, signal);
+    return this.#start(state, actions, signal);
+  }
+
+  async #killPod(state: PodState, actions: PodActions, signal: AbortSignal): Promise<void> {
+    const { killer, recorder, pleg } = this.#deps;
+    const { pod } = state;
+    const broken = actions.createSandbox !== undefined;
+    if (broken && pleg.get(state.uid).sandboxes.length > 0) {
+      const message = 'Pod sandbox changed, it will be killed and re-created.';
+      recorder.event(pod, 'Normal', 'SandboxChanged', message);
+    }
+    await killer.killPod(state, undefined, signal);
+  }
+
+  async #start(
+    state: PodState,
+    actions: PodActions,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const { groups } = this.#deps;
+    const { pod } = state;
+    const network = this.#deps.networkProblem();
+    if (network !== undefined && !isHostNetwork(pod)) {
+      const message = `network is not ready: ${network}`;
+      this.#deps.recorder.event(pod, 'Warning', 'NetworkNotReady', message);
+      return SANDBOX_RETRY_MS;
+    }
+    let volumes: Map<string, MountedVolume>;
+    try {
+      const ensured = groups.ensure(pod);
+      await mkdir(this.#deps.dirs.podLogs(pod), { recursive: true, mode: 0o755 });
+      volumes = await this.#deps.volumes.setUp(pod, this.#facts(state));
+      await ensured;
+    } catch (err) {
+      signal.throwIfAborted();
+      return this.#volumeFailed(state, err);
+    }
+    const sandbox = await this.#sandbox(state, actions, signal);
+    if (!sandbox) return SANDBOX_RETRY_MS;
+    return this.#startContainers(state, actions, { ...sandbox, volumes }, signal);
+  }
+
+  #volumeFailed(state: PodState, err: unknown): number {
+    const { recorder, log } = this.#deps;
+    const reason = err instanceof VolumeError ? 'FailedMount' : 'FailedSync';
+    log.warn({ pod: podKey(state.pod), err: errorMessage(err) }, 'Cannot prepare pod');
+    const prefix = err instanceof VolumeError ? '' : 'error determining status: ';
+    recorder.event(state.pod, 'Warning', reason, prefix + errorMessage(err));
+    return VOLUME_RETRY_MS;
+  }
+
+  #facts(state: PodState, runtime: RuntimePod = this.#deps.pleg.get(state.uid)) {
+    const hostIps = this.#deps.hostIps();
+    const podIps = isHostNetwork(state.pod) ? hostIps : (runtime.sandboxes[0]?.ips ?? []);
+    return { hostIps, podIps };
+  }
+
+  /** The sandbox to start containers in; undefined when it could not be made now. */
+  async #sandbox(
+    state: PodState,
+    actions: PodActions,
+    signal: AbortSignal,
+  ): Promise<{ id: string; config: PodSandboxConfig } | undefined> {
+    const { runtime, pleg, recorder, log, runtimeHandler } = this.#deps;
+    const { pod } = state;
+    const present = pleg.get(state.uid).sandboxes[0];
+    try {
+      const attempt = actions.createSandbox ?? present?.attempt ?? 0;
+      const config = this.#sandboxConfig(pod, attempt);
+      if (actions.createSandbox === undefined && present) return { id: present.id, config };
+      const id = await runtime.runPodSandbox(config, runtimeHandler(pod), signal);
+      await pleg.refresh(state.uid, signal);
+      this.#deps.tell(state);
+      return { id, config };
+    } catch (err) {
+      signal.throwIfAborted();
+      const why = `Failed to create pod sandbox: ${rpcMessage(err)}`;
+      recorder.event(pod, 'Warning', 'FailedCreatePodSandBox', why);
+      log.warn({ pod: podKey(pod), err: errorMessage(err) }, 'Cannot create sandbox');
+      return undefined;
+    }
+  }
+
+  #sandboxConfig(pod: Pod, attempt: number): PodSandboxConfig {
+    const { recorder, groups, dirs, dns } = this.#deps;
+    const options = dns();
+    const resolved = podDns(pod, options);
+    for (const warning of resolved.warnings) {
+      recorder.event(pod, 'Warning', 'DNSConfigForming', warning);
+    }
+    return sandboxConfig(pod, {
+      attempt,
+      cgroupParent: groups.parentFor(pod),
+      logDirectory: dirs.podLogs(pod),
+      dns: resolved.config,
+      clusterDomain: options.clusterDomain,
+    });
+  }
+
+  async #startContainers(
+    state: PodState,
+    actions: PodActions,
+    given: { id: string; config: PodSandboxConfig; volumes: Map<string, MountedVolume> },
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const { pleg, starter } = this.#deps;
+    const { pod } = state;
+    let runtime = pleg.get(state.uid);
+    const facts = this.#facts(state, runtime);
+    const hosts = await this.#writeHosts(pod, facts.podIps);
+    const waits: (number | undefined)[] = [];
+    for (const container of [...actions.startEphemeral, ...actions.startInit, ...actions.start]) {
+      const wait = this.#restartWait(state, container, runtime);
+      if (wait > 0) {
+        waits.push(wait);
+        continue;
+      }
+      const context = {
+        pod,
+        facts,
+        runtime,
+        sandboxId: given.id,
+        sandbox: given.config,
+        volumes: given.volumes,
+        hostsFile: hosts,
+      };
+      try {
+        await starter.start(container, context, signal);
+        state.waiting.delete(container.name);
+      } catch (err) {
+        signal.throwIfAborted();
+        if (!(err instanceof StartError)) throw err;
+        state.waiting.set(container.name, { reason: err.reason, message: err.message });
+        waits.push(err.retryMs);
+      }
+      runtime = await pleg.refresh(state.uid, signal);
+    }
+    return soonest(waits);
+  }
+
+  /** Milliseconds until the container may be restarted; tells of the back-off when that is not now. */
+  #restartWait(state: PodState, container: Container, runtime: RuntimePod): number {
+    const ended = newestContainer(runtime, container.name);
+    if (ended?.state !== 'exited') return 0;
+    const key = `${state.uid}/${container.name}`;
+    const wait = this.#backoff.remaining(key, ended.finishedAt);
+    if (wait === 0) {
+      this.#backoff.next(key, ended.finishedAt);
+      return 0;
+    }
+    const { pod } = state;
+    const subject = { ...pod, fieldPath: containerFieldPath(pod, container) };
+    const event = `Back-off restarting failed container ${container.name} in pod ${podLabel(pod)}`;
+    this.#deps.recorder.event(subject, 'Warning', 'BackOff', event);
+    const delay = goDuration(this.#backoff.delay(key));
+    const message = `back-off ${delay} restarting failed container=${container.name} pod=${podLabel(pod)}`;
+    state.waiting.set(container.name, { reason: 'CrashLoopBackOff', message });
+    return wait;
+  }
+
+  async #writeHosts(pod: Pod, podIps: readonly string[]): Promise<string> {
+    const { dirs, dns } = this.#deps;
+    const path = dirs.hostsFile(pod.metadata.uid);
+    const { hostname, domain } = podHostname(pod, dns().clusterDomain);
+    const nodeHosts = isHostNetwork(pod) ? await readFile('/etc/hosts', 'utf8') : '';
+    await mkdir(dirs.pod(pod.metadata.uid), { recursive: true, mode: 0o750 });
+    await writeFile(path, hostsFile(pod, { podIps, hostname, domain, nodeHosts }));
+    await chmod(path, 0o644);
+    return path;
+  }
+
+  /** Stops everything of the pod. */
+  async terminate(state: PodState, signal: AbortSignal): Promise<void> {
+    await this.#deps.killer.killPod(state, state.failure?.gracePeriod, signal);
+  }
+
+  /** Takes away what the pod had besides its containers' records; those too when the pod is gone for good. */
+  async cleanUp(state: PodState, forGood: boolean, signal: AbortSignal): Promise<void> {
+    const { runtime, pleg, volumes, groups, dirs } = this.#deps;
+    const { uid, pod } = state;
+    await volumes.tearDown(uid);
+    if (forGood) {
+      for (const sandbox of pleg.get(uid).sandboxes)
+        await runtime.removePodSandbox(sandbox.id, signal);
+      for (const container of pleg.get(uid).containers) {
+        await runtime.removeContainer(container.id, signal);
+        await rm(dirs.containerLogLink(pod, container.name, container.id), { force: true });
+      }
+      await pleg.refresh(uid, signal);
+      await rm(dirs.podLogs(pod), { recursive: true, force: true });
+    }
+    await groups.remove(pod);
+    this.forget(uid);
+  }
+}
+
+function isIdle(actions: PodActions): boolean {
+  const { killPod, createSandbox, kill, start, startInit, startEphemeral } = actions;
+  const count = kill.length + start.length + startInit.length + startEphemeral.length;
+  return !killPod && createSandbox === undefined && count === 0;
+}
+
+/** A probe may say how long a container that it gave up on gets; else the pod's period counts. */
+function probeGrace(pod: Pod, spec: Container, why: string): number | undefined {
+  const probe =
+    why === 'liveness' ? spec.livenessProbe : why === 'startup' ? spec.startupProbe : undefined;
+  return probe?.terminationGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds;
+}
+
+function soonest(waits: readonly (number | undefined)[]): number | undefined {
+  const known = waits.filter((w) => w !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known, SYNC_RETRY_MS * 30);
+}
+
+function rpcMessage(err: unknown): string {
+  return err instanceof RpcError ? err.details : errorMessage(err);
+}

@@ -1,0 +1,133 @@
+import { isSidecar, qosClassOf } from '../api/pods.ts';
+import { milliValue, parseQuantity, wholeValue } from '../api/quantity.ts';
+import type { Container, Pod } from '../api/types.ts';
+import { containersOf, initContainersOf } from './names.ts';
+import type { LinuxContainerResources } from './runtime/runtime.ts';
+
+export const CPU_PERIOD_US = 100_000;
+const MIN_SHARES = 2;
+const MAX_SHARES = 262_144;
+const MIN_QUOTA_US = 1000;
+
+/** CPU weight in cgroup v1 shares: 1024 per core. */
+export function cpuShares(milliCpu: number): number {
+  if (milliCpu === 0) return MIN_SHARES;
+  return Math.min(MAX_SHARES, Math.max(MIN_SHARES, Math.floor((milliCpu * 1024) / 1000)));
+}
+
+/** CPU time in microseconds per period; 0 is no limit. */
+export function cpuQuota(milliCpu: number, periodUs = CPU_PERIOD_US): number {
+  if (milliCpu === 0) return 0;
+  return Math.max(MIN_QUOTA_US, Math.floor((milliCpu * periodUs) / 1000));
+}
+
+type ResourceList = Record<string, string> | undefined;
+
+const milli = (list: ResourceList, name: string): number =>
+  list?.[name] === undefined ? 0 : milliValue(parseQuantity(list[name]));
+const whole = (list: ResourceList, name: string): number =>
+  list?.[name] === undefined ? 0 : wholeValue(parseQuantity(list[name]));
+
+/** The kernel's side of a container's requests and limits. */
+export function containerResources(
+  pod: Pod,
+  container: Container,
+  memoryCapacity: number,
+): LinuxContainerResources {
+  const { requests, limits } = container.resources ?? {};
+  const cpuLimit = milli(limits, 'cpu');
+  const cpuRequest = requests?.cpu === undefined ? cpuLimit : milli(requests, 'cpu');
+  const hugepageLimits = Object.entries(limits ?? {})
+    .filter(([name]) => name.startsWith('hugepages-'))
+    .map(([name, text]) => ({
+      pageSize: `${name.slice('hugepages-'.length).replace(/i$/, '')}B`,
+      limit: wholeValue(parseQuantity(text)),
+    }));
+  const memory = whole(limits, 'memory');
+  return {
+    cpuShares: cpuShares(cpuRequest),
+    cpuPeriod: CPU_PERIOD_US,
+    cpuQuota: cpuQuota(cpuLimit),
+    memoryLimitInBytes: memory,
+    // NoSwap: what a container may use of memory and swap together is its memory.
+    ...(memory > 0 ? { memorySwapLimitInBytes: memory } : {}),
+    oomScoreAdj: oomScoreAdj(pod, container, memoryCapacity),
+    hugepageLimits,
+  };
+}
+
+/** Who dies first when the node runs out of memory: the more of its request a pod may exceed, the sooner. */
+export function oomScoreAdj(pod: Pod, container: Container, memoryCapacity: number): number {
+  if (!pod.spec) return 0;
+  if ((pod.spec.priority ?? 0) >= SYSTEM_NODE_CRITICAL) return -997;
+  const qos = qosClassOf(pod.spec);
+  if (qos === 'Guaranteed') return -997;
+  if (qos === 'BestEffort') return 1000;
+  const score = (c: Container): number => {
+    const request = whole(c.resources?.requests, 'memory');
+    return Math.min(999, Math.max(3, 1000 - Math.floor((1000 * request) / memoryCapacity)));
+  };
+  if (!initContainersOf(pod).some((c) => c.name === container.name) || !isSidecar(container)) {
+    return score(container);
+  }
+  return Math.min(score(container), ...containersOf(pod).map(score));
+}
+
+const SYSTEM_NODE_CRITICAL = 2_000_001_000;
+
+/** What the pod as a whole may use: cgroup limits of its parent group. 0 is no limit. */
+export interface PodResources {
+  cpuShares: number;
+  cpuQuota: number;
+  memoryLimit: number;
+}
+
+/** Sums containers; init containers count by the moment at which most is asked for. */
+export function podResources(pod: Pod): PodResources {
+  const cpu = totals(pod, (c) => requestOf(c, 'cpu', milli));
+  const cpuLimit = limitTotal(pod, 'cpu', milli);
+  const memoryLimit = limitTotal(pod, 'memory', whole);
+  return { cpuShares: cpuShares(cpu), cpuQuota: cpuQuota(cpuLimit), memoryLimit };
+}
+
+/** The pod's effective request of a resource: thousandths for cpu, else whole units. */
+export function podRequest(pod: Pod, name: string): number {
+  const measure = name === 'cpu' ? milli : whole;
+  const own = pod.spec?.resources?.requests;
+  const sum =
+    own?.[name] === undefined
+      ? totals(pod, (c) => requestOf(c, name, measure))
+      : measure(own, name);
+  return sum + measure(pod.spec?.overhead, name);
+}
+
+type Measure = (list: ResourceList, name: string) => number;
+
+function requestOf(container: Container, name: string, measure: Measure): number {
+  const { requests, limits } = container.resources ?? {};
+  return requests?.[name] === undefined ? measure(limits, name) : measure(requests, name);
+}
+
+/** 0 (no limit) as soon as one container that runs has none, unless the pod itself sets one. */
+function limitTotal(pod: Pod, name: string, measure: Measure): number {
+  const own = pod.spec?.resources?.limits?.[name];
+  if (own !== undefined) return measure(pod.spec?.resources?.limits, name);
+  const all = [...initContainersOf(pod), ...containersOf(pod)];
+  if (all.some((c) => c.resources?.limits?.[name] === undefined)) return 0;
+  return totals(pod, (c) => measure(c.resources?.limits, name)) + measure(pod.spec?.overhead, name);
+}
+
+function totals(pod: Pod, of: (container: Container) => number): number {
+  let sidecars = 0;
+  let peak = 0;
+  for (const container of initContainersOf(pod)) {
+    if (isSidecar(container)) {
+      sidecars += of(container);
+      peak = Math.max(peak, sidecars);
+    } else {
+      peak = Math.max(peak, sidecars + of(container));
+    }
+  }
+  const steady = containersOf(pod).reduce((sum, c) => sum + of(c), sidecars);
+  return Math.max(peak, steady);
+}

@@ -1,0 +1,192 @@
+import { isConflict, isNotFound } from '../api/errors.ts';
+import { isMirrorPod } from '../api/pods.ts';
+import { PODS } from '../api/resource-types.ts';
+import type { Pod, PodStatus } from '../api/types.ts';
+import type { Client } from '../client/client.ts';
+import type { Clock } from '../util/clock.ts';
+import { errorMessage } from '../util/errors.ts';
+import { jsonEqual } from '../util/json.ts';
+import type { Logger } from '../util/log.ts';
+import { isStatic, podKey } from './names.ts';
+import { KUBELET_CONDITIONS } from './pod-conditions.ts';
+
+const RETRY_MS = 1000;
+const MAX_RETRY_MS = 10_000;
+
+interface Tracked {
+  /** The pod in the API that shows the status: the pod itself or its mirror. */
+  pod: Pod;
+  status: PodStatus;
+  /** What the API server was told last. */
+  told: PodStatus | undefined;
+  /** The pod is being deleted and nothing of it is left here. */
+  finished: boolean;
+  writing: Promise<void> | undefined;
+}
+
+export interface StatusDeps {
+  client: Client;
+  clock: Clock;
+  log: Logger;
+  /** The mirror of a static pod, once it is there. */
+  mirrorOf(pod: Pod): Pod | undefined;
+  /** A deleted pod's record is gone from the API. */
+  onDeleted(uid: string): void;
+}
+
+/** Tells the API server each pod's newest status: at once, in order, only what changed. */
+export class StatusManager {
+  readonly #deps: StatusDeps;
+  readonly #tracked = new Map<string, Tracked>();
+
+  constructor(deps: StatusDeps) {
+    this.#deps = deps;
+  }
+
+  /** The status that was set last, else what the API holds. */
+  get(pod: Pod): PodStatus {
+    return this.#tracked.get(pod.metadata.uid)?.status ?? pod.status ?? {};
+  }
+
+  set(pod: Pod, status: PodStatus): void {
+    const tracked = this.#track(pod);
+    tracked.pod = pod;
+    tracked.status = status;
+    this.#kick(pod.metadata.uid, tracked);
+  }
+
+  /** Containers, volumes and groups are gone: the API's record of the deleted pod may go. */
+  finish(pod: Pod): void {
+    const tracked = this.#track(pod);
+    tracked.pod = pod;
+    tracked.finished = true;
+    this.#kick(pod.metadata.uid, tracked);
+  }
+
+  forget(uid: string): void {
+    this.#tracked.delete(uid);
+  }
+
+  /** Resolves when everything set so far was written or is given up. */
+  async flush(): Promise<void> {
+    await Promise.allSettled([...this.#tracked.values()].map((t) => t.writing));
+  }
+
+  #track(pod: Pod): Tracked {
+    const known = this.#tracked.get(pod.metadata.uid);
+    if (known) return known;
+    const fresh: Tracked = {
+      pod,
+      status: pod.status ?? {},
+      told: undefined,
+      finished: false,
+      writing: undefined,
+    };
+    this.#tracked.set(pod.metadata.uid, fresh);
+    return fresh;
+  }
+
+  #kick(uid: string, tracked: Tracked): void {
+    tracked.writing ??= this.#write(uid, tracked).finally(() => {
+      tracked.writing = undefined;
+    });
+  }
+
+  async #write(uid: string, tracked: Tracked): Promise<void> {
+    const { clock, log } = this.#deps;
+    let retryMs = RETRY_MS;
+    while (this.#tracked.get(uid) === tracked) {
+      try {
+        if (!(await this.#writeOnce(uid, tracked))) return;
+        retryMs = RETRY_MS;
+      } catch (err) {
+        log.warn({ pod: podKey(tracked.pod), err: errorMessage(err) }, 'Cannot write pod status');
+        await clock.sleep(retryMs);
+        retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
+      }
+    }
+  }
+
+  /** Answers whether there may be more to write. */
+  async #writeOnce(uid: string, tracked: Tracked): Promise<boolean> {
+    const { client, mirrorOf } = this.#deps;
+    const { status } = tracked;
+    const target = isStatic(tracked.pod) ? mirrorOf(tracked.pod) : tracked.pod;
+    if (!target) return false;
+    const patch = statusPatch(tracked.told ?? target.status ?? {}, status);
+    const { name, namespace } = target.metadata;
+    try {
+      if (patch) {
+        const body = { metadata: { uid: target.metadata.uid }, status: patch };
+        const options = { subresource: 'status' };
+        await client.patch(PODS, { name, namespace }, { type: 'strategic', body }, options);
+        tracked.told = status;
+        return true;
+      }
+      if (!tracked.finished || isStatic(tracked.pod) || isMirrorPod(tracked.pod)) return false;
+      await client.delete(
+        PODS,
+        { name, namespace },
+        {
+          gracePeriodSeconds: 0,
+          preconditions: { uid },
+        },
+      );
+    } catch (err) {
+      // Somebody else removed it, or a new pod bears its name: nobody is left to be told.
+      if (!isNotFound(err) && !isConflict(err)) throw err;
+    }
+    if (tracked.finished) this.#deps.onDeleted(uid);
+    return false;
+  }
+}
+
+type Patch = Record<string, unknown>;
+
+/** The strategic merge patch from one status to another; undefined when there is nothing to tell. */
+export function statusPatch(before: PodStatus, after: PodStatus): Patch | undefined {
+  const patch: Patch = {};
+  const fields = new Set([...Object.keys(before), ...Object.keys(after)]) as Set<keyof PodStatus>;
+  for (const field of fields) {
+    if (FOREIGN_FIELDS.has(field) || jsonEqual(before[field], after[field])) continue;
+    const value = fieldPatch(field, before, after);
+    if (value !== undefined) patch[field] = value;
+  }
+  return Object.keys(patch).length === 0 ? undefined : patch;
+}
+
+function fieldPatch(field: keyof PodStatus, before: PodStatus, after: PodStatus): unknown {
+  if (field === 'conditions') {
+    const conditions = changedConditions(before.conditions ?? [], after.conditions ?? []);
+    return conditions.length > 0 ? conditions : undefined;
+  }
+  if (!MERGED_LISTS.has(field)) return after[field] ?? null;
+  // These lists merge by key: without the directive an old address would stay.
+  return [...((after[field] as object[] | undefined) ?? []), { $patch: 'replace' }];
+}
+
+// Written by the scheduler and others.
+const FOREIGN_FIELDS: ReadonlySet<string> = new Set([
+  'nominatedNodeName',
+  'resourceClaimStatuses',
+  'extendedResourceClaimStatus',
+]);
+const MERGED_LISTS: ReadonlySet<string> = new Set(['podIPs', 'hostIPs']);
+
+type Condition = NonNullable<PodStatus['conditions']>[number];
+
+function changedConditions(before: readonly Condition[], after: readonly Condition[]): Condition[] {
+  return after.filter((condition) => {
+    const earlier = before.find((c) => c.type === condition.type);
+    if (!KUBELET_CONDITIONS.has(condition.type) && !OWN_EXTRA.has(condition.type)) return false;
+    return !jsonEqual(earlier, condition);
+  });
+}
+
+/** Conditions that the kubelet sets now and then. */
+const OWN_EXTRA: ReadonlySet<string> = new Set([
+  'DisruptionTarget',
+  'PodResizePending',
+  'PodResizeInProgress',
+  'AllContainersRestarting',
+]);
