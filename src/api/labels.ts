@@ -95,9 +95,14 @@ export function formatSelector(selector: Selector): string {
   return selector.map(formatRequirement).join(',');
 }
 
-/** The query form of a LabelSelector, as `scale` and tables show it. */
+/** The query form of a LabelSelector, as `scale` and tables show it; `<error>` when it means nothing. */
 export function formatLabelSelector(selector: LabelSelector): string {
-  return formatSelector(fromLabelSelector(selector));
+  try {
+    return formatSelector(fromLabelSelector(selector));
+  } catch (err) {
+    if (err instanceof RangeError) return '<error>';
+    throw err;
+  }
 }
 
 function formatRequirement({ key, operator, values }: Requirement): string {

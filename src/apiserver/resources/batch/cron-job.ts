@@ -4,6 +4,7 @@ import { age, formatSelector, printBool } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN, withStatus } from '../kind.ts';
 import { defaultPodTemplate } from '../pod-spec/defaults.ts';
 import { SELECTOR_COLUMN, TEMPLATE_COLUMNS, templateCells } from '../pod-spec/template-columns.ts';
+import { validateCronJob, validateCronJobSpec } from './job-validation.ts';
 
 export const cronJobKind = defineKind<CronJob>({
   type: CRON_JOBS,
@@ -19,6 +20,8 @@ export const cronJobKind = defineKind<CronJob>({
       // The Job's own fields get their defaults when a Job is made; only the Pod's are filled in here.
       defaultPodTemplate(spec.jobTemplate?.spec?.template);
     },
+    validate: validateCronJob,
+    validateUpdate: ({ spec }) => validateCronJobSpec(spec),
     generationFields: ['spec'],
   }),
   columns: [

@@ -5,6 +5,7 @@ import { AGE_COLUMN, column, defineKind, NAME_COLUMN, withStatus } from '../kind
 import { SELECTOR_COLUMN, TEMPLATE_COLUMNS, templateCells } from '../pod-spec/template-columns.ts';
 import { withoutStatus } from '../status.ts';
 import { defaultJobSpec } from './job-defaults.ts';
+import { validateJob, validateJobUpdate } from './job-validation.ts';
 
 const UID_LABEL = 'batch.kubernetes.io/controller-uid';
 const NAME_LABEL = 'batch.kubernetes.io/job-name';
@@ -63,6 +64,8 @@ export const jobKind = defineKind<Job>({
       withoutStatus(job);
       generateSelector(job);
     },
+    validate: validateJob,
+    validateUpdate: validateJobUpdate,
     generationFields: ['spec'],
   }),
   columns: [

@@ -55,7 +55,7 @@ export const namespaceKind = defineKind<Namespace>({
     age(metadata.creationTimestamp, now),
   ],
   fieldsOf: ({ metadata, status }) => ({
-    name: metadata.name,
+    name: metadata.name ?? '',
     'status.phase': status?.phase ?? '',
   }),
 });

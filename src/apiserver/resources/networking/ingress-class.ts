@@ -2,6 +2,7 @@ import { INGRESS_CLASSES } from '../../../api/resource-types.ts';
 import type { IngressClass } from '../../../api/types.ts';
 import { age } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN } from '../kind.ts';
+import { validateIngressClass, validateIngressClassUpdate } from './validation.ts';
 
 function parametersText({ spec }: IngressClass): string {
   const parameters = spec?.parameters;
@@ -16,6 +17,8 @@ export const ingressClassKind = defineKind<IngressClass>({
     default({ spec }) {
       if (spec?.parameters) spec.parameters.scope ??= 'Cluster';
     },
+    validate: validateIngressClass,
+    validateUpdate: validateIngressClassUpdate,
     generationFields: ['spec'],
   },
   columns: [

@@ -2,6 +2,7 @@ import { INGRESSES } from '../../../api/resource-types.ts';
 import type { Ingress } from '../../../api/types.ts';
 import { age } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN, withStatus } from '../kind.ts';
+import { validateIngress } from './validation.ts';
 
 const SHOWN = 3;
 
@@ -27,6 +28,8 @@ export const ingressKind = defineKind<Ingress>({
     prepareForCreate(ingress) {
       ingress.status = { loadBalancer: {} };
     },
+    validate: validateIngress,
+    validateUpdate: validateIngress,
     generationFields: ['spec'],
   }),
   columns: [

@@ -4,11 +4,12 @@ import type { ClusterRoleBinding, RoleBinding } from '../../../api/types.ts';
 import type { Cell, Strategy } from '../../resource-kind.ts';
 import { age } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN } from '../kind.ts';
+import { validateBinding, validateBindingUpdate } from './validation.ts';
 
 type AnyBinding = RoleBinding | ClusterRoleBinding;
 const GROUP = 'rbac.authorization.k8s.io';
 
-const strategy: Strategy<AnyBinding> = {
+const strategyOf = (namespaced: boolean): Strategy<AnyBinding> => ({
   default(binding) {
     binding.roleRef.apiGroup ||= GROUP;
     for (const subject of binding.subjects ?? []) {
@@ -18,7 +19,9 @@ const strategy: Strategy<AnyBinding> = {
   },
   allowCreateOnUpdate: true,
   validateName: nameCheck(pathSegmentName),
-};
+  validate: (binding) => validateBinding(binding, namespaced),
+  validateUpdate: (binding, old) => validateBindingUpdate(binding, old, namespaced),
+});
 
 const COLUMNS = [
   NAME_COLUMN,
@@ -49,14 +52,14 @@ function row({ metadata, roleRef, subjects = [] }: AnyBinding, now: number): Cel
 
 export const roleBindingKind = defineKind<RoleBinding>({
   type: ROLE_BINDINGS,
-  strategy,
+  strategy: strategyOf(true),
   columns: COLUMNS,
   row,
 });
 
 export const clusterRoleBindingKind = defineKind<ClusterRoleBinding>({
   type: CLUSTER_ROLE_BINDINGS,
-  strategy,
+  strategy: strategyOf(false),
   columns: COLUMNS,
   row,
 });
