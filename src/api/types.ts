@@ -34,6 +34,7 @@ import type {
   V1LocalSubjectAccessReview,
   V1ManagedFieldsEntry,
   V1MutatingAdmissionPolicy,
+  V1Eviction,
   V1MutatingAdmissionPolicyBinding,
   V1MutatingWebhookConfiguration,
   V1Namespace,
@@ -211,6 +212,7 @@ export type ReplicationController = Stored<V1ReplicationController>;
 export type ResourceQuota = Stored<V1ResourceQuota>;
 export type ComponentStatus = Stored<V1ComponentStatus>;
 export type Binding = Stored<V1Binding>;
+export type Eviction = Stored<V1Eviction>;
 export type ControllerRevision = Stored<V1ControllerRevision>;
 export type DaemonSet = Stored<V1DaemonSet>;
 export type StatefulSet = Stored<V1StatefulSet>;

@@ -8,9 +8,11 @@ import { x509Authenticator } from './authn/x509.ts';
 import { systemUsersAuthorizer } from './authz/system-users.ts';
 import { Discovery } from './discovery.ts';
 import { HandlerChain } from './handler-chain.ts';
+import { connectors, virtualKinds } from './handlers/connectors.ts';
 import { handleNonResource } from './handlers/non-resource.ts';
 import { handleResource, type ResourceDeps } from './handlers/resource.ts';
 import { KindRegistry } from './kind-registry.ts';
+import { type KubeletCredentials, Kubelets } from './kubelets.ts';
 import { ServerMetrics } from './metrics.ts';
 import { OpenApi } from './openapi.ts';
 import { ResourceStore } from './resource-store.ts';
@@ -29,6 +31,7 @@ export interface ApiServerOptions {
   readonly listen: ListenOptions;
   /** `ADDRESS:PORT` under which the cluster reaches this server. */
   readonly advertise: string;
+  readonly kubelet: KubeletCredentials;
 }
 
 /** The front door: storage → state (watch caches) → store → handlers → chain → listener. */
@@ -57,14 +60,12 @@ export class ApiServer {
     const running = state.run(signal, started.resolve);
     await Promise.race([started.promise, running]);
     const store = new ResourceStore({ state, admission: new Admission([]) });
+    const kubelets = new Kubelets(this.#options.kubelet);
+    const handlerDeps = { state, store, clock, log, schema, kinds, kubelets };
     const resourceDeps: ResourceDeps = {
-      state,
-      store,
-      clock,
-      log,
-      schema,
-      kinds,
-      connectors: {},
+      ...handlerDeps,
+      connectors: connectors(handlerDeps),
+      virtuals: virtualKinds(handlerDeps),
     };
     const metrics = new ServerMetrics(clock);
     const nonResource = {
@@ -90,6 +91,7 @@ export class ApiServer {
     await ensureSystemObjects({ kinds, store, clock });
     this.#listener = await listen(this.#options.listen, {
       request: (req, res) => void chain.handle(req, res),
+      upgrade: (req, socket, head) => void chain.handleUpgrade({ req, socket, head }),
     });
     log.info({ port: this.port }, 'Serving');
     ready();

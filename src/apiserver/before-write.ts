@@ -73,7 +73,7 @@ export function prepareUpdate(
   const { generation } = metadata;
   if (generation === undefined) {
     if (hasGeneration(kind.strategy, object)) metadata.generation = 1;
-  } else if (specChanged(kind.strategy, object, old)) {
+  } else if (specChanged({ ...kind.strategy, ...strategy }, object, old)) {
     metadata.generation = generation + 1;
   }
 }

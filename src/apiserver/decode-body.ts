@@ -76,6 +76,32 @@ export async function readObject(exchange: Exchange, rules: DecodeRules): Promis
   return decodeTyped(data.value, data.duplicates, rules, exchange.warnings);
 }
 
+/** What a sub-resource's body is to be: a type that is not stored itself. */
+export interface BodyType {
+  readonly group: string;
+  readonly version: string;
+  readonly kind: string;
+  /** `io.k8s.api.core.v1.Binding` */
+  readonly definition: string;
+}
+
+/** The body as an object of a type that no kind declares. */
+export async function readObjectAs(
+  { schema }: { schema: Schema },
+  exchange: Exchange,
+  type: BodyType,
+): Promise<KubeObject> {
+  const value = (await readData(exchange))?.value ?? {};
+  if (!isObject(value)) throw badRequest(`the body is no ${type.kind}`);
+  const name = value.kind ?? type.kind;
+  if (name !== type.kind) {
+    throw badRequest(`${name} cannot be handled as a ${type.kind}: unknown conversion`);
+  }
+  const { object } = decode(value, schema, type);
+  object.metadata ??= {};
+  return object as KubeObject;
+}
+
 /** Fails when plain data says that it is of another type; fills in what it leaves out. */
 export function checkType(data: JsonObject, kind: ResourceKind): void {
   const expected = apiVersionOf(kind);
@@ -114,7 +140,7 @@ export function decodeTyped(
   return object;
 }
 
-function decode(data: JsonObject, schema: Schema, kind: ResourceKind) {
+function decode(data: JsonObject, schema: Schema, kind: BodyType) {
   try {
     return decodeObject(data, { schema, definition: kind.definition, complete: true });
   } catch (err) {

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { UpgradeRequest } from '../http/upgrade.ts';
 import type { RequestInfo } from './request-info.ts';
 import type { UserInfo } from './resource-kind.ts';
 
@@ -6,6 +7,8 @@ import type { UserInfo } from './resource-kind.ts';
 export interface Exchange {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
+  /** Set for a request that wants to leave HTTP: `res` must then not be used. */
+  readonly upgrade?: UpgradeRequest;
   readonly query: URLSearchParams;
   readonly info: RequestInfo;
   /** Set by the authentication stage. */

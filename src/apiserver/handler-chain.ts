@@ -1,6 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, ServerResponse } from 'node:http';
 import { ApiError } from '../api/errors.ts';
-import { writeError } from '../http/errors.ts';
+import { statusOf, writeError } from '../http/errors.ts';
+import { refuseUpgrade, type UpgradeRequest } from '../http/upgrade.ts';
 import type { Logger } from '../util/log.ts';
 import type { Authenticator } from './authn/authenticator.ts';
 import type { Authorizer } from './authz/authorizer.ts';
@@ -34,6 +35,25 @@ export class HandlerChain {
       await this.#deps.handler(exchange);
     } catch (err) {
       this.#fail(exchange, err);
+    } finally {
+      done();
+    }
+  }
+
+  /** A request to upgrade its connection: exec, attach, port-forward, proxy. */
+  async handleUpgrade(upgrade: UpgradeRequest): Promise<void> {
+    const { req, socket } = upgrade;
+    const exchange: Exchange = { ...begin(req, new ServerResponse(req)), upgrade };
+    const done = this.#deps.metrics.began(exchange);
+    try {
+      exchange.user = await this.authenticate(req);
+      await this.authorize(exchange);
+      await this.#deps.handler(exchange);
+    } catch (err) {
+      const status = statusOf(err);
+      const body = JSON.stringify(status);
+      const { code = 500 } = status;
+      refuseUpgrade(socket, { code, contentType: 'application/json', body });
     } finally {
       done();
     }

@@ -31,6 +31,12 @@ export async function sendObject(
   await sendJson(exchange, code, shapeObject(shape, bytes), shape.representation.format);
 }
 
+/** Answers a request whose result is that it was done. */
+export async function sendSuccess(exchange: Exchange, code: number): Promise<void> {
+  const status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code };
+  await sendJson(exchange, code, Buffer.from(JSON.stringify(status)), 'json');
+}
+
 /** Answers with JSON text, or the same as YAML. */
 export async function sendJson(
   exchange: Exchange,

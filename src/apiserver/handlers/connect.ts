@@ -1,4 +1,5 @@
 import { ApiError } from '../../api/errors.ts';
+import { methodNotAllowed } from '../answers.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import type { ConnectSubresource } from '../resource-kind.ts';
@@ -20,10 +21,7 @@ export async function connect(
 ): Promise<void> {
   const { kind, subresource, declared } = target;
   if (!declared.verbs.includes(exchange.info.verb)) {
-    throw new ApiError(
-      'MethodNotAllowed',
-      'the server does not allow this method on the requested resource',
-    );
+    throw methodNotAllowed();
   }
   const handler =
     deps.connectors[`${kind.resource}/${subresource}`] ?? deps.connectors[subresource];

@@ -1,5 +1,5 @@
-import { ApiError } from '../../api/errors.ts';
 import { type HealthCheck, healthAnswer } from '../../http/health.ts';
+import { pageNotFound } from '../answers.ts';
 import type { Discovery } from '../discovery.ts';
 import { type Exchange, send, writeHead } from '../exchange.ts';
 import type { ServerMetrics } from '../metrics.ts';
@@ -18,7 +18,7 @@ export interface NonResourceDeps {
 export async function handleNonResource(deps: NonResourceDeps, exchange: Exchange): Promise<void> {
   const { path, verb } = exchange.info;
   const [, first = '', ...rest] = path.split('/');
-  if (verb !== 'get' && verb !== 'head') throw pageNotFoundOr405(path);
+  if (verb !== 'get' && verb !== 'head') throw pageNotFound();
   switch (first) {
     case 'livez':
     case 'readyz':
@@ -42,7 +42,7 @@ async function health(
 ): Promise<void> {
   const all = endpoint === 'livez' ? checks.livez : checks.readyz;
   const chosen = name === '' ? all : all.filter((check) => check.name === name);
-  if (chosen.length === 0) throw new ApiError('NotFound', '404 page not found');
+  if (chosen.length === 0) throw pageNotFound();
   const { code, body } = await healthAnswer(endpoint, chosen, exchange.query);
   const type = 'text/plain; charset=utf-8';
   exchange.res.setHeader('X-Content-Type-Options', 'nosniff');
@@ -57,12 +57,12 @@ async function document(
   const root = info.path.split('/')[1];
   if (root === 'api' || root === 'apis') {
     const found = discovery.handle(info.path, req.headers.accept);
-    if (!found) throw pageNotFoundOr405(info.path);
+    if (!found) throw pageNotFound();
     sendDocument(exchange, found);
     return;
   }
   const answer = root === 'openapi' ? openapi.handle(info.path, query) : undefined;
-  if (!answer) throw pageNotFoundOr405(info.path);
+  if (!answer) throw pageNotFound();
   if (answer.type === 'redirect') {
     writeHead(exchange, 301, { Location: answer.location });
     res.end();
@@ -84,14 +84,6 @@ function sendDocument(exchange: Exchange, found: ServedDocument, caching?: strin
     return;
   }
   send(exchange, 200, found.bytes, { 'Content-Type': found.contentType, ...headers });
-}
-
-function pageNotFoundOr405(path: string): ApiError {
-  return new ApiError('NotFound', 'the server could not find the requested resource', {
-    details: {
-      causes: [{ reason: 'UnexpectedServerResponse', message: `404 page not found: ${path}` }],
-    },
-  });
 }
 
 async function text(exchange: Exchange, body: string, type: string): Promise<void> {

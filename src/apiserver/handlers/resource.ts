@@ -1,4 +1,4 @@
-import { ApiError } from '../../api/errors.ts';
+import { methodNotAllowed, pageNotFound } from '../answers.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import type { KindRegistry } from '../kind-registry.ts';
@@ -17,6 +17,8 @@ import { watch } from './watch.ts';
 export interface ResourceDeps extends HandlerDeps {
   readonly kinds: KindRegistry;
   readonly connectors: ConnectHandlers;
+  /** Handlers of kinds that store nothing, by `GROUP/RESOURCE`. */
+  readonly virtuals: ConnectHandlers;
 }
 
 /** Finds the kind that a resource request is about and hands it to its verb's handler. */
@@ -33,6 +35,7 @@ export async function handleResource(deps: ResourceDeps, exchange: Exchange): Pr
     name: info.name,
     subresource: info.subresource,
   };
+  if (kind.virtual) return handleVirtual(deps, exchange, target);
   if (target.subresource !== '') return handleSubresource(deps, exchange, target);
   if (!kind.verbs.includes(info.verb)) throw methodNotAllowed();
   return VERBS[info.verb]?.(deps, exchange, target) ?? Promise.reject(methodNotAllowed());
@@ -61,6 +64,18 @@ const VERBS: Readonly<Record<string, VerbHandler>> = {
   deletecollection: deleteCollection,
 };
 
+async function handleVirtual(
+  deps: ResourceDeps,
+  exchange: Exchange,
+  target: Target,
+): Promise<void> {
+  const { group, resource, verbs } = target.kind;
+  const handler = deps.virtuals[`${group}/${resource}`];
+  if (!handler) throw pageNotFound();
+  if (!verbs.includes(exchange.info.verb)) throw methodNotAllowed();
+  await handler(deps, exchange, target);
+}
+
 async function handleSubresource(
   deps: ResourceDeps,
   exchange: Exchange,
@@ -82,17 +97,4 @@ async function handleSubresource(
 
 function ownSubresource(kind: ResourceKind, name: string) {
   return Object.hasOwn(kind.subresources, name) ? kind.subresources[name] : undefined;
-}
-
-export function pageNotFound(): ApiError {
-  return new ApiError('NotFound', 'the server could not find the requested resource', {
-    details: { causes: [{ reason: 'UnexpectedServerResponse', message: '404 page not found' }] },
-  });
-}
-
-export function methodNotAllowed(): ApiError {
-  return new ApiError(
-    'MethodNotAllowed',
-    'the server does not allow this method on the requested resource',
-  );
 }

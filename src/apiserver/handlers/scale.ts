@@ -1,8 +1,9 @@
-import { ApiError, badRequest } from '../../api/errors.ts';
+import { badRequest } from '../../api/errors.ts';
 import { invalid, invalidObject } from '../../api/field-errors.ts';
 import { apiVersionOf } from '../../api/resource-types.ts';
 import type { KubeObject } from '../../api/types.ts';
 import { isObject, type JsonObject } from '../../util/json.ts';
+import { methodNotAllowed } from '../answers.ts';
 import { readData } from '../decode-body.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
@@ -36,10 +37,7 @@ export async function scale(
     return;
   }
   if (verb !== 'patch') {
-    throw new ApiError(
-      'MethodNotAllowed',
-      'the server does not allow this method on the requested resource',
-    );
+    throw methodNotAllowed();
   }
   // Scale has no lists and no maps to merge: a strategic patch means what a merge patch means.
   const type = patchType(exchange, true);

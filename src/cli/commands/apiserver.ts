@@ -48,6 +48,10 @@ export function command(): Command {
     .action((flags: Flags) => run(flags));
 }
 
+function read(file: string | undefined): string | undefined {
+  return file === undefined ? undefined : readFileSync(file, 'utf8');
+}
+
 async function run(flags: Flags): Promise<void> {
   const log = createLogger('apiserver', flags.v);
   const signal = shutdownSignal(log);
@@ -60,7 +64,12 @@ async function run(flags: Flags): Promise<void> {
         port: flags.securePort,
         certificate: readFileSync(flags.tlsCertFile, 'utf8'),
         key: readFileSync(flags.tlsPrivateKeyFile, 'utf8'),
-        clientAuthority: flags.clientCaFile && readFileSync(flags.clientCaFile, 'utf8'),
+        clientAuthority: read(flags.clientCaFile),
+      },
+      kubelet: {
+        certificate: read(flags.kubeletClientCertificate),
+        key: read(flags.kubeletClientKey),
+        authority: read(flags.kubeletCertificateAuthority),
       },
       advertise: `${flags.advertiseAddress ?? flags.bindAddress}:${flags.securePort}`,
     },

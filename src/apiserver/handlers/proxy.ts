@@ -1,0 +1,167 @@
+import type { IncomingMessage } from 'node:http';
+import { ApiError, badRequest } from '../../api/errors.ts';
+import { ENDPOINT_SLICES } from '../../api/resource-types.ts';
+import type { EndpointSlice, Node, Pod, Service } from '../../api/types.ts';
+import { proxyUpgrade } from '../../http/upgrade-proxy.ts';
+import { joinHostPort } from '../../util/ip.ts';
+import type { Exchange } from '../exchange.ts';
+import type { HandlerDeps, Target } from '../handler-deps.ts';
+import { forward, type ProxyTarget, passOn } from '../http-proxy.ts';
+import type { KindRegistry } from '../kind-registry.ts';
+import type { Kubelets } from '../kubelets.ts';
+import { parseObject } from '../stored-object.ts';
+
+export type ProxyDeps = HandlerDeps & { kubelets: Kubelets; kinds: KindRegistry };
+
+/** `[SCHEME:]NAME[:PORT]`, the form in which proxied names are given. */
+interface Address {
+  readonly scheme: string;
+  readonly name: string;
+  readonly port: string;
+}
+
+/** …/proxy of Pods, Services and nodes: any method, any path behind it, upgrades too. */
+export async function proxy(deps: ProxyDeps, exchange: Exchange, target: Target): Promise<void> {
+  const address = parseAddress(target.name);
+  const found = await locate(deps, target, address);
+  const { info, upgrade } = exchange;
+  const base = info.path.slice(0, proxyPathEnd(info.path));
+  const url = new URL(found.url);
+  url.pathname = info.path.slice(base.length) || '/';
+  const query = exchange.req.url?.split('?')[1];
+  if (query !== undefined) url.search = query;
+  if (info.path === base && exchange.req.method === 'GET' && !upgrade) {
+    // Relative links only work below a directory.
+    exchange.res.writeHead(301, { Location: `${base}/${query ? `?${query}` : ''}` });
+    exchange.res.end();
+    return;
+  }
+  if (upgrade) {
+    await proxyUpgrade(upgrade, { url, ...(found.tls ? { tls: found.tls } : {}) });
+    return;
+  }
+  const answer = await forward(exchange, { ...found, url });
+  await passOn(exchange, answer, rewriteLocation(answer, url, base));
+}
+
+function proxyPathEnd(path: string): number {
+  const at = path.indexOf('/proxy');
+  return at + '/proxy'.length;
+}
+
+/** A redirect to the same back end is made to come back through here. */
+function rewriteLocation(
+  { headers }: IncomingMessage,
+  asked: URL,
+  base: string,
+): Record<string, string> {
+  const { location } = headers;
+  if (location === undefined) return {};
+  const to = URL.parse(location, asked);
+  if (!to || to.host !== asked.host) return {};
+  return { location: `${base}${to.pathname}${to.search}${to.hash}` };
+}
+
+function parseAddress(text: string): Address {
+  const parts = text.split(':');
+  if (parts.length === 1) return { scheme: '', name: text, port: '' };
+  if (parts.length === 2) return { scheme: '', name: parts[0] ?? '', port: parts[1] ?? '' };
+  const [scheme = '', name = '', port = ''] = parts;
+  if (parts.length > 3 || (scheme !== 'http' && scheme !== 'https' && scheme !== '')) {
+    throw badRequest(`invalid ${JSON.stringify(text)}: expected [SCHEME:]NAME[:PORT]`);
+  }
+  return { scheme, name, port };
+}
+
+async function locate(
+  deps: ProxyDeps,
+  target: Target,
+  address: Address,
+): Promise<ProxyTarget & { tls?: object }> {
+  const key = { namespace: target.namespace, name: address.name };
+  const { object } = await deps.store.read(target.kind, key);
+  switch (target.kind.resource) {
+    case 'nodes':
+      return nodeTarget(deps, object as unknown as Node, address);
+    case 'pods':
+      return insecure(podUrl(object as unknown as Pod, address));
+    default:
+      return insecure(await serviceUrl(deps, object as unknown as Service, address));
+  }
+}
+
+/** What runs in the cluster is not expected to have a certificate that we know. */
+function insecure(url: URL): ProxyTarget & { tls: object } {
+  return { url, tls: { rejectUnauthorized: false } };
+}
+
+function nodeTarget(
+  { kubelets }: ProxyDeps,
+  node: Node,
+  { port }: Address,
+): ProxyTarget & { tls?: object } {
+  const url = kubelets.urlOf(node, '/');
+  if (port === '' || port === url.port) return { url, tls: kubelets.tls, agent: kubelets.agent };
+  url.protocol = 'http:';
+  url.port = port;
+  return insecure(url);
+}
+
+function podUrl(pod: Pod, { scheme, port }: Address): URL {
+  const ip = pod.status?.podIPs?.[0]?.ip ?? pod.status?.podIP;
+  if (!ip) throw new ApiError('ServiceUnavailable', 'address not allowed: the pod has no address');
+  const declared = pod.spec?.containers.flatMap((c) => c.ports ?? [])[0]?.containerPort;
+  const number = port === '' ? (declared ?? 80) : numericPort(pod, port);
+  return new URL(`${scheme || 'http'}://${joinHostPort(ip, number)}/`);
+}
+
+function numericPort(pod: Pod, port: string): number {
+  if (/^\d+$/.test(port)) return Number(port);
+  const named = pod.spec?.containers.flatMap((c) => c.ports ?? []).find((p) => p.name === port);
+  if (!named) throw badRequest(`invalid port ${JSON.stringify(port)}`);
+  return named.containerPort;
+}
+
+async function serviceUrl(deps: ProxyDeps, service: Service, address: Address): Promise<URL> {
+  const { name, namespace } = service.metadata;
+  const port = servicePort(service, address.port);
+  const kind = deps.kinds.get(
+    ENDPOINT_SLICES.group,
+    ENDPOINT_SLICES.version,
+    ENDPOINT_SLICES.resource,
+  );
+  if (!kind) throw new ApiError('ServiceUnavailable', 'endpoint slices are not served');
+  const cache = await deps.state.cache(kind);
+  const slices = cache
+    .slice(namespace)
+    .filter((entry) => entry.labels?.['kubernetes.io/service-name'] === name)
+    .map((entry) => parseObject(entry.served.bytes) as unknown as EndpointSlice);
+  const candidates = slices.flatMap((slice) => {
+    const number = slice.ports?.find((p) => (p.name ?? '') === (port.name ?? ''))?.port;
+    if (!number) return [];
+    return (slice.endpoints ?? [])
+      .filter((endpoint) => endpoint.conditions?.ready !== false)
+      .map((endpoint) => joinHostPort(endpoint.addresses[0] ?? '', number));
+  });
+  const chosen = candidates[Math.floor(Math.random() * candidates.length)];
+  if (chosen === undefined) {
+    throw new ApiError(
+      'ServiceUnavailable',
+      `no endpoints available for service ${JSON.stringify(name)}`,
+    );
+  }
+  return new URL(`${address.scheme || 'http'}://${chosen}/`);
+}
+
+function servicePort(service: Service, asked: string): { name?: string | undefined } {
+  const ports = service.spec?.ports ?? [];
+  if (asked === '' && ports.length === 1 && ports[0]) return ports[0];
+  const found = ports.find((p) => p.name === asked || String(p.port) === asked);
+  if (asked !== '' && found) return found;
+  const unnamed = asked === '' ? ports.find((p) => !p.name) : undefined;
+  if (unnamed) return unnamed;
+  throw new ApiError(
+    'ServiceUnavailable',
+    `no service port ${JSON.stringify(asked)} found for service ${JSON.stringify(service.metadata.name)}`,
+  );
+}
