@@ -31,7 +31,7 @@ export interface ApiServerOptions {
   readonly listen: ListenOptions;
   /** `ADDRESS:PORT` under which the cluster reaches this server. */
   readonly advertise: string;
-  readonly kubelet: KubeletCredentials;
+  readonly kubelet?: KubeletCredentials | undefined;
 }
 
 /** The front door: storage → state (watch caches) → store → handlers → chain → listener. */
@@ -55,12 +55,12 @@ export class ApiServer {
     const { storage, clock, log } = this.#deps;
     const schema = builtinSchema();
     const kinds = new KindRegistry(builtinKinds());
-    const state = new State({ storage, log });
+    const state = new State({ storage, kinds, log });
     const started = Promise.withResolvers<void>();
     const running = state.run(signal, started.resolve);
     await Promise.race([started.promise, running]);
     const store = new ResourceStore({ state, admission: new Admission([]) });
-    const kubelets = new Kubelets(this.#options.kubelet);
+    const kubelets = new Kubelets(this.#options.kubelet ?? {});
     const handlerDeps = { state, store, clock, log, schema, kinds, kubelets };
     const resourceDeps: ResourceDeps = {
       ...handlerDeps,

@@ -7,15 +7,13 @@ import {
 } from '../storage/storage.ts';
 import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
+import type { KindRegistry } from './kind-registry.ts';
+import type { ResourceKind } from './resource-kind.ts';
 import { WatchCache } from './watch-cache.ts';
 
 const ROOT = '/registry/';
 
-/** What a cache needs to know of a stored kind. */
-export interface StoredKind {
-  readonly storagePrefix: string;
-  fieldsOf?(object: KubeObject): Readonly<Record<string, string>>;
-}
+type FieldsOf = (object: KubeObject) => Readonly<Record<string, string>>;
 
 /**
  * The store as the API server sees it: one watch of everything, which keeps a cache per kind true. A kind's cache is
@@ -24,13 +22,15 @@ export interface StoredKind {
 export class State {
   readonly storage: Storage;
   readonly #log: Logger;
+  readonly #kinds: KindRegistry;
   readonly #caches = new Map<string, WatchCache>();
   readonly #loading = new Map<string, Promise<WatchCache>>();
   /** Objects whose stored bytes were just made here, so that the cache need not parse them again. */
   readonly #parsed = new WeakMap<Buffer, KubeObject>();
   #revision = 0;
 
-  constructor(deps: { storage: Storage; log: Logger }) {
+  constructor(deps: { storage: Storage; kinds: KindRegistry; log: Logger }) {
+    this.#kinds = deps.kinds;
     this.storage = deps.storage;
     this.#log = deps.log;
   }
@@ -59,9 +59,9 @@ export class State {
   }
 
   /** The kind's cache, loaded. */
-  cache(kind: StoredKind): Promise<WatchCache> | WatchCache {
+  cache(kind: { storagePrefix: string }): Promise<WatchCache> | WatchCache {
     const { storagePrefix } = kind;
-    return this.#loading.get(storagePrefix) ?? this.#load(kind);
+    return this.#loading.get(storagePrefix) ?? this.#load(storagePrefix);
   }
 
   caches(): Iterable<[string, WatchCache]> {
@@ -76,11 +76,11 @@ export class State {
     return this.storage.list(prefix, options);
   }
 
-  #load({ storagePrefix, fieldsOf }: StoredKind): Promise<WatchCache> {
+  #load(storagePrefix: string): Promise<WatchCache> {
     const prefix = prefixOf(storagePrefix);
     const cache = new WatchCache({
       prefix,
-      fieldsOf,
+      fieldsOf: this.fieldsOf(storagePrefix),
       parsedOf: (stored) => this.#parsed.get(stored),
     });
     this.#caches.set(storagePrefix, cache);
@@ -100,6 +100,14 @@ export class State {
     return loading;
   }
 
+  /** The selectable fields under the names of every version that is stored below this prefix. */
+  fieldsOf(storagePrefix: string): FieldsOf | undefined {
+    const all = this.#kinds.all().filter((kind) => kind.storagePrefix === storagePrefix);
+    const parts = all.flatMap((kind) => (kind.fieldsOf ? [fieldsOfStored(kind)] : []));
+    if (parts.length < 2) return parts[0];
+    return (object) => Object.assign({}, ...parts.map((fieldsOf) => fieldsOf(object)));
+  }
+
   #apply(batch: readonly StorageEvent[]): void {
     for (const event of batch) {
       this.#cacheOf(event.key)?.apply(event);
@@ -114,6 +122,10 @@ export class State {
     if (cache) return cache;
     return this.#caches.get(key.slice(ROOT.length, key.indexOf('/', first + 1)));
   }
+}
+
+function fieldsOfStored({ storedAs, fieldsOf }: ResourceKind): FieldsOf {
+  return (object) => fieldsOf?.(storedAs ? storedAs.fromStored(object) : object) ?? {};
 }
 
 export function prefixOf(storagePrefix: string): string {

@@ -4,7 +4,14 @@ import type { ResourceKind, WriteContext } from '../resource-kind.ts';
 import type { ResourceStore } from '../resource-store.ts';
 import type { State } from '../state.ts';
 import { parseObject } from '../stored-object.ts';
-import { addressAt, canonical, contains, type IpRange, parseRange, staticBand } from './ip-range.ts';
+import {
+  addressAt,
+  canonical,
+  contains,
+  type IpRange,
+  parseRange,
+  staticBand,
+} from './ip-range.ts';
 
 export interface ClusterIpDeps {
   readonly state: State;

@@ -72,7 +72,10 @@ export class ServiceAllocator implements WriteHook {
 
   async #families(): Promise<Family[]> {
     const [v4, v6] = await Promise.all([this.#ips.ranges('IPv4'), this.#ips.ranges('IPv6')]);
-    return [...(v4.length > 0 ? ['IPv4' as const] : []), ...(v6.length > 0 ? ['IPv6' as const] : [])];
+    return [
+      ...(v4.length > 0 ? ['IPv4' as const] : []),
+      ...(v6.length > 0 ? ['IPv6' as const] : []),
+    ];
   }
 
   async #addresses(
@@ -84,7 +87,11 @@ export class ServiceAllocator implements WriteHook {
     if (!spec) return;
     const holder = { namespace: metadata.namespace, name: metadata.name };
     const had = new Set(addressesOf(old?.spec));
-    const asked = spec.clusterIPs?.length ? spec.clusterIPs : spec.clusterIP ? [spec.clusterIP] : [];
+    const asked = spec.clusterIPs?.length
+      ? spec.clusterIPs
+      : spec.clusterIP
+        ? [spec.clusterIP]
+        : [];
     const addresses: string[] = [];
     for (const [index, family] of ((spec.ipFamilies ?? []) as Family[]).entries()) {
       const wanted = asked[index];
@@ -132,7 +139,8 @@ export class ServiceAllocator implements WriteHook {
     const { spec } = service;
     if (!spec) return;
     if (!needsNodePorts(spec)) {
-      if (old?.spec && old.spec.type !== spec.type) for (const p of spec.ports ?? []) delete p.nodePort;
+      if (old?.spec && old.spec.type !== spec.type)
+        for (const p of spec.ports ?? []) delete p.nodePort;
       return;
     }
     const mine = new Set(nodePortsOf(old ?? {}));
@@ -141,7 +149,8 @@ export class ServiceAllocator implements WriteHook {
     const byPort = new Map<number, number>();
     for (const [index, port] of (spec.ports ?? []).entries()) {
       const field = `spec.ports[${index}].nodePort`;
-      if (!port.nodePort) port.nodePort = byPort.get(port.port) ?? this.#anyPort(service, field, taken);
+      if (!port.nodePort)
+        port.nodePort = byPort.get(port.port) ?? this.#anyPort(service, field, taken);
       else if (!mine.has(port.nodePort) && !taken.ports.includes(port.nodePort)) {
         const error = this.#namedPort(port.nodePort, field, taken);
         if (error) errors.push(error);
@@ -163,7 +172,8 @@ export class ServiceAllocator implements WriteHook {
         `provided port is not in the valid range. The range of valid ports is ${first}-${last}`,
       );
     }
-    if (!this.#ports.isFree(port)) return invalid(field, port, 'provided port is already allocated');
+    if (!this.#ports.isFree(port))
+      return invalid(field, port, 'provided port is already allocated');
     this.#ports.hold(port);
     taken.ports.push(port);
     return undefined;
@@ -219,7 +229,9 @@ function dropAddresses(spec: Spec): void {
 }
 
 function needsNodePorts({ type, allocateLoadBalancerNodePorts }: Spec): boolean {
-  return type === 'NodePort' || (type === 'LoadBalancer' && allocateLoadBalancerNodePorts !== false);
+  return (
+    type === 'NodePort' || (type === 'LoadBalancer' && allocateLoadBalancerNodePorts !== false)
+  );
 }
 
 function needsHealthPort({ type, externalTrafficPolicy }: Spec): boolean {
@@ -233,7 +245,8 @@ function carryOver(spec: Spec, old: Spec): void {
       spec.clusterIP = old.clusterIP;
       if (old.clusterIPs) spec.clusterIPs = [...old.clusterIPs];
     } else if (spec.clusterIP && !spec.clusterIPs?.length) {
-      spec.clusterIPs = spec.clusterIP === old.clusterIP ? [...(old.clusterIPs ?? [])] : [spec.clusterIP];
+      spec.clusterIPs =
+        spec.clusterIP === old.clusterIP ? [...(old.clusterIPs ?? [])] : [spec.clusterIP];
     }
     if (old.ipFamilies && !spec.ipFamilies?.length) spec.ipFamilies = [...old.ipFamilies];
     if (old.ipFamilyPolicy) spec.ipFamilyPolicy ??= old.ipFamilyPolicy;

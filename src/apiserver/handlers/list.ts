@@ -130,8 +130,9 @@ async function fromHistory(
       revision,
       ...(after === undefined ? {} : { after: root + after }),
     });
+    const fieldsOf = state.fieldsOf(kind.storagePrefix);
     const entries = items.map(({ key, value: stored, revision: own }) =>
-      createEntry({ key: key.slice(root.length), stored, revision: own }, kind.fieldsOf),
+      createEntry({ key: key.slice(root.length), stored, revision: own }, fieldsOf),
     );
     return { entries, revision };
   } catch (err) {
