@@ -11,21 +11,29 @@ export function settleFamilies(spec: Spec, available: readonly Family[]): void {
     delete spec.ipFamilyPolicy;
     return;
   }
-  const [primary = 'IPv4'] = available;
   const asked = (spec.clusterIPs ?? []).filter((ip) => ip !== 'None');
-  const headless = spec.clusterIP === 'None' || spec.clusterIPs?.[0] === 'None';
-  const selectorless = Object.keys(spec.selector ?? {}).length === 0;
   const families = [...(spec.ipFamilies ?? [])] as Family[];
   for (const [index, ip] of asked.entries()) families[index] ??= isIPv6(ip) ? 'IPv6' : 'IPv4';
-  // Whoever writes such a Service's endpoints may use both families, whatever the cluster has.
-  const anyFamily = headless && selectorless;
-  if (anyFamily) spec.ipFamilyPolicy ??= 'RequireDualStack';
-  spec.ipFamilyPolicy ??= families.length > 1 ? 'RequireDualStack' : 'SingleStack';
-  if (families.length === 0) families.push(primary);
-  const other: Family = families[0] === 'IPv4' ? 'IPv6' : 'IPv4';
-  const dual = spec.ipFamilyPolicy !== 'SingleStack';
-  if (dual && families.length === 1 && (anyFamily || available.includes(other))) {
-    families.push(other);
-  }
-  spec.ipFamilies = families;
+  // Whoever writes the endpoints of such a Service may use both families, whatever the cluster has.
+  const anyFamily = isHeadless(spec) && Object.keys(spec.selector ?? {}).length === 0;
+  spec.ipFamilyPolicy ??= anyFamily || families.length > 1 ? 'RequireDualStack' : 'SingleStack';
+  spec.ipFamilies =
+    spec.ipFamilyPolicy === 'SingleStack'
+      ? withPrimary(families, available)
+      : withOther(withPrimary(families, available), anyFamily ? BOTH : available);
+}
+
+const BOTH: readonly Family[] = ['IPv4', 'IPv6'];
+
+function isHeadless({ clusterIP, clusterIPs }: Spec): boolean {
+  return clusterIP === 'None' || clusterIPs?.[0] === 'None';
+}
+
+function withPrimary(families: Family[], [primary = 'IPv4']: readonly Family[]): Family[] {
+  return families.length === 0 ? [primary] : families;
+}
+
+function withOther(families: Family[], available: readonly Family[]): Family[] {
+  const other = available.find((family) => family !== families[0]);
+  return families.length === 1 && other ? [...families, other] : families;
 }

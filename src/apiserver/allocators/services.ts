@@ -3,11 +3,18 @@ import { type FieldError, invalid, invalidObject } from '../../api/field-errors.
 import type { KubeObject, Service } from '../../api/types.ts';
 import type { WriteContext } from '../resource-kind.ts';
 import type { Reservation, WriteHook } from '../write-hooks.ts';
+import { carryOver } from './carry-over.ts';
 import type { ClusterIps, Holder } from './cluster-ips.ts';
 import { type NodePorts, nodePortsOf } from './node-ports.ts';
 import { type Family, settleFamilies } from './service-families.ts';
-
-type Spec = NonNullable<Service['spec']>;
+import {
+  addressesOf,
+  dropAddresses,
+  dropNodePorts,
+  needsHealthPort,
+  needsNodePorts,
+  wantsAddresses,
+} from './service-needs.ts';
 
 /** What one write took so far: given back when the write fails. */
 interface Taken {
@@ -139,21 +146,19 @@ export class ServiceAllocator implements WriteHook {
     const { spec } = service;
     if (!spec) return;
     if (!needsNodePorts(spec)) {
-      if (old?.spec && old.spec.type !== spec.type)
-        for (const p of spec.ports ?? []) delete p.nodePort;
+      if (old?.spec && old.spec.type !== spec.type) dropNodePorts(spec);
       return;
     }
     const mine = new Set(nodePortsOf(old ?? {}));
     const errors: FieldError[] = [];
-    /** Several protocols of one port share its node port. */
+    // Several protocols of one port share its node port.
     const byPort = new Map<number, number>();
     for (const [index, port] of (spec.ports ?? []).entries()) {
       const field = `spec.ports[${index}].nodePort`;
-      if (!port.nodePort)
+      if (!port.nodePort) {
         port.nodePort = byPort.get(port.port) ?? this.#anyPort(service, field, taken);
-      else if (!mine.has(port.nodePort) && !taken.ports.includes(port.nodePort)) {
-        const error = this.#namedPort(port.nodePort, field, taken);
-        if (error) errors.push(error);
+      } else if (!mine.has(port.nodePort)) {
+        errors.push(...this.#namedPort(port.nodePort, field, taken));
       }
       byPort.set(port.port, port.nodePort);
     }
@@ -163,20 +168,19 @@ export class ServiceAllocator implements WriteHook {
     if (errors.length > 0) throw refused(service, errors);
   }
 
-  #namedPort(port: number, field: string, taken: Taken): FieldError | undefined {
+  #namedPort(port: number, field: string, taken: Taken): FieldError[] {
+    if (taken.ports.includes(port)) return [];
     if (!this.#ports.includes(port)) {
       const { first, last } = this.#ports.range;
-      return invalid(
-        field,
-        port,
-        `provided port is not in the valid range. The range of valid ports is ${first}-${last}`,
-      );
+      const range = `The range of valid ports is ${first}-${last}`;
+      return [invalid(field, port, `provided port is not in the valid range. ${range}`)];
     }
-    if (!this.#ports.isFree(port))
-      return invalid(field, port, 'provided port is already allocated');
+    if (!this.#ports.isFree(port)) {
+      return [invalid(field, port, 'provided port is already allocated')];
+    }
     this.#ports.hold(port);
     taken.ports.push(port);
-    return undefined;
+    return [];
   }
 
   #anyPort(service: Service, field: string, taken: Taken): number {
@@ -208,55 +212,4 @@ const SYSTEM: WriteContext = {
 
 function refused(service: Service, errors: readonly FieldError[]): ApiError {
   return invalidObject({ group: '', kind: 'Service' }, service.metadata.name, errors);
-}
-
-function addressesOf(spec: Spec | undefined): string[] {
-  const all = spec?.clusterIPs?.length ? spec.clusterIPs : spec?.clusterIP ? [spec.clusterIP] : [];
-  return all.filter((address) => address !== 'None' && address !== '');
-}
-
-function wantsAddresses(spec: Spec): boolean {
-  if (spec.type === 'ExternalName') return false;
-  if (spec.clusterIP !== 'None' && spec.clusterIPs?.[0] !== 'None') return true;
-  spec.clusterIP = 'None';
-  spec.clusterIPs = ['None'];
-  return false;
-}
-
-function dropAddresses(spec: Spec): void {
-  delete spec.clusterIP;
-  delete spec.clusterIPs;
-}
-
-function needsNodePorts({ type, allocateLoadBalancerNodePorts }: Spec): boolean {
-  return (
-    type === 'NodePort' || (type === 'LoadBalancer' && allocateLoadBalancerNodePorts !== false)
-  );
-}
-
-function needsHealthPort({ type, externalTrafficPolicy }: Spec): boolean {
-  return type === 'LoadBalancer' && externalTrafficPolicy === 'Local';
-}
-
-/** An update that leaves out what was allocated keeps it (upstream's patchAllocatedValues). */
-function carryOver(spec: Spec, old: Spec): void {
-  if (spec.type !== 'ExternalName' && old.type !== 'ExternalName') {
-    if (!spec.clusterIP && !spec.clusterIPs?.length && old.clusterIP) {
-      spec.clusterIP = old.clusterIP;
-      if (old.clusterIPs) spec.clusterIPs = [...old.clusterIPs];
-    } else if (spec.clusterIP && !spec.clusterIPs?.length) {
-      spec.clusterIPs =
-        spec.clusterIP === old.clusterIP ? [...(old.clusterIPs ?? [])] : [spec.clusterIP];
-    }
-    if (old.ipFamilies && !spec.ipFamilies?.length) spec.ipFamilies = [...old.ipFamilies];
-    if (old.ipFamilyPolicy) spec.ipFamilyPolicy ??= old.ipFamilyPolicy;
-  }
-  if (!needsNodePorts(spec) || !needsNodePorts(old)) return;
-  const taken = new Set((spec.ports ?? []).map((p) => p.nodePort));
-  for (const port of spec.ports ?? []) {
-    if (port.nodePort) continue;
-    const before = old.ports?.find((p) => p.port === port.port && p.protocol === port.protocol);
-    if (before?.nodePort && !taken.has(before.nodePort)) port.nodePort = before.nodePort;
-  }
-  if (needsHealthPort(spec)) spec.healthCheckNodePort ||= old.healthCheckNodePort ?? 0;
 }
