@@ -126,7 +126,7 @@ const NODE_AFFINITY: Partial<PodSpec> = {
 };
 
 function daemon(i: number): Pod {
-  const values = [`node-${i}`];
+  const values = [`node-${i % 15_000}`];
   const matchFields = [{ key: 'metadata.name', operator: 'In', values }];
   const terms = { nodeSelectorTerms: [{ matchFields }] };
   const nodeAffinity = { requiredDuringSchedulingIgnoredDuringExecution: terms };
@@ -212,6 +212,6 @@ export const WORKLOADS: readonly Workload[] = [
   {
     ...{ name: 'daemon set', nodes: 15_000, initPods: 0, pods: 30_000, threshold: 1100 },
     initPod: plain('sched-0'),
-    pod: (i) => daemon(i % 15_000),
+    pod: daemon,
   },
 ];

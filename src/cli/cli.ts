@@ -17,6 +17,10 @@ const COMMANDS: Record<
     summary: 'Look at and fill its image store',
     load: () => import('./commands/images.ts'),
   },
+  explain: {
+    summary: 'Show why the scheduler put a Pod where it is',
+    load: () => import('./commands/explain.ts'),
+  },
 
   apiserver: {
     summary: 'Serve the API: the front door of the cluster',

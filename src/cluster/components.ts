@@ -61,6 +61,7 @@ export function processSpecs(
       kubeconfig: paths.kubeconfig('scheduler'),
       'leader-elect': false,
       'secure-port': PORTS.scheduler,
+      'client-ca-file': join(paths.pki, 'ca.crt'),
     }),
     component('proxy', 0, {
       kubeconfig: paths.kubeconfig('proxy'),

@@ -19,6 +19,10 @@ export interface ComponentServerOptions {
 export interface ComponentAnswers {
   readonly checks: readonly HealthCheck[];
   metrics(): Promise<string>;
+  /** More pages for those who may read metrics: path → JSON; undefined is answered with 404. */
+  readonly pages?: Readonly<Record<string, (query: URLSearchParams) => unknown>>;
+  /** Whether a client with a good certificate may GET the path. Absent: yes. */
+  authorize?(user: { name: string; groups: string[] }, path: string): Promise<boolean>;
 }
 
 const HEALTH_PATHS = ['/healthz', '/livez', '/readyz'];
@@ -64,8 +68,9 @@ async function servingCertificate({ certificateFile, keyFile }: ComponentServerO
 async function answer(
   req: IncomingMessage,
   res: ServerResponse,
-  { checks, metrics }: ComponentAnswers,
+  answers: ComponentAnswers,
 ): Promise<void> {
+  const { checks } = answers;
   const url = new URL(req.url ?? '/', 'https://localhost');
   const [, root = '', name] = url.pathname.split('/');
   const path = `/${root}`;
@@ -75,9 +80,34 @@ async function answer(
     const { code, body } = await healthAnswer(root, chosen, url.searchParams);
     return send(res, code, body);
   }
-  if (!(req.socket as TLSSocket).authorized) return send(res, 401, 'Unauthorized\n');
-  if (url.pathname !== '/metrics') return send(res, 404, '404 page not found\n');
-  return send(res, 200, await metrics(), 'text/plain; version=0.0.4; charset=utf-8');
+  const socket = req.socket as TLSSocket;
+  if (!socket.authorized) return send(res, 401, 'Unauthorized\n');
+  const allowed = (await answers.authorize?.(clientOf(socket), url.pathname)) ?? true;
+  if (!allowed) return send(res, 403, 'Forbidden\n');
+  return protectedPage(res, url, answers);
+}
+
+async function protectedPage(
+  res: ServerResponse,
+  { pathname, searchParams }: URL,
+  { metrics, pages }: ComponentAnswers,
+): Promise<void> {
+  if (pathname === '/metrics') {
+    return send(res, 200, await metrics(), 'text/plain; version=0.0.4; charset=utf-8');
+  }
+  const found =
+    pages && Object.hasOwn(pages, pathname) ? pages[pathname]?.(searchParams) : undefined;
+  if (found === undefined) return send(res, 404, '404 page not found\n');
+  return send(res, 200, `${JSON.stringify(found)}\n`, 'application/json');
+}
+
+/** User and groups of a client certificate: common name and organizations. */
+function clientOf(socket: TLSSocket): { name: string; groups: string[] } {
+  const { CN = '', O = [] } = socket.getPeerCertificate().subject as {
+    CN?: string;
+    O?: string | string[];
+  };
+  return { name: CN, groups: [O].flat() };
 }
 
 function send(

@@ -5,6 +5,7 @@ import type { Metrics } from '../util/metrics.ts';
 import { Cache } from './cache.ts';
 import type { ClusterView } from './cluster-view.ts';
 import type { SchedulerConfig } from './config.ts';
+import { DecisionRecord } from './decisions.ts';
 import { Evictor } from './evictor.ts';
 import type { Extender } from './extender.ts';
 import { schedulerMetrics } from './metrics.ts';
@@ -35,6 +36,7 @@ export function createScheduler(deps: CreateDeps, config: SchedulerConfig): Sche
   const { view } = deps;
   const cache = new Cache(deps);
   const nominator = new Nominator();
+  const decisions = new DecisionRecord(deps);
   const metrics = schedulerMetrics(deps.metrics);
   const statusWriter = new PodStatusWriter(deps);
   const evictor: Evictor = new Evictor({
@@ -53,7 +55,10 @@ export function createScheduler(deps: CreateDeps, config: SchedulerConfig): Sche
   });
   const queue = createQueue(profiles, deps.clock, config);
   return new Scheduler(
-    { ...deps, ...{ cache, nominator, queue, statusWriter, evictor, profiles, metrics } },
+    {
+      ...deps,
+      ...{ cache, decisions, nominator, queue, statusWriter, evictor, profiles, metrics },
+    },
     { percentageOfNodesToScore: config.percentageOfNodesToScore },
   );
 }

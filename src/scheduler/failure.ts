@@ -3,6 +3,7 @@ import type { EventRecorder, Informer } from '../client/client.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
 import type { CycleState } from './cycle-state.ts';
+import type { DecisionRecord } from './decisions.ts';
 import { type Diagnosis, diagnose, fitErrorMessage } from './fit-error.ts';
 import type { SchedulerMetrics } from './metrics.ts';
 import type { Nominator } from './nominator.ts';
@@ -23,6 +24,7 @@ export interface FailureDeps {
   readonly metrics: SchedulerMetrics;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly decisions: DecisionRecord;
 }
 
 /** Longest message of an Event (upstream NoteLengthLimit). */
@@ -34,6 +36,7 @@ interface Failure {
   readonly startedAt: number;
   /** Undefined leaves the nomination alone; empty takes it back. */
   readonly nominatedNode?: string;
+  readonly diagnosis?: Diagnosis;
 }
 
 /** What happens to a Pod that could not be placed: a way out is looked for, people are told, and it goes back to the queue. */
@@ -84,6 +87,7 @@ export class FailureHandler {
       reason: 'Unschedulable',
       message: fitErrorMessage(diagnosis),
       startedAt,
+      diagnosis,
       ...(nominatedNode === undefined ? {} : { nominatedNode }),
     });
   }
@@ -98,7 +102,9 @@ export class FailureHandler {
     pod.rejectedBy = diagnosis.rejectedBy;
     pod.pendingOn = diagnosis.pendingOn;
     const message = fitErrorMessage(diagnosis);
-    this.#end(profile, pod, { reason: 'Unschedulable', message, startedAt, nominatedNode: '' });
+    this.#end(profile, pod, {
+      ...{ reason: 'Unschedulable' as const, message, startedAt, nominatedNode: '', diagnosis },
+    });
   }
 
   /** Something broke; the Pod is tried again after a back-off. */
@@ -112,12 +118,24 @@ export class FailureHandler {
     });
   }
 
+  #record(profile: Profile, pod: QueuedPod, failure: Failure): void {
+    const { reason, message, nominatedNode, diagnosis } = failure;
+    this.#deps.decisions.add({
+      ...pod.info.pod.metadata,
+      ...{ profile: profile.name, attempt: pod.attempts, message, node: nominatedNode },
+      outcome: reason === 'Unschedulable' ? 'unschedulable' : 'failed',
+      nodeCount: diagnosis?.nodeCount ?? 0,
+      rejections: diagnosis?.rejections ?? new Map(),
+    });
+  }
+
   #end(profile: Profile, pod: QueuedPod, failure: Failure): void {
     const { clock, events, log, metrics, pods, queue } = this.#deps;
     const { reason, message, startedAt, nominatedNode } = failure;
     const outcome = reason === 'Unschedulable' ? 'unschedulable' : 'error';
     metrics.attempt(outcome, profile.name, (clock.now() - startedAt) / 1000);
     log.debug({ pod: pod.info.key, reason: message }, 'Pod not placed');
+    this.#record(profile, pod, failure);
     const current = pods.get(pod.info.pod.metadata);
     if (!current || current.metadata.uid !== pod.info.uid || current.spec?.nodeName) {
       queue.done(pod.info.uid); // gone, or bound by someone: nothing to try again

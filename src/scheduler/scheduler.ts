@@ -9,6 +9,7 @@ import type { Cache } from './cache.ts';
 import { type ClusterView, informersOf } from './cluster-view.ts';
 import { SchedulingCycle } from './cycle.ts';
 import { CycleState } from './cycle-state.ts';
+import type { DecisionRecord, DecisionReport } from './decisions.ts';
 import { handleEvents } from './event-handlers.ts';
 import type { Evictor } from './evictor.ts';
 import type { Extender } from './extender.ts';
@@ -36,6 +37,7 @@ export interface SchedulerDeps {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
+  readonly decisions: DecisionRecord;
 }
 
 export interface SchedulerOptions {
@@ -71,6 +73,19 @@ export class Scheduler {
       isOurs: (name) => deps.profiles.has(name),
       onPodLeft: (uid) => deps.statusWriter.forget(uid),
     });
+  }
+
+  /** The last decision about the Pod of that name, if it is remembered. */
+  explain(namespace: string, name: string): DecisionReport | undefined {
+    return this.#deps.decisions.find(namespace, name);
+  }
+
+  /** Brings the gauges up to date. */
+  observe(): void {
+    const { cache, metrics, queue } = this.#deps;
+    metrics.queues(queue.sizes);
+    const { nodeCount: nodes, podCount: pods, assumedCount: assumed_pods } = cache;
+    metrics.cacheSize({ nodes, pods, assumed_pods });
   }
 
   /** Works until aborted, then waits for the bindings under way. The caller runs the informers. */
@@ -145,6 +160,12 @@ export class Scheduler {
           startedAt,
         });
       case 'placed':
+        this.#deps.decisions.add({
+          ...pod.info.pod.metadata,
+          ...{ profile: profile.name, attempt: pod.attempts, outcome: 'placed' },
+          ...{ node: placement.nodeName, nodeCount: snapshot.nodes.length },
+          ...{ rejections: placement.rejections, scores: placement.scores },
+        });
         return this.#take(profile, pod, { state, nodeName: placement.nodeName, startedAt, signal });
     }
   }

@@ -2,14 +2,22 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { Command } from 'commander';
+import { SUBJECT_ACCESS_REVIEWS } from '../../api/system-resource-types.ts';
 import { parseYaml } from '../../api/yaml.ts';
+import type { Client } from '../../client/client.ts';
 import { EventWriter } from '../../client/events.ts';
 import { createInformer } from '../../client/informer.ts';
 import { LeaderElector } from '../../client/leader-election.ts';
 import { createClient } from '../../client/rest-client.ts';
+import {
+  type ComponentAnswers,
+  type ComponentServerOptions,
+  serveComponent,
+} from '../../http/component-server.ts';
 import { clusterView, informersOf } from '../../scheduler/cluster-view.ts';
 import { readConfig, type SchedulerConfig } from '../../scheduler/config.ts';
 import { createScheduler } from '../../scheduler/create-scheduler.ts';
+import type { Scheduler } from '../../scheduler/scheduler.ts';
 import { realClock } from '../../util/clock.ts';
 import { runAll, shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger } from '../../util/log.ts';
@@ -51,11 +59,12 @@ async function run(flags: Flags): Promise<void> {
   const client = await createClient(kubeconfig, { userAgent: 'kube-scheduler/v1.36.2' });
   const deps = { client, log, clock: realClock };
   const view = clusterView((type, selection) => createInformer(client, type, selection, deps));
+  const metrics = new Metrics();
   const events = new EventWriter(deps, { component: 'default-scheduler' });
   const scheduler = createScheduler(
     {
       ...deps,
-      ...{ view, events, metrics: new Metrics(), extenders: [], random: Math.random },
+      ...{ view, events, metrics, extenders: [], random: Math.random },
     },
     config,
   );
@@ -65,11 +74,53 @@ async function run(flags: Flags): Promise<void> {
     await runAll(signal, [
       ...informersOf(view).map((informer) => informer.run(signal)),
       events.run(signal),
+      serveComponent(serving(flags), answers(scheduler, metrics, client), signal),
       leads ? elector({ ...deps, events }, config).run(signal, work) : work(signal),
     ]);
   } finally {
     client.close();
   }
+}
+
+function serving(flags: Flags): ComponentServerOptions {
+  return {
+    host: flags.bindAddress,
+    port: Number(flags.securePort),
+    certificateFile: flags.tlsCertFile,
+    keyFile: flags.tlsPrivateKeyFile,
+    clientCaFile: flags.clientCaFile,
+  };
+}
+
+function answers(scheduler: Scheduler, metrics: Metrics, client: Client): ComponentAnswers {
+  return {
+    checks: [{ name: 'ping', check: () => {} }],
+    metrics() {
+      scheduler.observe();
+      return metrics.render();
+    },
+    pages: {
+      '/debug/decisions': (query) =>
+        scheduler.explain(query.get('namespace') ?? 'default', query.get('pod') ?? ''),
+    },
+    authorize: (user, path) => mayGet(client, user, path),
+  };
+}
+
+/** Administrators may read everything; others what the cluster's authorizer grants them, as upstream asks it. */
+async function mayGet(
+  client: Client,
+  user: { name: string; groups: string[] },
+  path: string,
+): Promise<boolean> {
+  if (user.groups.includes('system:masters')) return true;
+  const review = await client.create(SUBJECT_ACCESS_REVIEWS, {
+    apiVersion: 'authorization.k8s.io/v1',
+    kind: 'SubjectAccessReview',
+    metadata: {},
+    spec: { user: user.name, groups: user.groups, nonResourceAttributes: { path, verb: 'get' } },
+  });
+  return review.status?.allowed === true;
 }
 
 async function loadConfig(file: string | undefined): Promise<SchedulerConfig> {
