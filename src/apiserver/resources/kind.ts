@@ -1,3 +1,4 @@
+import type { FieldError } from '../../api/field-errors.ts';
 import type { ResourceType } from '../../api/resource-types.ts';
 import type { KubeObject } from '../../api/types.ts';
 import type {
@@ -97,7 +98,10 @@ export function viewSubresource<T>(
 }
 
 /** What most kinds with spec and status share: `status` is written through its sub-resource, and only there. */
-export function withStatus<T>(strategy: Strategy<T> = {}): {
+export function withStatus<T>({
+  validateStatus,
+  ...strategy
+}: Strategy<T> & { validateStatus?: (object: T, old: T) => FieldError[] } = {}): {
   strategy: Strategy<T>;
   subresources: Readonly<Record<string, Subresource>>;
 } {
@@ -111,6 +115,7 @@ export function withStatus<T>(strategy: Strategy<T> = {}): {
       status: statusSubresource<T>({
         ...(strategy.default ? { default: strategy.default } : {}),
         prepareForUpdate: (object, old) => keepAllButStatus(object as object, old as object),
+        ...(validateStatus ? { validateUpdate: validateStatus } : {}),
       }),
     },
   };

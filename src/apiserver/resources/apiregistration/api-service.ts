@@ -1,6 +1,7 @@
 import { API_SERVICES } from '../../../api/system-resource-types.ts';
 import type { APIService } from '../../../api/types.ts';
 import { age } from '../cells.ts';
+import { validateApiService } from '../cluster-validation.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN, withStatus } from '../kind.ts';
 
 function serviceText({ spec }: APIService): string {
@@ -20,6 +21,8 @@ export const apiServiceKind = defineKind<APIService>({
   categories: ['api-extensions'],
   storagePrefix: 'apiregistration.k8s.io/apiservices',
   ...withStatus<APIService>({
+    validate: validateApiService,
+    validateUpdate: validateApiService,
     default({ spec }) {
       if (spec?.service) spec.service.port ??= 443;
     },

@@ -12,7 +12,11 @@ import {
 } from '../kind.ts';
 import { defaultPodTemplate } from '../pod-spec/defaults.ts';
 import { TEMPLATE_COLUMNS, templateCells } from '../pod-spec/template-columns.ts';
-import { validateStatefulSet, validateStatefulSetUpdate } from './workload-validation.ts';
+import {
+  validateStatefulSet,
+  validateStatefulSetStatus,
+  validateStatefulSetUpdate,
+} from './workload-validation.ts';
 
 function defaultStatefulSet({ spec }: StatefulSet): void {
   if (!spec) return;
@@ -46,6 +50,7 @@ const base = withStatus<StatefulSet>({
   },
   validate: validateStatefulSet,
   validateUpdate: validateStatefulSetUpdate,
+  validateStatus: validateStatefulSetStatus,
   generationFields: ['spec'],
 });
 

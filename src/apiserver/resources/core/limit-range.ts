@@ -1,11 +1,14 @@
 import { LIMIT_RANGES } from '../../../api/resource-types.ts';
 import type { LimitRange } from '../../../api/types.ts';
 import { defineKind } from '../kind.ts';
+import { validateLimitRange } from './quota-validation.ts';
 
 export const limitRangeKind = defineKind<LimitRange>({
   type: LIMIT_RANGES,
   shortNames: ['limits'],
   strategy: {
+    validate: validateLimitRange,
+    validateUpdate: validateLimitRange,
     default({ spec }) {
       for (const item of spec?.limits ?? []) {
         if (item.type !== 'Container') continue;

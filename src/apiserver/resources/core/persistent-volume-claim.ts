@@ -4,6 +4,7 @@ import { age } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN, withStatus } from '../kind.ts';
 import { keepStatus } from '../status.ts';
 import { accessModesText } from './volume-cells.ts';
+import { validateClaim, validateClaimUpdate } from './volume-validation.ts';
 
 export const persistentVolumeClaimKind = defineKind<PersistentVolumeClaim>({
   type: PERSISTENT_VOLUME_CLAIMS,
@@ -25,6 +26,8 @@ export const persistentVolumeClaimKind = defineKind<PersistentVolumeClaim>({
       claim.status = { phase: 'Pending' };
     },
     prepareForUpdate: keepStatus,
+    validate: validateClaim,
+    validateUpdate: validateClaimUpdate,
   }),
   columns: [
     NAME_COLUMN,

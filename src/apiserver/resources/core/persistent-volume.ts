@@ -4,6 +4,7 @@ import { age } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN, statusSubresource } from '../kind.ts';
 import { keepAllButStatus, keepStatus } from '../status.ts';
 import { accessModesText } from './volume-cells.ts';
+import { validateVolume, validateVolumeUpdate } from './volume-validation.ts';
 
 function defaultVolume(volume: PersistentVolume): void {
   volume.status ??= {};
@@ -34,6 +35,8 @@ export const persistentVolumeKind = defineKind<PersistentVolume>({
       volume.status = { phase: 'Pending' };
     },
     prepareForUpdate: keepStatus,
+    validate: validateVolume,
+    validateUpdate: validateVolumeUpdate,
   },
   subresources: {
     status: statusSubresource<PersistentVolume>({

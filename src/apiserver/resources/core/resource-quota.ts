@@ -2,6 +2,7 @@ import { RESOURCE_QUOTAS } from '../../../api/resource-types.ts';
 import type { ResourceQuota } from '../../../api/types.ts';
 import { age } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN, withStatus } from '../kind.ts';
+import { validateQuota, validateQuotaStatus, validateQuotaUpdate } from './quota-validation.ts';
 
 /** `RESOURCE: USED/HARD` for the limits, or for all the others. */
 function usageText({ status }: ResourceQuota, limits: boolean): string {
@@ -15,7 +16,11 @@ function usageText({ status }: ResourceQuota, limits: boolean): string {
 export const resourceQuotaKind = defineKind<ResourceQuota>({
   type: RESOURCE_QUOTAS,
   shortNames: ['quota'],
-  ...withStatus<ResourceQuota>(),
+  ...withStatus<ResourceQuota>({
+    validate: validateQuota,
+    validateUpdate: validateQuotaUpdate,
+    validateStatus: validateQuotaStatus,
+  }),
   columns: [
     NAME_COLUMN,
     column('Request', 'Requests and counts: used, of what is allowed.'),

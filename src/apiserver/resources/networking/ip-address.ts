@@ -1,5 +1,10 @@
 import { IP_ADDRESSES } from '../../../api/resource-types.ts';
 import type { IPAddress } from '../../../api/types.ts';
+import {
+  ipAddressName,
+  validateIpAddress,
+  validateIpAddressUpdate,
+} from '../cluster-validation.ts';
 import { column, defineKind, NAME_COLUMN } from '../kind.ts';
 
 function parentText({ spec }: IPAddress): string {
@@ -12,6 +17,11 @@ function parentText({ spec }: IPAddress): string {
 export const ipAddressKind = defineKind<IPAddress>({
   type: IP_ADDRESSES,
   shortNames: ['ip'],
+  strategy: {
+    validateName: ipAddressName,
+    validate: validateIpAddress,
+    validateUpdate: validateIpAddressUpdate,
+  },
   columns: [NAME_COLUMN, column('ParentRef', 'Object that uses the address.')],
   row: (address) => [address.metadata.name, parentText(address)],
   fieldsOf: ({ spec }) => ({

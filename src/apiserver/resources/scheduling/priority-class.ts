@@ -1,6 +1,7 @@
 import { PRIORITY_CLASSES } from '../../../api/system-resource-types.ts';
 import type { PriorityClass } from '../../../api/types.ts';
 import { age } from '../cells.ts';
+import { validatePriorityClass, validatePriorityClassUpdate } from '../cluster-validation.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN } from '../kind.ts';
 
 export const priorityClassKind = defineKind<PriorityClass>({
@@ -10,6 +11,8 @@ export const priorityClassKind = defineKind<PriorityClass>({
     default(priorityClass) {
       priorityClass.preemptionPolicy ??= 'PreemptLowerPriority';
     },
+    validate: validatePriorityClass,
+    validateUpdate: validatePriorityClassUpdate,
     generationFields: ['value', 'globalDefault', 'description', 'preemptionPolicy'],
   },
   columns: [

@@ -2,6 +2,7 @@ import { CSI_DRIVERS } from '../../../api/system-resource-types.ts';
 import type { CSIDriver } from '../../../api/types.ts';
 import { age } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN } from '../kind.ts';
+import { validateCsiDriver, validateCsiDriverUpdate } from './validation.ts';
 
 export const csiDriverKind = defineKind<CSIDriver>({
   type: CSI_DRIVERS,
@@ -15,6 +16,8 @@ export const csiDriverKind = defineKind<CSIDriver>({
       spec.seLinuxMount ??= false;
       if (!spec.volumeLifecycleModes?.length) spec.volumeLifecycleModes = ['Persistent'];
     },
+    validate: validateCsiDriver,
+    validateUpdate: validateCsiDriverUpdate,
     generationFields: ['spec'],
   },
   columns: [

@@ -2,6 +2,7 @@ import { STORAGE_CLASSES } from '../../../api/system-resource-types.ts';
 import type { StorageClass } from '../../../api/types.ts';
 import { age } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN } from '../kind.ts';
+import { validateStorageClass, validateStorageClassUpdate } from './validation.ts';
 
 const DEFAULT_MARKS = [
   'storageclass.kubernetes.io/is-default-class',
@@ -20,6 +21,8 @@ export const storageClassKind = defineKind<StorageClass>({
       storageClass.reclaimPolicy ??= 'Delete';
       storageClass.volumeBindingMode ??= 'Immediate';
     },
+    validate: validateStorageClass,
+    validateUpdate: validateStorageClassUpdate,
     allowCreateOnUpdate: true,
   },
   columns: [

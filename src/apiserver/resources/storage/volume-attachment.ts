@@ -2,6 +2,7 @@ import { VOLUME_ATTACHMENTS } from '../../../api/system-resource-types.ts';
 import type { VolumeAttachment } from '../../../api/types.ts';
 import { age } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN, withStatus } from '../kind.ts';
+import { validateAttachment, validateAttachmentUpdate } from './validation.ts';
 
 export const volumeAttachmentKind = defineKind<VolumeAttachment>({
   type: VOLUME_ATTACHMENTS,
@@ -9,6 +10,8 @@ export const volumeAttachmentKind = defineKind<VolumeAttachment>({
     prepareForCreate(attachment) {
       attachment.status = { attached: false };
     },
+    validate: validateAttachment,
+    validateUpdate: validateAttachmentUpdate,
   }),
   columns: [
     NAME_COLUMN,
