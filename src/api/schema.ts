@@ -26,6 +26,8 @@ export interface Definition {
   readonly fields: ReadonlyMap<string, Field>;
   /** The whole object is owned and replaced as one. */
   readonly mapType?: 'atomic';
+  /** Members beyond the fields are kept (custom resources that preserve unknown fields). */
+  readonly isOpen?: true;
 }
 
 /** Every object type that the server knows. Built-in ones come from the generated schema, custom ones from CRDs. */

@@ -6,6 +6,8 @@ import type { Logger } from '../util/log.ts';
 import { Admission } from './admission.ts';
 import { x509Authenticator } from './authn/x509.ts';
 import { systemUsersAuthorizer } from './authz/system-users.ts';
+import { CustomResources } from './custom-resources/custom-resources.ts';
+import { CustomSchema } from './custom-resources/definitions.ts';
 import { Discovery } from './discovery.ts';
 import { HandlerChain } from './handler-chain.ts';
 import { connectors, virtualKinds } from './handlers/connectors.ts';
@@ -53,7 +55,8 @@ export class ApiServer {
   /** Works until aborted. Calls `ready` when it answers requests. */
   async run(signal: AbortSignal, ready: () => void = () => {}): Promise<void> {
     const { storage, clock, log } = this.#deps;
-    const schema = builtinSchema();
+    const builtin = builtinSchema();
+    const schema = new CustomSchema(builtin);
     const kinds = new KindRegistry(builtinKinds());
     const state = new State({ storage, kinds, log });
     const started = Promise.withResolvers<void>();
@@ -89,6 +92,9 @@ export class ApiServer {
       log,
     });
     await ensureSystemObjects({ kinds, store, clock });
+    const custom = new CustomResources({ state, store, kinds, builtin, schema, clock, log });
+    await custom.start();
+    const serving = Promise.all([running, custom.run(signal)]);
     this.#listener = await listen(this.#options.listen, {
       request: (req, res) => void chain.handle(req, res),
       upgrade: (req, socket, head) => void chain.handleUpgrade({ req, socket, head }),
@@ -96,7 +102,7 @@ export class ApiServer {
     log.info({ port: this.port }, 'Serving');
     ready();
     try {
-      await running;
+      await serving;
     } finally {
       await this.#listener.close();
     }

@@ -128,7 +128,7 @@ export function decodeTyped(
   { schema, kind, fieldValidation }: DecodeRules,
   warnings: string[],
 ): KubeObject {
-  const decoded = decode(data, schema, kind);
+  const decoded = kind.custom?.decode(data) ?? decode(data, schema, kind);
   if (fieldValidation !== 'Ignore') {
     const messages = [...duplicates, ...decoded.unknown];
     if (fieldValidation === 'Warn') warnings.push(...messages);

@@ -1,6 +1,7 @@
 import type { FieldError } from '../api/field-errors.ts';
 import type { ResourceType } from '../api/resource-types.ts';
 import type { KubeObject } from '../api/types.ts';
+import type { JsonObject } from '../util/json.ts';
 
 /** Who asks. */
 export interface UserInfo {
@@ -94,6 +95,14 @@ export interface ConnectSubresource {
 
 export type Subresource = ViewSubresource | ScaleSubresource | ConnectSubresource;
 
+/** What a custom kind does in ways of its own. */
+export interface CustomParts {
+  /** Plain data as an object of the kind, with known fields only; the paths of the others are told. Throws ApiError. */
+  decode(data: JsonObject): { object: KubeObject; unknown: string[] };
+  /** Its schema as OpenAPI v3 says it. */
+  readonly openApi: JsonObject;
+}
+
 /** Everything that the server knows about one kind in one version. One file in resources/ declares one kind. */
 export interface ResourceKind extends ResourceType {
   readonly singular: string;
@@ -119,6 +128,8 @@ export interface ResourceKind extends ResourceType {
   rowConditions?(object: KubeObject): RowCondition[];
   /** Values of the selectable fields besides metadata.name and metadata.namespace. */
   fieldsOf?(object: KubeObject): Readonly<Record<string, string>>;
+  /** Set for kinds that a CustomResourceDefinition declares. */
+  readonly custom?: CustomParts;
   /** Nothing is stored: a handler of its own answers (reviews, bindings, component statuses). */
   readonly virtual?: true;
   /** Objects vanish this many seconds after their last write (events). */

@@ -36,7 +36,7 @@ export async function patch(
   target: Target & { strategy: Strategy },
 ): Promise<void> {
   const { kind, strategy, subresource } = target;
-  const type = patchType(exchange, isBuiltin(kind.definition));
+  const type = patchType(exchange, kind.custom === undefined);
   if (type === APPLY_PATCH) return apply(deps, exchange, target);
   const now = deps.clock.now();
   const shape = shapeOf(exchange, kind, now);
@@ -62,7 +62,7 @@ export async function patch(
   await sendObject(exchange, 200, shape, bytes);
 }
 
-/** The media type of a patch, which must be one that the kind understands and fit the query parameters. */
+/** The media type of a patch (custom resources carry no merge keys: nothing strategic), which must be one that the kind understands and fit the query parameters. */
 export function patchType(exchange: Exchange, strategic: boolean): string {
   const type = contentTypeOf(exchange);
   const known = [JSON_PATCH, MERGE_PATCH, ...(strategic ? [STRATEGIC_PATCH] : []), APPLY_PATCH];
@@ -78,11 +78,6 @@ export function patchType(exchange: Exchange, strategic: boolean): string {
     throw invalidObject(options, '', [forbidden('force', why)]);
   }
   return type;
-}
-
-/** Custom resources carry no merge keys. */
-function isBuiltin(definition: string): boolean {
-  return definition.startsWith('io.k8s.');
 }
 
 export async function readPatch(exchange: Exchange): Promise<unknown> {

@@ -54,15 +54,17 @@ function mapShape(member: Slot): Shape {
   return { kind: 'map', slotOf: () => member, declares: () => false, implies: () => undefined };
 }
 
+const BUILTIN = /^io\.k8s\.(api|apimachinery|apiextensions-apiserver|kube-aggregator)\./;
+
 function objectShape(schema: Schema, slot: Slot, name: string): Shape {
   const definition = schema.definition(name);
   if (definition?.mapType === 'atomic' || slot.mapType === 'atomic') return LEAF;
   if (definition === undefined) return mapShape(ANY);
   const { fields } = definition;
-  const isBuiltin = name.startsWith('io.k8s.');
+  const isBuiltin = BUILTIN.test(name);
   return {
     kind: 'map',
-    slotOf: (key) => fields.get(key),
+    slotOf: (key) => fields.get(key) ?? (definition.isOpen ? ANY : undefined),
     declares: (key) => fields.has(key),
     implies: (key) => (isBuiltin ? impliedValue(key, fields.get(key)) : undefined),
   };

@@ -3,16 +3,19 @@ import type { JsonObject } from '../../util/json.ts';
 import { compareText } from '../api-groups.ts';
 import type { GroupVersionKind } from '../discovery-groups.ts';
 import type { ResourceKind } from '../resource-kind.ts';
+import { customSchema, listSchema } from './custom-schemas.ts';
 import { definitionSchema, type Edition, referredNames, specialDefinition } from './schemas.ts';
 
 /** Makes the schema of any definition, and finds which ones a document needs. */
 export class DefinitionSource {
   readonly #schema: Schema;
   readonly #kindsOf = new Map<string, GroupVersionKind[]>();
+  readonly #custom = new Map<string, JsonObject>();
 
   constructor(schema: Schema, kinds: readonly ResourceKind[]) {
     this.#schema = schema;
-    for (const { group, version, kind, definition } of kinds) {
+    for (const { group, version, kind, definition, custom } of kinds) {
+      if (custom) this.#addCustom(definition, custom.openApi);
       this.#kindsOf.set(definition, [{ group, version, kind }]);
       this.#kindsOf.set(`${definition}List`, [{ group, version, kind: `${kind}List` }]);
     }
@@ -36,9 +39,16 @@ export class DefinitionSource {
     return Object.fromEntries([...found].toSorted(([a], [b]) => compareText(a, b)));
   }
 
+  #addCustom(definition: string, openApi: JsonObject): void {
+    this.#custom.set(definition, openApi);
+    this.#custom.set(`${definition}List`, listSchema(definition));
+  }
+
   #make(name: string, edition: Edition): JsonObject {
     const special = specialDefinition(name, edition);
     if (special) return special;
+    const custom = this.#custom.get(name);
+    if (custom) return customSchema(custom, this.#kindsOf.get(name) ?? [], edition);
     const definition = this.#schema.definition(name);
     if (definition) return definitionSchema(definition, this.#kindsOf.get(name) ?? [], edition);
     return { type: 'object' };

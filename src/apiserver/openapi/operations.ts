@@ -307,7 +307,7 @@ function connectOperation(
 
 /** Custom resources carry no merge keys. */
 function hasStrategicPatch(kind: ResourceKind): boolean {
-  return kind.definition.startsWith('io.k8s.');
+  return kind.custom === undefined;
 }
 
 function article(kind: string): string {

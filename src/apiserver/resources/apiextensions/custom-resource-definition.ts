@@ -1,5 +1,7 @@
 import { CUSTOM_RESOURCE_DEFINITIONS } from '../../../api/system-resource-types.ts';
 import type { CustomResourceDefinition } from '../../../api/types.ts';
+import { CLEANUP_FINALIZER } from '../../custom-resources/conditions.ts';
+import { validateCrd, validateCrdUpdate } from '../../custom-resources/validate-crd.ts';
 import { defineKind, withStatus } from '../kind.ts';
 
 type Crd = CustomResourceDefinition;
@@ -23,7 +25,13 @@ export const customResourceDefinitionKind = defineKind<Crd>({
   storagePrefix: 'apiextensions.k8s.io/customresourcedefinitions',
   ...withStatus<Crd>({
     default: defaultCrd,
+    validate: validateCrd,
+    validateUpdate: validateCrdUpdate,
     prepareForCreate(crd) {
+      // The server deletes the objects before the definition goes.
+      crd.metadata.finalizers = [
+        ...new Set([...(crd.metadata.finalizers ?? []), CLEANUP_FINALIZER]),
+      ];
       const stored = crd.spec.versions.find((v) => v.storage)?.name;
       crd.status = { storedVersions: stored ? [stored] : [] } as NonNullable<Crd['status']>;
     },
