@@ -399,7 +399,11 @@ describe('a CustomResourceDefinition', () => {
       return body.status?.conditions;
     });
     expect(conditions).toEqual([
-      expect.objectContaining({ type: 'NamesAccepted', status: 'False', reason: 'ListKindConflict' }),
+      expect.objectContaining({
+        type: 'NamesAccepted',
+        status: 'False',
+        reason: 'ListKindConflict',
+      }),
       expect.objectContaining({ type: 'Established', status: 'False', reason: 'NotAccepted' }),
     ]);
     expect((await server.request('GET', path('rivals'))).status).toBe(404);
