@@ -39,6 +39,7 @@ export function decideDeletion(
   const waits = finalizers.length > 0 || holdsNamespace(object);
   if (!waits && (grace ?? 0) === 0) return { action: 'remove' };
   mark(object, grace ?? 0, now);
+  if (isNamespace(object)) object.status = { ...(object.status as object), phase: 'Terminating' };
   if (!waits || metadata.deletionGracePeriodSeconds !== old.metadata.deletionGracePeriodSeconds) {
     return { action: 'mark', object };
   }
@@ -127,7 +128,11 @@ function finalizersFor(
 
 /** A namespace stays until its controller has emptied it and taken spec.finalizers away. */
 function holdsNamespace(object: KubeObject): boolean {
-  if (object.kind !== 'Namespace' || object.apiVersion !== 'v1') return false;
+  if (!isNamespace(object)) return false;
   const spec = object.spec as { finalizers?: string[] } | undefined;
   return (spec?.finalizers ?? []).length > 0;
+}
+
+function isNamespace({ kind, apiVersion }: KubeObject): boolean {
+  return kind === 'Namespace' && apiVersion === 'v1';
 }

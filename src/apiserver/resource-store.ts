@@ -2,7 +2,7 @@ import { ApiError, alreadyExists, notFound } from '../api/errors.ts';
 import { keyString, type ObjectKey } from '../api/resource-types.ts';
 import type { KubeObject } from '../api/types.ts';
 import { isStorageError, StorageError } from '../storage/storage.ts';
-import { jsonEqual } from '../util/json.ts';
+import { cloneJson, jsonEqual } from '../util/json.ts';
 import type { Admission } from './admission.ts';
 import {
   checkVersion,
@@ -23,6 +23,7 @@ import type { ResourceKind, Strategy, WriteContext } from './resource-kind.ts';
 import { keepUnchangedTimes } from './server-side-apply.ts';
 import { prefixOf, type State } from './state.ts';
 import { encodeForStore, parseObject, withRevision } from './stored-object.ts';
+import { NO_RESERVATION, type Reservation, type WriteHooks } from './write-hooks.ts';
 
 export interface Written {
   readonly object: KubeObject;
@@ -49,8 +50,10 @@ const GENERATED_NAME_TRIES = 8;
 export class ResourceStore {
   readonly #state: State;
   readonly #admission: Admission;
+  readonly #hooks: WriteHooks;
 
-  constructor(deps: { state: State; admission: Admission }) {
+  constructor(deps: { state: State; admission: Admission; hooks?: WriteHooks }) {
+    this.#hooks = deps.hooks ?? new Map();
     this.#state = deps.state;
     this.#admission = deps.admission;
   }
@@ -73,9 +76,33 @@ export class ResourceStore {
     return { object: parseObject(entry.served.bytes), revision: entry.revision };
   }
 
+  /** Like `read`, but absence is undefined. */
+  async find(kind: ResourceKind, key: ObjectKey): Promise<KubeObject | undefined> {
+    const cache = await this.#state.cache(kind);
+    const entry = cache.get(keyString(key));
+    return entry && parseObject(entry.served.bytes);
+  }
+
   async create(kind: ResourceKind, object: KubeObject, context: WriteContext): Promise<Written> {
     const generated = !object.metadata.name && !!object.metadata.generateName;
     await this.#admission.mutate(request(kind, 'CREATE', { object, context }));
+    const reservation = await this.#reserve(kind, object, undefined, context);
+    try {
+      const made = await this.#create(kind, object, context, generated);
+      await reservation.commit();
+      return made;
+    } catch (err) {
+      await reservation.cancel();
+      throw err;
+    }
+  }
+
+  async #create(
+    kind: ResourceKind,
+    object: KubeObject,
+    context: WriteContext,
+    generated: boolean,
+  ): Promise<Written> {
     prepareCreate(kind, object, context);
     validateCreate(kind, object, context);
     await this.#admission.validate(request(kind, 'CREATE', { object, context }));
@@ -100,7 +127,7 @@ export class ResourceStore {
     let fresh = false;
     for (;;) {
       const { object: old, revision } = await this.read(kind, key, fresh);
-      const changed = await update.change(structuredClone(old));
+      const changed = await update.change(cloneJson(old));
       checkVersion(kind, changed, old, update.strategy);
       const pinned = update.once || (!update.isPatch && !!changed.metadata.resourceVersion);
       try {
@@ -129,7 +156,7 @@ export class ResourceStore {
       if (context.dryRun) return { gone: decision.action === 'remove', object: old };
       try {
         if (decision.action === 'remove') {
-          await this.#state.storage.delete(storageKey(kind, key), revision);
+          await this.#remove(kind, key, old, revision);
           return { gone: true, object: old };
         }
         const { object } = await this.#write(kind, key, decision.object, revision);
@@ -139,6 +166,27 @@ export class ResourceStore {
         fresh = true;
       }
     }
+  }
+
+  #reserve(
+    kind: ResourceKind,
+    object: KubeObject,
+    old: KubeObject | undefined,
+    context: WriteContext,
+  ): Promise<Reservation> {
+    const hook = this.#hooks.get(`${kind.group}/${kind.resource}`);
+    return hook ? hook.reserve(object, old, context) : Promise.resolve(NO_RESERVATION);
+  }
+
+  /** Removes an object for good. */
+  async #remove(
+    kind: ResourceKind,
+    key: ObjectKey,
+    object: KubeObject,
+    revision: number,
+  ): Promise<void> {
+    await this.#state.storage.delete(storageKey(kind, key), revision);
+    await this.#hooks.get(`${kind.group}/${kind.resource}`)?.release(object);
   }
 
   async #insert(kind: ResourceKind, object: KubeObject, context: WriteContext): Promise<Written> {
@@ -165,10 +213,35 @@ export class ResourceStore {
     object: KubeObject,
     context: WriteContext,
   ): Promise<Written> {
-    const { kind, key, update, old, revision } = target;
-    const { strategy, subresource } = update;
+    const { kind, update, old, revision } = target;
+    const { subresource } = update;
     await this.#admission.mutate(request(kind, 'UPDATE', { object, old, context, subresource }));
     object.metadata.resourceVersion = String(revision);
+    const reservation =
+      subresource === '' ? await this.#reserve(kind, object, old, context) : NO_RESERVATION;
+    try {
+      const written = await this.#store(target, object, context);
+      await reservation.commit();
+      return written;
+    } catch (err) {
+      await reservation.cancel();
+      throw err;
+    }
+  }
+
+  async #store(
+    target: {
+      kind: ResourceKind;
+      key: ObjectKey;
+      update: Update;
+      old: KubeObject;
+      revision: number;
+    },
+    object: KubeObject,
+    context: WriteContext,
+  ): Promise<Written> {
+    const { kind, key, update, old, revision } = target;
+    const { strategy, subresource } = update;
     prepareUpdate({ kind, strategy, object, old }, context);
     validateUpdate({ kind, strategy, object, old }, context);
     await this.#admission.validate(request(kind, 'UPDATE', { object, old, context, subresource }));
@@ -177,7 +250,7 @@ export class ResourceStore {
       return { object, bytes: Buffer.from(JSON.stringify(object)) };
     }
     if (isReadyToVanish(object)) {
-      await this.#state.storage.delete(storageKey(kind, key), revision);
+      await this.#remove(kind, key, object, revision);
       return { object, bytes: Buffer.from(JSON.stringify(object)) };
     }
     return this.#write(kind, key, object, revision);

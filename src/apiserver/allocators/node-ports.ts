@@ -1,23 +1,8 @@
 import type { Service } from '../../api/types.ts';
 import type { CacheEntry, CacheEvent } from '../cache-entry.ts';
+import type { PortRange } from '../options.ts';
 import { parseObject } from '../stored-object.ts';
 import type { WatchCache } from '../watch-cache.ts';
-
-export interface PortRange {
-  readonly first: number;
-  readonly last: number;
-}
-
-/** `30000-32767`, or `30000+2767`. */
-export function parsePortRange(text: string): PortRange {
-  const found = /^(\d+)([-+])(\d+)$/.exec(text);
-  const first = Number(found?.[1]);
-  const last = found?.[2] === '+' ? first + Number(found[3]) : Number(found?.[3]);
-  if (!(first > 0 && last >= first && last <= 65535)) {
-    throw new RangeError(`Not a port range: ${text}`);
-  }
-  return { first, last };
-}
 
 // Ports at the start of the range are left to those who ask for them by number (KEP-3668).
 const STATIC_BAND = 86;

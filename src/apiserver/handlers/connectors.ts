@@ -4,6 +4,7 @@ import type { HandlerDeps, Target } from '../handler-deps.ts';
 import type { KindRegistry } from '../kind-registry.ts';
 import type { Kubelets } from '../kubelets.ts';
 import type { ResourceKind } from '../resource-kind.ts';
+import type { TokenIssuer } from '../service-account-tokens.ts';
 import { bindPod } from './binding.ts';
 import type { ConnectHandlers } from './connect.ts';
 import { evictPod } from './eviction.ts';
@@ -11,10 +12,12 @@ import { finalizeNamespace } from './finalize.ts';
 import { podLog } from './pod-log.ts';
 import { podExec, podPortForward } from './pod-stream.ts';
 import { proxy } from './proxy.ts';
+import { requestToken } from './token.ts';
 
 export interface ConnectorDeps extends HandlerDeps {
   readonly kinds: KindRegistry;
   readonly kubelets: Kubelets;
+  readonly tokens: TokenIssuer | undefined;
 }
 
 /** The sub-resources with handlers of their own, by `RESOURCE/SUBRESOURCE` or `SUBRESOURCE`. */
@@ -35,6 +38,7 @@ export function connectors(deps: ConnectorDeps): ConnectHandlers {
     'pods/exec': (_, exchange, target) => podExec(withNodes, exchange, target),
     'pods/attach': (_, exchange, target) => podExec(withNodes, exchange, target),
     'pods/portforward': (_, exchange, target) => podPortForward(withNodes, exchange, target),
+    'serviceaccounts/token': (_, exchange, target) => requestToken(deps, exchange, target),
     'namespaces/finalize': finalizeNamespace,
     proxy: (_, exchange, target) => proxy(deps, exchange, target),
   };

@@ -5,6 +5,7 @@ import { type Exchange, send, writeHead } from '../exchange.ts';
 import type { ServerMetrics } from '../metrics.ts';
 import type { OpenApi } from '../openapi.ts';
 import type { ServedDocument } from '../served-document.ts';
+import type { TokenService } from '../service-account-tokens.ts';
 
 export interface NonResourceDeps {
   readonly checks: { livez: readonly HealthCheck[]; readyz: readonly HealthCheck[] };
@@ -12,6 +13,8 @@ export interface NonResourceDeps {
   readonly version: object;
   readonly discovery: Discovery;
   readonly openapi: OpenApi;
+  /** Absent: no service account tokens are known here. */
+  readonly tokens: TokenService | undefined;
 }
 
 /** Requests that are about no object: health, version, metrics, discovery, OpenAPI. */
@@ -30,6 +33,9 @@ export async function handleNonResource(deps: NonResourceDeps, exchange: Exchang
       const body = await deps.metrics.registry.render();
       return text(exchange, body, 'text/plain; version=0.0.4; charset=utf-8');
     }
+    case '.well-known':
+    case 'openid':
+      return openId(deps, exchange);
     default:
       return document(deps, exchange);
   }
@@ -47,6 +53,24 @@ async function health(
   const type = 'text/plain; charset=utf-8';
   exchange.res.setHeader('X-Content-Type-Options', 'nosniff');
   send(exchange, code, Buffer.from(body), { 'Content-Type': type });
+}
+
+/** What others need to verify service account tokens (OpenID Connect Discovery 1.0). */
+async function openId({ tokens }: NonResourceDeps, exchange: Exchange): Promise<void> {
+  const { path } = exchange.info;
+  if (tokens && path === '/openid/v1/jwks') {
+    return text(exchange, JSON.stringify(tokens.verifier.jwks()), 'application/jwk-set+json');
+  }
+  if (!tokens || path !== '/.well-known/openid-configuration') throw pageNotFound();
+  const keys = tokens.verifier.jwks().keys.map(({ alg }) => alg);
+  const configuration = {
+    issuer: tokens.issuerUrl,
+    jwks_uri: new URL('/openid/v1/jwks', tokens.issuerUrl).href,
+    response_types_supported: ['id_token'],
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: [...new Set(keys)],
+  };
+  return text(exchange, JSON.stringify(configuration), 'application/json');
 }
 
 async function document(

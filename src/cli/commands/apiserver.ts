@@ -1,6 +1,9 @@
+import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { ApiServer } from '../../apiserver/apiserver.ts';
+import type { ServiceAccountOptions } from '../../apiserver/options.ts';
+import { parsePortRange } from '../../apiserver/options.ts';
 import { LmdbStorage } from '../../storage/lmdb.ts';
 import { realClock } from '../../util/clock.ts';
 import { shutdownSignal } from '../../util/lifecycle.ts';
@@ -20,6 +23,7 @@ interface Flags {
   serviceAccountKeyFile: string[];
   serviceAccountSigningKeyFile?: string;
   serviceAccountIssuer?: string;
+  apiAudiences?: string;
   serviceClusterIpRange: string;
   serviceNodePortRange: string;
   v: number;
@@ -42,10 +46,25 @@ export function command(): Command {
     .option('--service-account-key-file <file>', 'keys that verify tokens', collect, [])
     .option('--service-account-signing-key-file <file>', 'key that signs tokens')
     .option('--service-account-issuer <url>', 'issuer of tokens')
+    .option('--api-audiences <list>', 'audiences of tokens for this server')
     .option('--service-cluster-ip-range <cidr>', 'addresses of Services', '10.96.0.0/16')
     .option('--service-node-port-range <range>', 'ports of NodePort Services', '30000-32767')
     .option('-v <level>', 'verbosity of the log', Number, 2)
     .action((flags: Flags) => run(flags));
+}
+
+function serviceAccounts(flags: Flags): ServiceAccountOptions | undefined {
+  const issuer = flags.serviceAccountIssuer;
+  if (issuer === undefined) return undefined;
+  const signing = read(flags.serviceAccountSigningKeyFile);
+  const keys = flags.serviceAccountKeyFile.map((file) => createPublicKey(readFileSync(file)));
+  if (keys.length === 0 && signing !== undefined) keys.push(createPublicKey(signing));
+  return {
+    issuer,
+    audiences: flags.apiAudiences?.split(','),
+    signingKey: signing === undefined ? undefined : createPrivateKey(signing),
+    verificationKeys: keys,
+  };
 }
 
 function read(file: string | undefined): string | undefined {
@@ -71,6 +90,9 @@ async function run(flags: Flags): Promise<void> {
         key: read(flags.kubeletClientKey),
         authority: read(flags.kubeletCertificateAuthority),
       },
+      serviceRanges: flags.serviceClusterIpRange.split(','),
+      nodePorts: parsePortRange(flags.serviceNodePortRange),
+      serviceAccounts: serviceAccounts(flags),
       advertise: `${flags.advertiseAddress ?? flags.bindAddress}:${flags.securePort}`,
     },
     { storage, clock: realClock, log },

@@ -1,0 +1,28 @@
+import type { AdmissionPlugin } from '../admission.ts';
+import { podToCreate } from './plugin.ts';
+
+const SECONDS = 300;
+const TAINTS = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
+
+/** A Pod that does not say so itself stays for five minutes on a node that is unreachable or not ready. */
+export const defaultTolerationSeconds: AdmissionPlugin = {
+  name: 'DefaultTolerationSeconds',
+  mutate(request) {
+    const spec = podToCreate(request)?.spec;
+    if (!spec) return;
+    const tolerations = spec.tolerations ?? [];
+    for (const key of TAINTS) {
+      const known = tolerations.some(
+        (t) => (!t.key || t.key === key) && (!t.effect || t.effect === 'NoExecute'),
+      );
+      if (known) continue;
+      tolerations.push({
+        key,
+        operator: 'Exists',
+        effect: 'NoExecute',
+        tolerationSeconds: SECONDS,
+      });
+    }
+    spec.tolerations = tolerations;
+  },
+};

@@ -1,0 +1,135 @@
+import { builtinSchema } from '../api/builtin-schema.ts';
+import type { Schema } from '../api/schema.ts';
+import type { Storage } from '../storage/storage.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Logger } from '../util/log.ts';
+import { admissionPlugins } from './admission/plugins.ts';
+import { Admission } from './admission.ts';
+import { ClusterIps } from './allocators/cluster-ips.ts';
+import { NodePorts } from './allocators/node-ports.ts';
+import { ServiceAllocator } from './allocators/services.ts';
+import type { Authenticator } from './authn/authenticator.ts';
+import { ServiceAccountAuthenticator } from './authn/service-account.ts';
+import { unknownBearer } from './authn/unknown-bearer.ts';
+import { x509Authenticator } from './authn/x509.ts';
+import { systemUsersAuthorizer } from './authz/system-users.ts';
+import { CustomResources } from './custom-resources/custom-resources.ts';
+import { CustomSchema } from './custom-resources/definitions.ts';
+import { Discovery } from './discovery.ts';
+import { HandlerChain } from './handler-chain.ts';
+import { type ConnectorDeps, connectors, virtualKinds } from './handlers/connectors.ts';
+import { handleNonResource, type NonResourceDeps } from './handlers/non-resource.ts';
+import { handleResource } from './handlers/resource.ts';
+import { KindRegistry } from './kind-registry.ts';
+import { Kubelets } from './kubelets.ts';
+import { ServerMetrics } from './metrics.ts';
+import { OpenApi } from './openapi.ts';
+import { type ApiServerOptions, DEFAULT_NODE_PORTS } from './options.ts';
+import { ResourceStore } from './resource-store.ts';
+import { builtinKinds } from './resources/registry.ts';
+import { tokenService } from './service-account-tokens.ts';
+import { State } from './state.ts';
+import { GIT_VERSION, versionInfo } from './version.ts';
+import type { WriteHooks } from './write-hooks.ts';
+
+export interface ApiServerDeps {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** The parts of an API server, made and connected, not yet at work. */
+export interface Assembly {
+  readonly kinds: KindRegistry;
+  readonly state: State;
+  readonly store: ResourceStore;
+  readonly custom: CustomResources;
+  readonly nodePorts: NodePorts;
+  readonly chain: HandlerChain;
+  readonly kubelets: Kubelets;
+}
+
+export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assembly {
+  const { clock, log } = deps;
+  const builtin = builtinSchema();
+  const schema = new CustomSchema(builtin);
+  const kinds = new KindRegistry(builtinKinds());
+  const state = new State({ storage: deps.storage, kinds, log });
+  const nodePorts = new NodePorts(options.nodePorts ?? DEFAULT_NODE_PORTS);
+  const store: ResourceStore = new ResourceStore({
+    state,
+    admission: new Admission(admissionPlugins({ kinds, state, store: () => store })),
+    hooks: writeHooks({ kinds, state, nodePorts, store: () => store }),
+  });
+  const custom = new CustomResources({ state, store, kinds, builtin, schema, clock, log });
+  const kubelets = new Kubelets(options.kubelet ?? {});
+  const tokens = tokenService(options.serviceAccounts);
+  const handlerDeps: ConnectorDeps = {
+    ...{ state, store, clock, log, schema, kinds, kubelets },
+    tokens: tokens?.issuer,
+  };
+  const resources = {
+    ...handlerDeps,
+    connectors: connectors(handlerDeps),
+    virtuals: virtualKinds(handlerDeps),
+  };
+  const metrics = new ServerMetrics(clock);
+  const documents = nonResources({ options, deps, kinds, schema, metrics });
+  const authenticators: Authenticator[] = [x509Authenticator()];
+  if (tokens) {
+    const { verifier, audiences } = tokens;
+    authenticators.push(
+      new ServiceAccountAuthenticator({ verifier, audiences, kinds, store, clock }),
+    );
+  }
+  const chain = new HandlerChain({
+    authenticators: [...authenticators, unknownBearer],
+    authorizers: [systemUsersAuthorizer],
+    handler: (exchange) =>
+      exchange.info.isResource
+        ? handleResource(resources, exchange)
+        : handleNonResource({ ...documents, tokens }, exchange),
+    metrics,
+    log,
+  });
+  return { kinds, state, store, custom, nodePorts, chain, kubelets };
+}
+
+function writeHooks(deps: {
+  kinds: KindRegistry;
+  state: State;
+  nodePorts: NodePorts;
+  store: () => ResourceStore;
+}): WriteHooks {
+  const { kinds, state, store, nodePorts } = deps;
+  const addressKind = kinds.get('networking.k8s.io', 'v1', 'ipaddresses');
+  const rangeKind = kinds.get('networking.k8s.io', 'v1', 'servicecidrs');
+  if (!addressKind || !rangeKind) throw new Error('Kinds of addresses are not declared');
+  const ips = new ClusterIps({ state, store, addressKind, rangeKind });
+  return new Map([['/services', new ServiceAllocator({ ips, ports: nodePorts })]]);
+}
+
+function nonResources(parts: {
+  options: ApiServerOptions;
+  deps: ApiServerDeps;
+  kinds: KindRegistry;
+  schema: Schema;
+  metrics: ServerMetrics;
+}): Omit<NonResourceDeps, 'tokens'> {
+  const { options, deps, kinds, schema, metrics } = parts;
+  const ping = { name: 'ping', check: () => {} };
+  // Named as upstream's, whatever the engine.
+  const storage = {
+    name: 'etcd',
+    check: async () => {
+      await deps.storage.status();
+    },
+  };
+  return {
+    checks: { livez: [ping], readyz: [ping, storage] },
+    metrics,
+    version: versionInfo(),
+    discovery: new Discovery({ kinds: () => kinds.all(), serverAddress: options.advertise }),
+    openapi: new OpenApi({ kinds: () => kinds.all(), schema, version: GIT_VERSION }),
+  };
+}

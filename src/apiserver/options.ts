@@ -1,0 +1,42 @@
+import type { KeyObject } from 'node:crypto';
+import type { ListenOptions } from '../http/server.ts';
+import type { KubeletCredentials } from './kubelets.ts';
+
+export interface ApiServerOptions {
+  readonly listen: ListenOptions;
+  /** `ADDRESS:PORT` under which the cluster reaches this server. */
+  readonly advertise: string;
+  readonly kubelet?: KubeletCredentials | undefined;
+  /** CIDRs of cluster IPs. */
+  readonly serviceRanges?: readonly string[] | undefined;
+  readonly nodePorts?: PortRange | undefined;
+  readonly serviceAccounts?: ServiceAccountOptions | undefined;
+}
+
+export interface ServiceAccountOptions {
+  readonly issuer: string;
+  /** Who tokens are for: this API server. Default: the issuer. */
+  readonly audiences?: readonly string[] | undefined;
+  /** Absent: no tokens are signed here. */
+  readonly signingKey?: KeyObject | undefined;
+  readonly verificationKeys: readonly KeyObject[];
+}
+
+export const DEFAULT_SERVICE_RANGES: readonly string[] = ['10.96.0.0/16'];
+export const DEFAULT_NODE_PORTS: PortRange = { first: 30_000, last: 32_767 };
+
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** `30000-32767`, or `30000+2767`. */
+export function parsePortRange(text: string): PortRange {
+  const found = /^(\d+)([-+])(\d+)$/.exec(text);
+  const first = Number(found?.[1]);
+  const last = found?.[2] === '+' ? first + Number(found[3]) : Number(found?.[3]);
+  if (!(first > 0 && last >= first && last <= 65535)) {
+    throw new RangeError(`Not a port range: ${text}`);
+  }
+  return { first, last };
+}
