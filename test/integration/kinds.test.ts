@@ -263,6 +263,10 @@ let plurals: Map<string, string>;
 
 beforeAll(async () => {
   server = await startApiServer();
+  // Every Pod runs as one; elsewhere a controller makes it.
+  await server.request('POST', '/api/v1/namespaces/default/serviceaccounts', {
+    body: { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } },
+  });
   plurals = new Map();
   for (const root of new Set([...NAMESPACED, ...CLUSTER].map(([path]) => path))) {
     const { body } = await server.request('GET', `/${root}`);
