@@ -1,5 +1,4 @@
 import type { ResourceType } from '../api/resource-types.ts';
-import type { PartialObject } from '../api/types.ts';
 import type { Client, Informer, Selection } from './client.ts';
 import { createInformer, type InformerOptions } from './informer.ts';
 
@@ -28,14 +27,10 @@ export class InformerFactory {
     return informer;
   }
 
-  /** Metadata of every object of a kind: the full informer where somebody has one already, else one that asks for metadata only. */
-  metadata(type: ResourceType<unknown>): Informer<PartialObject> {
-    const full = JSON.stringify([type.group, type.version, type.resource, null, null, null, false]);
-    const known = this.#informers.get(full) as unknown as Informer<PartialObject> | undefined;
-    if (known) return known;
-    const { group, version, resource, kind, namespaced } = type;
-    const plain: ResourceType<PartialObject> = { group, version, resource, kind, namespaced };
-    return this.get(plain, { metadataOnly: true });
+  /** The informer of all objects of a kind, if somebody has asked for it. */
+  find<T>(type: ResourceType<unknown>): Informer<T> | undefined {
+    const id = JSON.stringify([type.group, type.version, type.resource, null, null, null, false]);
+    return this.#informers.get(id) as Informer<T> | undefined;
   }
 
   /** Runs every informer, those asked for later too, until aborted. */

@@ -2,6 +2,8 @@ import type { ControllerFactory } from './context.ts';
 import { deploymentController } from './deployment/deployment-controller.ts';
 import { endpointsController } from './endpoints/endpoints-controller.ts';
 import { endpointSliceController } from './endpointslice/endpointslice-controller.ts';
+import { garbageCollector } from './garbage-collector/garbage-collector.ts';
+import { namespaceController } from './namespace/namespace-controller.ts';
 import { replicaSetController } from './replicaset/replicaset.ts';
 import { rootCaPublisher } from './root-ca/root-ca-controller.ts';
 import { serviceAccountController } from './serviceaccount/serviceaccount-controller.ts';
@@ -11,6 +13,8 @@ export const CONTROLLERS: Readonly<Record<string, ControllerFactory>> = {
   'deployment-controller': deploymentController,
   'endpoints-controller': endpointsController,
   'endpointslice-controller': endpointSliceController,
+  'garbage-collector-controller': garbageCollector,
+  'namespace-controller': namespaceController,
   'replicaset-controller': replicaSetController,
   'root-ca-certificate-publisher-controller': rootCaPublisher,
   'serviceaccount-controller': serviceAccountController,
@@ -21,6 +25,8 @@ const ALIASES: Readonly<Record<string, string>> = {
   deployment: 'deployment-controller',
   endpoint: 'endpoints-controller',
   endpointslice: 'endpointslice-controller',
+  garbagecollector: 'garbage-collector-controller',
+  namespace: 'namespace-controller',
   replicaset: 'replicaset-controller',
   'root-ca-cert-publisher': 'root-ca-certificate-publisher-controller',
   serviceaccount: 'serviceaccount-controller',
