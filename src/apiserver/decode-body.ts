@@ -2,6 +2,7 @@ import { builtinSchema } from '../api/builtin-schema.ts';
 import { cannotBeHandled, DecodeError, decodeObject, strictDecodingError } from '../api/decode.ts';
 import { type DecodedText, decodeJson, decodeYaml } from '../api/encoding.ts';
 import { ApiError, badRequest } from '../api/errors.ts';
+import { invalid, invalidObject } from '../api/field-errors.ts';
 import { apiVersionOf } from '../api/resource-types.ts';
 import type { Schema } from '../api/schema.ts';
 import type { KubeObject } from '../api/types.ts';
@@ -22,6 +23,8 @@ export interface DecodeRules {
   readonly schema: Schema;
   readonly kind: ResourceKind;
   readonly fieldValidation: FieldValidation;
+  /** The data is a patched object: what is wrong with it, is wrong with the patch. */
+  readonly isPatch?: boolean;
 }
 
 /** The media type of a body, without parameters. Absent: JSON. */
@@ -125,19 +128,30 @@ export function checkType(data: JsonObject, kind: ResourceKind): void {
 export function decodeTyped(
   data: JsonObject,
   duplicates: readonly string[],
-  { schema, kind, fieldValidation }: DecodeRules,
+  rules: DecodeRules,
   warnings: string[],
 ): KubeObject {
+  const { schema, kind, fieldValidation } = rules;
   const decoded = kind.custom?.decode(data) ?? decode(data, schema, kind);
   if (fieldValidation !== 'Ignore') {
     const messages = [...duplicates, ...decoded.unknown];
     if (fieldValidation === 'Warn') warnings.push(...messages);
-    else if (messages.length > 0) throw strictDecodingError(kind, messages);
+    else if (messages.length > 0) throw strictError(data, messages, rules);
   }
   const object = decoded.object as KubeObject;
   object.metadata ??= {};
   kind.strategy.default?.(object);
   return object;
+}
+
+function strictError(
+  data: JsonObject,
+  messages: readonly string[],
+  { kind, isPatch }: DecodeRules,
+): ApiError {
+  if (!isPatch) return strictDecodingError(kind, messages);
+  const why = `strict decoding error: ${messages.join(', ')}`;
+  return invalidObject({ group: '', kind: '' }, '', [invalid('patch', JSON.stringify(data), why)]);
 }
 
 function decode(data: JsonObject, schema: Schema, kind: BodyType) {

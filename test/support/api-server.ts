@@ -38,9 +38,29 @@ export interface TestApiServer {
   /** A kubeconfig for the administrator, for real clients. */
   readonly kubeconfig: string;
   request(method: string, path: string, options?: RequestOptions): Promise<Answer>;
+  /** Opens a watch; the path must say `watch=1`. */
+  watch(path: string, accept?: string): TestWatch;
+  /** What the server stores in, for what no client can do. */
+  readonly storage: MemoryStorage;
   /** The same as another user. */
   as(user: TestUser): Promise<TestApiServer['request']>;
   stop(): Promise<void>;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: tests look into whatever the server says
+export type TestEvent = { type: string; object: any };
+
+/** An open watch. */
+export interface TestWatch {
+  /** Everything received so far. */
+  readonly events: readonly TestEvent[];
+  /** The HTTP status, once it is known. */
+  status(): Promise<number>;
+  /** The first `count` events, when they are there. */
+  first(count: number): Promise<readonly TestEvent[]>;
+  /** Resolves when the server has ended it. */
+  ended(): Promise<void>;
+  close(): void;
 }
 
 export async function startApiServer(): Promise<TestApiServer> {
@@ -65,6 +85,7 @@ export async function startApiServer(): Promise<TestApiServer> {
     );
   const serving = await issue('kube-apiserver', [], 'server');
   const stopping = new AbortController();
+  const storage = new MemoryStorage(realClock);
   const server = new ApiServer(
     {
       listen: {
@@ -76,7 +97,7 @@ export async function startApiServer(): Promise<TestApiServer> {
       },
       advertise: '127.0.0.1:6443',
     },
-    { storage: new MemoryStorage(realClock), clock: realClock, log: silent },
+    { storage, clock: realClock, log: silent },
   );
   const ready = Promise.withResolvers<void>();
   const running = server.run(stopping.signal, ready.resolve);
@@ -91,12 +112,20 @@ export async function startApiServer(): Promise<TestApiServer> {
       send(session, method, path, options);
   };
   const admin = await issue(ADMIN.name, ADMIN.groups, 'client');
+  const watching = connect(url, {
+    ca: authority.certificate,
+    cert: admin.certificate,
+    key: admin.key,
+  });
+  sessions.push(watching);
   const kubeconfig = join(directory, 'kubeconfig');
   writeFileSync(kubeconfig, kubeconfigOf(url, authority.certificate, admin), { mode: 0o600 });
   return {
     url,
     kubeconfig,
+    storage,
     request: await as(ADMIN),
+    watch: (path, accept) => openWatch(watching, path, accept),
     as,
     async stop() {
       for (const session of sessions) session.close();
@@ -136,6 +165,39 @@ function send(
     });
     stream.end(encoded(body));
   });
+}
+
+function openWatch(session: ClientHttp2Session, path: string, accept?: string): TestWatch {
+  const stream = session.request({ ':path': path, ...(accept === undefined ? {} : { accept }) });
+  const events: TestEvent[] = [];
+  const status = Promise.withResolvers<number>();
+  const ended = Promise.withResolvers<void>();
+  let waiting: (() => void)[] = [];
+  let rest = '';
+  stream.on('response', (headers) => status.resolve(Number(headers[':status'])));
+  stream.on('data', (chunk: Buffer) => {
+    const lines = (rest + chunk.toString()).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) events.push(JSON.parse(line));
+    for (const wake of waiting.splice(0)) wake();
+  });
+  stream.on('error', () => ended.resolve());
+  stream.on('close', () => ended.resolve());
+  stream.end();
+  return {
+    events,
+    status: () => status.promise,
+    ended: () => ended.promise,
+    async first(count) {
+      while (events.length < count) {
+        await new Promise<void>((resolve) => {
+          waiting = [...waiting, resolve];
+        });
+      }
+      return events.slice(0, count);
+    },
+    close: () => stream.close(),
+  };
 }
 
 function encoded(body: unknown): string | Buffer | undefined {

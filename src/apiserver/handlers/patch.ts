@@ -42,7 +42,8 @@ export async function patch(
   const shape = shapeOf(exchange, kind, now);
   const options = parseWriteOptions(exchange, 'PatchOptions');
   const patch = { type, body: await readPatch(exchange) };
-  const rules = { schema: deps.schema, kind, fieldValidation: options.fieldValidation };
+  const { fieldValidation } = options;
+  const rules = { schema: deps.schema, kind, fieldValidation, isPatch: true };
   const fields: FieldWrite = { ...rules, subresource, manager: options.fieldManager, now };
   const change = (current: KubeObject): KubeObject => {
     const live = inServedVersion(kind, current);

@@ -34,7 +34,6 @@ export async function watch(deps: HandlerDeps, exchange: Exchange, target: Targe
   // Without a version, or with 0, a watch begins with what exists.
   const initial = sendInitialEvents ?? (resourceVersion === undefined || resourceVersion === 0);
   const start = initial || resourceVersion === undefined ? deps.state.revision : resourceVersion;
-  if (!initial && start < cache.oldest) throw tooOld(start, cache.oldest);
   writeHead(exchange, 200, { 'Content-Type': 'application/json' });
   exchange.res.flushHeaders();
   const seconds =
@@ -43,8 +42,4 @@ export async function watch(deps: HandlerDeps, exchange: Exchange, target: Targe
     { start, initial, markInitialEnd: sendInitialEvents === true, seconds },
     disconnectSignal(exchange),
   );
-}
-
-export function tooOld(revision: number, oldest: number): ApiError {
-  return new ApiError('Expired', `too old resource version: ${revision} (${oldest})`);
 }
