@@ -61,7 +61,7 @@ module.exports = {
     ),
     rule(
       'siblings',
-      { path: '^src/(controllers|proxy)/([^/]+)/' },
+      { path: '^src/(controllers|proxy)/([^/]+)/', pathNot: '[.]test[.]ts$' },
       { path: '^src/$1/[^/]+/', pathNot: '^src/$1/$2/' },
       'share through the parent folder',
     ),
