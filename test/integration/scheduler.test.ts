@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { isNotFound } from '../../src/api/errors.ts';
-import { EVENTS, NAMESPACES, NODES, PODS } from '../../src/api/resource-types.ts';
+import { EVENTS, NAMESPACES, NODES, PODS, SERVICE_ACCOUNTS } from '../../src/api/resource-types.ts';
 import type { Draft, Node, Pod, PodSpec } from '../../src/api/types.ts';
 import { run } from '../../src/host/exec.ts';
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
@@ -13,6 +13,12 @@ beforeAll(async () => {
     apiVersion: 'v1',
     kind: 'Namespace',
     metadata: { name: 'sched' },
+  });
+  // Every Pod runs as one; elsewhere a controller makes it.
+  await plane.client.create(SERVICE_ACCOUNTS, {
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { name: 'default', namespace: 'sched' },
   });
 });
 afterAll(() => plane?.stop());

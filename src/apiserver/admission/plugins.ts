@@ -4,15 +4,8 @@ import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import type { PluginDeps } from './plugin.ts';
 import { priority } from './priority.ts';
 import { serviceAccount } from './service-account.ts';
-import { taintNewNodes } from './taint-new-nodes.ts';
 
 /** The plug-ins that are always on, in upstream's order. */
 export function admissionPlugins(deps: PluginDeps): AdmissionPlugin[] {
-  return [
-    namespaceLifecycle(deps),
-    serviceAccount(deps),
-    taintNewNodes,
-    priority(deps),
-    defaultTolerationSeconds,
-  ];
+  return [namespaceLifecycle(deps), serviceAccount(deps), priority(deps), defaultTolerationSeconds];
 }
