@@ -2,6 +2,7 @@ import type { Client } from '../client/client.ts';
 import { EventWriter } from '../client/events.ts';
 import { InformerFactory } from '../client/informer-factory.ts';
 import { LeaderElector } from '../client/leader-election.ts';
+import { whenServing } from '../client/when-serving.ts';
 import type { Clock } from '../util/clock.ts';
 import { runAll } from '../util/lifecycle.ts';
 import type { Logger } from '../util/log.ts';
@@ -38,6 +39,8 @@ export class ControllerManager {
   }
 
   async run(signal: AbortSignal): Promise<void> {
+    await whenServing(this.#deps, signal);
+    if (signal.aborted) return;
     const events = new EventWriter(this.#deps, { component: MANAGER });
     const work = (lead: AbortSignal) => this.#work(events, lead);
     const lead = async () => {

@@ -4,9 +4,13 @@ import { endpointsController } from './endpoints/endpoints-controller.ts';
 import { endpointSliceController } from './endpointslice/endpointslice-controller.ts';
 import { garbageCollector } from './garbage-collector/garbage-collector.ts';
 import { namespaceController } from './namespace/namespace-controller.ts';
+import { nodeIpamController } from './node-ipam/node-ipam-controller.ts';
+import { nodeLifecycleController } from './node-lifecycle/node-lifecycle-controller.ts';
+import { podGcController } from './pod-gc/pod-gc-controller.ts';
 import { replicaSetController } from './replicaset/replicaset.ts';
 import { rootCaPublisher } from './root-ca/root-ca-controller.ts';
 import { serviceAccountController } from './serviceaccount/serviceaccount-controller.ts';
+import { taintEvictionController } from './taint-eviction/taint-eviction-controller.ts';
 
 /** Upstream's controller names (`--controllers`) and who makes them. */
 export const CONTROLLERS: Readonly<Record<string, ControllerFactory>> = {
@@ -15,6 +19,10 @@ export const CONTROLLERS: Readonly<Record<string, ControllerFactory>> = {
   'endpointslice-controller': endpointSliceController,
   'garbage-collector-controller': garbageCollector,
   'namespace-controller': namespaceController,
+  'node-ipam-controller': nodeIpamController,
+  'node-lifecycle-controller': nodeLifecycleController,
+  'pod-garbage-collector-controller': podGcController,
+  'taint-eviction-controller': taintEvictionController,
   'replicaset-controller': replicaSetController,
   'root-ca-certificate-publisher-controller': rootCaPublisher,
   'serviceaccount-controller': serviceAccountController,
@@ -27,6 +35,9 @@ const ALIASES: Readonly<Record<string, string>> = {
   endpointslice: 'endpointslice-controller',
   garbagecollector: 'garbage-collector-controller',
   namespace: 'namespace-controller',
+  nodeipam: 'node-ipam-controller',
+  nodelifecycle: 'node-lifecycle-controller',
+  podgc: 'pod-garbage-collector-controller',
   replicaset: 'replicaset-controller',
   'root-ca-cert-publisher': 'root-ca-certificate-publisher-controller',
   serviceaccount: 'serviceaccount-controller',

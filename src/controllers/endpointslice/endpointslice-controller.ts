@@ -13,6 +13,7 @@ import { errorMessage } from '../../util/errors.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
 import { controllerReference } from '../controller-reference.ts';
 import { Overlay } from '../overlay.ts';
+import { isNamespaceTerminating } from '../pod-control.ts';
 import {
   hasSelector,
   isHeadless,
@@ -135,6 +136,7 @@ class SliceReconciler implements Reconciler {
       for (const slice of plan.update) overlay.wrote(await client.update(ENDPOINT_SLICES, slice));
       for (const slice of plan.delete) await this.#delete(slice);
     } catch (err) {
+      if (isNamespaceTerminating(err)) return; // its slices go with it
       const text = `Error updating Endpoint Slices for Service ${service.metadata.namespace}/${service.metadata.name}: ${errorMessage(err)}`;
       events.event(service, 'Warning', 'FailedToUpdateEndpointSlices', text);
       throw err;
