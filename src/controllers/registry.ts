@@ -1,4 +1,5 @@
 import type { ControllerFactory } from './context.ts';
+import { daemonSetController } from './daemonset/daemonset-controller.ts';
 import { deploymentController } from './deployment/deployment-controller.ts';
 import { endpointsController } from './endpoints/endpoints-controller.ts';
 import { endpointSliceController } from './endpointslice/endpointslice-controller.ts';
@@ -7,9 +8,10 @@ import { namespaceController } from './namespace/namespace-controller.ts';
 import { nodeIpamController } from './node-ipam/node-ipam-controller.ts';
 import { nodeLifecycleController } from './node-lifecycle/node-lifecycle-controller.ts';
 import { podGcController } from './pod-gc/pod-gc-controller.ts';
-import { replicaSetController } from './replicaset/replicaset.ts';
+import { replicaSetController, replicationController } from './replicaset/replicaset.ts';
 import { rootCaPublisher } from './root-ca/root-ca-controller.ts';
 import { serviceAccountController } from './serviceaccount/serviceaccount-controller.ts';
+import { statefulSetController } from './statefulset/statefulset-controller.ts';
 import { taintEvictionController } from './taint-eviction/taint-eviction-controller.ts';
 
 /** Upstream's controller names (`--controllers`) and who makes them. */
@@ -23,6 +25,9 @@ export const CONTROLLERS: Readonly<Record<string, ControllerFactory>> = {
   'node-lifecycle-controller': nodeLifecycleController,
   'pod-garbage-collector-controller': podGcController,
   'taint-eviction-controller': taintEvictionController,
+  'daemonset-controller': daemonSetController,
+  'replicationcontroller-controller': replicationController,
+  'statefulset-controller': statefulSetController,
   'replicaset-controller': replicaSetController,
   'root-ca-certificate-publisher-controller': rootCaPublisher,
   'serviceaccount-controller': serviceAccountController,
@@ -38,6 +43,9 @@ const ALIASES: Readonly<Record<string, string>> = {
   nodeipam: 'node-ipam-controller',
   nodelifecycle: 'node-lifecycle-controller',
   podgc: 'pod-garbage-collector-controller',
+  daemonset: 'daemonset-controller',
+  replicationcontroller: 'replicationcontroller-controller',
+  statefulset: 'statefulset-controller',
   replicaset: 'replicaset-controller',
   'root-ca-cert-publisher': 'root-ca-certificate-publisher-controller',
   serviceaccount: 'serviceaccount-controller',
