@@ -1,6 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import { type HttpListener, listen } from '../http/server.ts';
 import { type ApiServerDeps, type Assembly, assemble } from './assembly.ts';
+import { compactPeriodically } from './compactor.ts';
 import type { KubernetesServiceOptions } from './kubernetes-service.ts';
 import { type ApiServerOptions, DEFAULT_SERVICE_RANGES } from './options.ts';
 import { ensureSystemObjects } from './system-objects.ts';
@@ -31,7 +32,11 @@ export class ApiServer {
     await Promise.race([started.promise, running]);
     await this.#prepare();
     await custom.start();
-    const working = Promise.all([running, custom.run(signal)]);
+    const working = Promise.all([
+      running,
+      custom.run(signal),
+      compactPeriodically(this.#deps, signal),
+    ]);
     this.#listener = await this.#listen();
     this.#deps.log.info({ port: this.port }, 'Serving');
     ready();

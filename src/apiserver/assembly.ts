@@ -54,7 +54,7 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
   const builtin = builtinSchema();
   const schema = new CustomSchema(builtin);
   const kinds = new KindRegistry(builtinKinds());
-  const state = new State({ storage: deps.storage, kinds, log });
+  const state = new State({ storage: deps.storage, kinds, clock, log });
   const nodePorts = new NodePorts(options.nodePorts ?? DEFAULT_NODE_PORTS);
   const store: ResourceStore = new ResourceStore({
     state,

@@ -185,7 +185,7 @@ export class ResourceStore {
     object: KubeObject,
     revision: number,
   ): Promise<void> {
-    await this.#state.storage.delete(storageKey(kind, key), revision);
+    await this.#state.until(await this.#state.storage.delete(storageKey(kind, key), revision));
     await this.#hooks.get(`${kind.group}/${kind.resource}`)?.release(object);
   }
 
@@ -199,6 +199,7 @@ export class ResourceStore {
     const stored = encodeForStore(object);
     this.#state.remember(stored, object);
     const revision = await this.#state.storage.create(key, stored, { ttlSeconds: kind.ttlSeconds });
+    await this.#state.until(revision);
     return written(object, stored, revision);
   }
 
@@ -267,6 +268,7 @@ export class ResourceStore {
     const now = await this.#state.storage.update(storageKey(kind, key), stored, revision, {
       ttlSeconds: kind.ttlSeconds,
     });
+    await this.#state.until(now);
     return written(object, stored, now);
   }
 }

@@ -5,6 +5,7 @@ import {
   type Storage,
   type StorageEvent,
 } from '../storage/storage.ts';
+import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
 import type { KindRegistry } from './kind-registry.ts';
@@ -12,6 +13,14 @@ import type { ResourceKind } from './resource-kind.ts';
 import { WatchCache } from './watch-cache.ts';
 
 const ROOT = '/registry/';
+
+// As often as upstream's watch cache asks etcd.
+const PROGRESS_MS = 100;
+
+interface Waiter {
+  readonly revision: number;
+  resolve(): void;
+}
 
 type FieldsOf = (object: KubeObject) => Readonly<Record<string, string>>;
 
@@ -27,9 +36,13 @@ export class State {
   readonly #loading = new Map<string, Promise<WatchCache>>();
   /** Objects whose stored bytes were just made here, so that the cache need not parse them again. */
   readonly #parsed = new WeakMap<Buffer, KubeObject>();
+  readonly #clock: Clock;
   #revision = 0;
+  #waiting: Waiter[] = [];
+  #stopAsking: (() => void) | undefined;
 
-  constructor(deps: { storage: Storage; kinds: KindRegistry; log: Logger }) {
+  constructor(deps: { storage: Storage; kinds: KindRegistry; clock: Clock; log: Logger }) {
+    this.#clock = deps.clock;
     this.#kinds = deps.kinds;
     this.storage = deps.storage;
     this.#log = deps.log;
@@ -46,12 +59,25 @@ export class State {
     const sink = {
       events: (batch: readonly StorageEvent[]) => this.#apply(batch),
       progress: (revision: number) => {
-        this.#revision = Math.max(this.#revision, revision);
+        this.#advance(revision);
       },
     };
     const watching = this.storage.watch(ROOT, { after: this.#revision }, sink, signal);
     started();
     await watching;
+  }
+
+  /** Resolves when every cache holds everything that was acknowledged before the call, by whomever. */
+  async fresh(): Promise<void> {
+    const { storage } = this;
+    if (storage.newest) await this.until(await storage.newest());
+  }
+
+  /** Resolves when every cache holds everything up to `revision`. At once, when the store is in this process. */
+  until(revision: number): Promise<void> | void {
+    if (this.#revision >= revision) return;
+    this.#askForProgress();
+    return new Promise((resolve) => this.#waiting.push({ revision, resolve }));
   }
 
   remember(stored: Buffer, object: KubeObject): void {
@@ -108,10 +134,32 @@ export class State {
     return (object) => Object.assign({}, ...parts.map((fieldsOf) => fieldsOf(object)));
   }
 
+  /** Others' writes may lie outside of what we watch: then only the store can tell that nothing is missing. */
+  #askForProgress(): void {
+    if (this.#stopAsking || !this.storage.requestProgress) return;
+    this.#stopAsking = this.#clock.after(PROGRESS_MS, () => {
+      this.#stopAsking = undefined;
+      if (this.#waiting.length === 0) return;
+      this.storage.requestProgress?.();
+      this.#askForProgress();
+    });
+  }
+
+  #advance(revision: number): void {
+    this.#revision = Math.max(this.#revision, revision);
+    if (this.#waiting.length === 0) return;
+    const [due, rest] = [[] as Waiter[], [] as Waiter[]];
+    for (const waiter of this.#waiting) {
+      (waiter.revision <= this.#revision ? due : rest).push(waiter);
+    }
+    this.#waiting = rest;
+    for (const { resolve } of due) resolve();
+  }
+
   #apply(batch: readonly StorageEvent[]): void {
     for (const event of batch) {
       this.#cacheOf(event.key)?.apply(event);
-      this.#revision = event.revision;
+      this.#advance(event.revision);
     }
   }
 

@@ -79,6 +79,13 @@ export interface Storage {
     sink: WatchSink,
     signal: AbortSignal,
   ): Promise<void>;
+  /**
+   * The newest revision of the whole store, asked of it now. Only engines whose watchers are told late have this:
+   * who has seen everything up to there has seen every write that was acknowledged before the question.
+   */
+  newest?(): Promise<number>;
+  /** Asks that watchers be told by `progress` how far they are. */
+  requestProgress?(): void;
   /** Forgets the history up to and including `revision`; the newest state of each key stays. */
   compact(revision: number): Promise<void>;
   status(): Promise<StorageStatus>;

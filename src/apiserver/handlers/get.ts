@@ -7,6 +7,7 @@ import { sendObject, shapeOf } from '../reading.ts';
 /** GET …/RESOURCE/NAME and its `status`: the cached bytes. */
 export async function get(deps: HandlerDeps, exchange: Exchange, target: Target): Promise<void> {
   const shape = shapeOf(exchange, target.kind, deps.clock.now());
+  if (exchange.query.get('resourceVersion') !== '0') await deps.state.fresh();
   const cache = await deps.state.cache(target.kind);
   const entry = cache.get(keyString(target));
   if (!entry) throw notFound(target.kind, target.name);

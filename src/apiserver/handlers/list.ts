@@ -102,7 +102,8 @@ async function snapshot(
   const { selection, token } = page;
   const cache = await state.cache(kind);
   const wanted = options.resourceVersion;
-  if (wanted !== undefined) await untilRevision(deps, wanted);
+  if (wanted === undefined && !token) await state.fresh();
+  else if (wanted !== undefined) await untilRevision(deps, wanted);
   const exact = token ? token.revision : exactRevision(options);
   if (exact === undefined || exact < 0 || cache.unchangedSince(exact)) {
     const revision = exact !== undefined && exact >= 0 ? exact : state.revision;

@@ -4,13 +4,17 @@ import { Command } from 'commander';
 import { ApiServer } from '../../apiserver/apiserver.ts';
 import type { ServiceAccountOptions } from '../../apiserver/options.ts';
 import { parsePortRange } from '../../apiserver/options.ts';
-import { LmdbStorage } from '../../storage/lmdb.ts';
+import type { Storage } from '../../storage/storage.ts';
 import { realClock } from '../../util/clock.ts';
 import { shutdownSignal } from '../../util/lifecycle.ts';
-import { createLogger } from '../../util/log.ts';
+import { createLogger, type Logger } from '../../util/log.ts';
 
 interface Flags {
-  dataDir: string;
+  dataDir?: string;
+  etcdServers?: string;
+  etcdCafile?: string;
+  etcdCertfile?: string;
+  etcdKeyfile?: string;
   securePort: number;
   bindAddress: string;
   advertiseAddress?: string;
@@ -33,7 +37,11 @@ interface Flags {
 export function command(): Command {
   const collect = (value: string, all: string[]): string[] => [...all, value];
   return new Command('apiserver')
-    .requiredOption('--data-dir <dir>', 'directory of the embedded store')
+    .option('--data-dir <dir>', 'directory of the embedded store')
+    .option('--etcd-servers <urls>', 'an etcd cluster instead of the embedded store')
+    .option('--etcd-cafile <file>', 'authorities of its certificates')
+    .option('--etcd-certfile <file>', 'client certificate towards it')
+    .option('--etcd-keyfile <file>', 'its key')
     .option('--secure-port <port>', 'port to serve HTTPS on', Number, 6443)
     .option('--bind-address <ip>', 'address to listen on', '0.0.0.0')
     .option('--advertise-address <ip>', 'address under which the cluster reaches this server')
@@ -51,6 +59,25 @@ export function command(): Command {
     .option('--service-node-port-range <range>', 'ports of NodePort Services', '30000-32767')
     .option('-v <level>', 'verbosity of the log', Number, 2)
     .action((flags: Flags) => run(flags));
+}
+
+/** The one engine that the flags name; the other is not even loaded. */
+async function openStorage(flags: Flags, log: Logger): Promise<Storage> {
+  if (flags.etcdServers !== undefined) {
+    const { EtcdStorage } = await import('../../storage/etcd.ts');
+    const options = {
+      endpoints: flags.etcdServers.split(','),
+      authority: read(flags.etcdCafile),
+      certificate: read(flags.etcdCertfile),
+      key: read(flags.etcdKeyfile),
+    };
+    return new EtcdStorage(options, { clock: realClock });
+  }
+  if (flags.dataDir === undefined)
+    throw new Error('One of --data-dir and --etcd-servers is needed');
+  const { LmdbStorage } = await import('../../storage/lmdb.ts');
+  mkdirSync(flags.dataDir, { recursive: true, mode: 0o700 });
+  return LmdbStorage.open(flags.dataDir, { clock: realClock, log });
 }
 
 function serviceAccounts(flags: Flags): ServiceAccountOptions | undefined {
@@ -74,8 +101,7 @@ function read(file: string | undefined): string | undefined {
 async function run(flags: Flags): Promise<void> {
   const log = createLogger('apiserver', flags.v);
   const signal = shutdownSignal(log);
-  mkdirSync(flags.dataDir, { recursive: true, mode: 0o700 });
-  const storage = LmdbStorage.open(flags.dataDir, { clock: realClock, log });
+  const storage = await openStorage(flags, log);
   const server = new ApiServer(
     {
       listen: {

@@ -1,0 +1,130 @@
+import { join } from 'node:path';
+import * as grpc from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+
+export interface EtcdOptions {
+  /** `https://HOST:2379`, several of one cluster. */
+  readonly endpoints: readonly string[];
+  /** PEM. */
+  readonly authority?: string | undefined;
+  readonly certificate?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+type Service = 'KV' | 'Watch' | 'Lease' | 'Maintenance';
+type Channel = grpc.Client;
+
+const PROTO = join(import.meta.dirname, '../../../proto/etcd.proto');
+// A member that does not answer a connection attempt for so long is left for the next one.
+const CONNECT_MS = 2_000;
+const CALL_MS = 10_000;
+const CHANNEL_OPTIONS: grpc.ChannelOptions = {
+  'grpc.max_receive_message_length': -1,
+  'grpc.max_send_message_length': -1,
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  'grpc.initial_reconnect_backoff_ms': 100,
+  'grpc.max_reconnect_backoff_ms': 2_000,
+};
+
+/** Calls to an etcd cluster: the member that answered last is asked first, the others when it is away. */
+export class EtcdConnection {
+  readonly #channels: readonly Channel[];
+  readonly #methods: Readonly<Record<string, grpc.MethodDefinition<object, object>>>;
+  #preferred = 0;
+
+  constructor(options: EtcdOptions) {
+    const definitions = loadSync(PROTO, {
+      keepCase: false,
+      longs: Number,
+      enums: String,
+      defaults: true,
+      arrays: true,
+      oneofs: true,
+    });
+    const methods: Record<string, grpc.MethodDefinition<object, object>> = {};
+    for (const service of ['KV', 'Watch', 'Lease', 'Maintenance'] satisfies Service[]) {
+      const found = definitions[`etcdserverpb.${service}`] as unknown as typeof methods;
+      for (const [name, method] of Object.entries(found)) methods[`${service}.${name}`] = method;
+    }
+    this.#methods = methods;
+    this.#channels = options.endpoints.map((endpoint) => channelTo(endpoint, options));
+  }
+
+  /** Only asks a member that is connected, so that a call is sent at most once. */
+  async call<Response>(method: string, request: object): Promise<Response> {
+    const channel = await this.#connected();
+    const { path, requestSerialize, responseDeserialize } = this.#method(method);
+    return new Promise((resolve, reject) => {
+      channel.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize as (bytes: Buffer) => Response,
+        request,
+        new grpc.Metadata(),
+        { deadline: Date.now() + CALL_MS },
+        (err, response) => {
+          if (err) reject(err);
+          else resolve(response as Response);
+        },
+      );
+    });
+  }
+
+  async duplex<Request, Response>(
+    method: string,
+  ): Promise<grpc.ClientDuplexStream<Request, Response>> {
+    const channel = await this.#connected();
+    const { path, requestSerialize, responseDeserialize } = this.#method(method);
+    return channel.makeBidiStreamRequest(
+      path,
+      requestSerialize as (value: Request) => Buffer,
+      responseDeserialize as (bytes: Buffer) => Response,
+    );
+  }
+
+  close(): void {
+    for (const channel of this.#channels) channel.close();
+  }
+
+  #method(name: string): grpc.MethodDefinition<object, object> {
+    const method = this.#methods[name];
+    if (!method) throw new Error(`Unknown method: ${name}`);
+    return method;
+  }
+
+  async #connected(): Promise<Channel> {
+    let last: unknown;
+    for (let i = 0; i < this.#channels.length; i++) {
+      const index = (this.#preferred + i) % this.#channels.length;
+      const channel = this.#channels[index];
+      if (!channel) continue;
+      try {
+        await ready(channel);
+        this.#preferred = index;
+        return channel;
+      } catch (err) {
+        last = err;
+      }
+    }
+    throw new Error('No etcd endpoint can be reached', { cause: last });
+  }
+}
+
+function ready(channel: Channel): Promise<void> | void {
+  if (channel.getChannel().getConnectivityState(true) === grpc.connectivityState.READY) return;
+  return new Promise((resolve, reject) => {
+    channel.waitForReady(Date.now() + CONNECT_MS, (err) => (err ? reject(err) : resolve()));
+  });
+}
+
+function channelTo(endpoint: string, options: EtcdOptions): Channel {
+  const { protocol, host } = new URL(endpoint);
+  const { authority, key, certificate } = options;
+  const pem = (text: string | undefined): Buffer | null => (text ? Buffer.from(text) : null);
+  const credentials =
+    protocol === 'https:'
+      ? grpc.credentials.createSsl(pem(authority), pem(key), pem(certificate))
+      : grpc.credentials.createInsecure();
+  return new grpc.Client(host, credentials, CHANNEL_OPTIONS);
+}

@@ -1,0 +1,49 @@
+/** etcd's messages as the protocol library reads and writes them. */
+export interface EtcdKeyValue {
+  key: Buffer;
+  value: Buffer;
+  modRevision: number;
+}
+
+export interface Header {
+  revision: number;
+}
+
+export interface RangeResponse {
+  header: Header;
+  kvs: EtcdKeyValue[];
+  more: boolean;
+  count: number;
+}
+
+export interface TxnResponse {
+  header: Header;
+  succeeded: boolean;
+  responses: { responseRange?: RangeResponse }[];
+}
+
+export type WatchRequest =
+  | {
+      createRequest: {
+        key: Buffer;
+        rangeEnd: Buffer;
+        startRevision: number;
+        progressNotify: boolean;
+      };
+    }
+  | { progressRequest: Record<string, never> };
+
+export interface WatchResponse {
+  header: Header;
+  created: boolean;
+  canceled: boolean;
+  compactRevision: number;
+  cancelReason: string;
+  events: { type: 'PUT' | 'DELETE'; kv: EtcdKeyValue }[];
+}
+
+export interface StatusResponse {
+  header: Header;
+  version: string;
+  dbSize: number;
+}
