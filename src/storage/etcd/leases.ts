@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import type { Clock } from '../../util/clock.ts';
 import type { EtcdConnection } from './connection.ts';
 
