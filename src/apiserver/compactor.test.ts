@@ -11,6 +11,7 @@ describe('compactPeriodically', () => {
     const old = await storage.create('/registry/a', Buffer.from('1'));
     const stop = new AbortController();
     const done = compactPeriodically({ storage, clock, log: silent }, stop.signal);
+    await clock.advance(0); // it is asleep now
     await clock.advance(60_000);
     const young = await storage.update('/registry/a', Buffer.from('2'), old);
     await clock.advance(4 * 60_000);
