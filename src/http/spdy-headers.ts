@@ -44,6 +44,8 @@ function withLength(text: string): Buffer {
 
 /** All header blocks of one direction are one zlib stream. */
 const ZLIB_HEADER = Buffer.from([0x78, 0x01]);
+/** An empty stored block: without it Go's inflater waits for more before it hands out what it has. */
+const SYNC_FLUSH = Buffer.from([0x00, 0x00, 0x00, 0xff, 0xff]);
 const MAX_STORED = 0xffff;
 
 /**
@@ -66,7 +68,7 @@ export class HeaderWriter {
     const block = Buffer.alloc(5);
     block.writeUInt16LE(plain.length, 1);
     block.writeUInt16LE(~plain.length & 0xffff, 3);
-    const parts = this.#started ? [block, plain] : [ZLIB_HEADER, block, plain];
+    const parts = [...(this.#started ? [] : [ZLIB_HEADER]), block, plain, SYNC_FLUSH];
     this.#started = true;
     return Buffer.concat(parts);
   }

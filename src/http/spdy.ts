@@ -39,6 +39,8 @@ export class SpdyConnection {
   #nextStream: number;
   #lastPeerStream = 0;
   #pumping = false;
+  /** Something came, or there is room again, since the pump began. */
+  #arrived = false;
   /** The socket has nothing more; what has arrived is still handled first. */
   #over: { cause: Error | undefined } | undefined;
 
@@ -113,18 +115,22 @@ export class SpdyConnection {
   }
 
   #startPump(): void {
+    this.#arrived = true;
     if (this.#pumping) return;
     this.#pumping = true;
     this.#pump()
       .catch((err: Error) => this.#end(err))
       .finally(() => {
         this.#pumping = false;
-        if (this.#over) this.#end(this.#over.cause);
+        // More may have come after the last look, before this ran.
+        if (this.#arrived) this.#startPump();
+        else if (this.#over) this.#end(this.#over.cause);
       });
   }
 
   /** Handles frames strictly one after another: header blocks depend on the ones before. */
   async #pump(): Promise<void> {
+    this.#arrived = false;
     for (let frame = this.#frames.next(); frame; frame = this.#frames.next()) {
       const ready = this.#handle(frame);
       if (ready instanceof Promise) await ready;

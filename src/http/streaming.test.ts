@@ -202,6 +202,25 @@ describe('exec over WebSocket channels', () => {
 });
 
 describe('SPDY through the raw proxy', () => {
+  it('writes what it was given before it closes, however fast the back end leaves', async () => {
+    const text = 'x'.repeat(200_000);
+    const kubelet = await serve((_req, socket) => {
+      socket.end(
+        `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n${text}`,
+      );
+    });
+    const url = await frontDoor(kubelet, EXEC);
+    for (let i = 0; i < 20; i++) {
+      const answer = await dialUpgrade({ url }, 'POST', {
+        ...{ connection: 'Upgrade', upgrade: 'SPDY/3.1' },
+      });
+      if (answer.kind !== 'upgraded') throw new Error('refused');
+      let size = answer.head.length;
+      for await (const chunk of answer.socket) size += (chunk as Buffer).length;
+      expect(size).toBe(text.length);
+    }
+  });
+
   it('carries a remote command both ways', async () => {
     const kubelet = await spdyKubelet(2, async (streams) => {
       streams.get('stdout')?.end(`${await read(streams.get('stdin'))}!`);

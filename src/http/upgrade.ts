@@ -125,8 +125,12 @@ export function splice(a: Duplex, b: Duplex, toA: Buffer, toB: Buffer): Promise<
   });
 }
 
-/** Ends a socket once everything given to it is written. */
+/** Ends a socket once everything given to it is written, also when `end` was called before. */
 export function finishAndDestroy(socket: Duplex): void {
-  if (socket.writableFinished || !socket.writable) socket.destroy();
-  else socket.end(() => socket.destroy());
+  if (socket.destroyed) return;
+  if (socket.writableFinished) socket.destroy();
+  else {
+    socket.once('finish', () => socket.destroy());
+    if (!socket.writableEnded) socket.end();
+  }
 }
