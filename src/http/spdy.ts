@@ -271,8 +271,10 @@ export class SpdyStream extends Duplex {
   }
 
   override _destroy(err: Error | null, done: (err?: Error | null) => void): void {
-    const open = !this.#reset && !(this.#ended && this.writableFinished);
-    if (open) this.#connection.write([rstStreamFrame(this.#id, RST.cancel)]);
+    // Once the peer has ended its side, a reset would only meet a closed socket, and TCP would answer it by
+    // throwing away what the peer wrote last.
+    if (!this.#reset && !this.#ended)
+      this.#connection.write([rstStreamFrame(this.#id, RST.cancel)]);
     this.#reset = true;
     this.#connection.release(this.#id);
     done(err);

@@ -201,6 +201,35 @@ describe('exec over WebSocket channels', () => {
   });
 });
 
+describe('SpdyStream', () => {
+  it('says nothing more once the peer has ended it and it was read: the peer may be gone', async () => {
+    let late = 0;
+    const url = await serve((_req, socket, head) => {
+      socket.write(
+        'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n',
+      );
+      const onStream = (stream: SpdyStream) => {
+        stream.end('all');
+        socket.on('data', (bytes: Buffer) => {
+          late += bytes.length;
+        });
+      };
+      new SpdyConnection(socket, { role: 'server', head, onStream });
+    });
+    const upgrade = { connection: 'Upgrade', upgrade: 'SPDY/3.1' };
+    const answer = await dialUpgrade({ url }, 'POST', upgrade);
+    if (answer.kind !== 'upgraded') throw new Error('refused');
+    const connection = new SpdyConnection(answer.socket, { role: 'client', head: answer.head });
+    expect(await read(await connection.open({ streamtype: 'stdout' }))).toBe('all');
+    await new Promise((resolve) => setImmediate(resolve));
+    connection.close();
+    await connection.closed;
+    await new Promise((resolve) => answer.socket.once('close', resolve));
+    const goaway = 16;
+    expect(late).toBeLessThanOrEqual(goaway);
+  });
+});
+
 describe('SPDY through the raw proxy', () => {
   it('writes what it was given before it closes, however fast the back end leaves', async () => {
     const text = 'x'.repeat(200_000);
