@@ -43,18 +43,21 @@ const AT_ONCE = 64;
 export class Binder {
   readonly #deps: BinderDeps;
   readonly #limiter = new Limiter(AT_ONCE);
+  readonly #running = new Set<Promise<void>>();
 
   constructor(deps: BinderDeps) {
     this.#deps = deps;
   }
 
   bind(binding: Binding): void {
-    this.#limiter.start(() => this.#bind(binding));
+    // Volumes may take minutes before the Pod can be bound: only the call to the API server takes its turn.
+    const running = this.#bind(binding).finally(() => this.#running.delete(running));
+    this.#running.add(running);
   }
 
   /** Resolves when no binding is under way. */
   idle(): Promise<void> {
-    return this.#limiter.idle();
+    return Promise.all(this.#running).then(() => {});
   }
 
   async #bind(binding: Binding): Promise<void> {
@@ -70,8 +73,8 @@ export class Binder {
     const status = await profile.preBind(state, assumed, nodeName, signal);
     if (status) return status;
     const extender = this.#deps.extenders.find((e) => e.binds && e.isInterested(assumed));
-    if (!extender) return profile.bind(state, assumed, nodeName);
-    await extender.bind(assumed, nodeName);
+    if (!extender) return this.#limiter.run(() => profile.bind(state, assumed, nodeName));
+    await this.#limiter.run(() => extender.bind(assumed, nodeName));
     return undefined;
   }
 

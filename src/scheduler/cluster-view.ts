@@ -1,6 +1,8 @@
 import {
   NAMESPACES,
   NODES,
+  PERSISTENT_VOLUME_CLAIMS,
+  PERSISTENT_VOLUMES,
   POD_DISRUPTION_BUDGETS,
   PODS,
   REPLICA_SETS,
@@ -9,15 +11,27 @@ import {
   SERVICES,
   STATEFUL_SETS,
 } from '../api/resource-types.ts';
+import {
+  CSI_DRIVERS,
+  CSI_NODES,
+  CSI_STORAGE_CAPACITIES,
+  STORAGE_CLASSES,
+} from '../api/system-resource-types.ts';
 import type {
+  CSIDriver,
+  CSINode,
+  CSIStorageCapacity,
   Namespace,
   Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
   Pod,
   PodDisruptionBudget,
   ReplicaSet,
   ReplicationController,
   Service,
   StatefulSet,
+  StorageClass,
 } from '../api/types.ts';
 import type { Informer, Selection } from '../client/client.ts';
 
@@ -31,6 +45,12 @@ export interface ClusterView {
   readonly statefulSets: Informer<StatefulSet>;
   readonly replicationControllers: Informer<ReplicationController>;
   readonly budgets: Informer<PodDisruptionBudget>;
+  readonly claims: Informer<PersistentVolumeClaim>;
+  readonly volumes: Informer<PersistentVolume>;
+  readonly storageClasses: Informer<StorageClass>;
+  readonly csiNodes: Informer<CSINode>;
+  readonly csiDrivers: Informer<CSIDriver>;
+  readonly csiCapacities: Informer<CSIStorageCapacity>;
 }
 
 /** Pods that have ended hold nothing any more: the scheduler never needs to see them. */
@@ -49,6 +69,12 @@ export function clusterView(
     statefulSets: informer(STATEFUL_SETS, {}),
     replicationControllers: informer(REPLICATION_CONTROLLERS, {}),
     budgets: informer(POD_DISRUPTION_BUDGETS, {}),
+    claims: informer(PERSISTENT_VOLUME_CLAIMS, {}),
+    volumes: informer(PERSISTENT_VOLUMES, {}),
+    storageClasses: informer(STORAGE_CLASSES, {}),
+    csiNodes: informer(CSI_NODES, {}),
+    csiDrivers: informer(CSI_DRIVERS, {}),
+    csiCapacities: informer(CSI_STORAGE_CAPACITIES, {}),
   };
 }
 

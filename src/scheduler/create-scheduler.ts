@@ -49,6 +49,7 @@ export function createScheduler(deps: CreateDeps, config: SchedulerConfig): Sche
     ...{ metrics, nominator, evictor },
     snapshot: () => cache.current,
     siblings: view,
+    storage: view,
     budgets: view.budgets,
     namespaceLabels: (name) =>
       view.namespaces.get({ namespace: '', name })?.metadata.labels ?? NO_LABELS,

@@ -1,6 +1,17 @@
-import type { Namespace, Node, Pod } from '../api/types.ts';
+import type {
+  CSIDriver,
+  CSINode,
+  CSIStorageCapacity,
+  Namespace,
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  StorageClass,
+} from '../api/types.ts';
 import type { Informer } from '../client/client.ts';
 import type { Cache } from './cache.ts';
+import type { ClusterEvent } from './cluster-events.ts';
 import type { Nominator } from './nominator.ts';
 import { assignedPodEvents, nodeEvents, waitingPodEvents } from './object-events.ts';
 import { isTerminal, PodInfo } from './pod-info.ts';
@@ -10,6 +21,12 @@ export interface HandlerDeps {
   readonly pods: Informer<Pod>;
   readonly nodes: Informer<Node>;
   readonly namespaces: Informer<Namespace>;
+  readonly claims: Informer<PersistentVolumeClaim>;
+  readonly volumes: Informer<PersistentVolume>;
+  readonly storageClasses: Informer<StorageClass>;
+  readonly csiNodes: Informer<CSINode>;
+  readonly csiDrivers: Informer<CSIDriver>;
+  readonly csiCapacities: Informer<CSIStorageCapacity>;
   readonly cache: Cache;
   readonly queue: SchedulingQueue;
   readonly nominator: Nominator;
@@ -44,11 +61,42 @@ export function handleEvents(deps: HandlerDeps): void {
       queue.move(['Namespace/Update'], { before, after });
     },
   });
+  handleStorage(deps);
   pods.addHandler({
     onAdd: (pod) => podIs(deps, undefined, pod),
     onUpdate: (before, after) => podIs(deps, before, after),
     onDelete: (pod) => podIs(deps, pod, undefined),
   });
+}
+
+/** Storage matters to waiting Pods only: nothing to cache, but someone may be helped. */
+function handleStorage({ queue, ...deps }: HandlerDeps): void {
+  const watch = <T>(informer: Informer<T>, events: StorageEvents) => {
+    informer.addHandler({
+      onAdd: (after) => events.add && queue.move([events.add], { after }),
+      onUpdate: (before, after) => events.update && queue.move([events.update], { before, after }),
+      onDelete: (before) => events.delete && queue.move([events.delete], { before }),
+    });
+  };
+  watch(deps.claims, {
+    add: 'PersistentVolumeClaim/Add',
+    update: 'PersistentVolumeClaim/Update',
+    delete: 'PersistentVolumeClaim/Delete',
+  });
+  watch(deps.volumes, { add: 'PersistentVolume/Add', update: 'PersistentVolume/Update' });
+  watch(deps.storageClasses, { add: 'StorageClass/Add', update: 'StorageClass/Update' });
+  watch(deps.csiNodes, { add: 'CSINode/Add', update: 'CSINode/Update' });
+  watch(deps.csiDrivers, { update: 'CSIDriver/Update' });
+  watch(deps.csiCapacities, {
+    add: 'CSIStorageCapacity/Add',
+    update: 'CSIStorageCapacity/Update',
+  });
+}
+
+interface StorageEvents {
+  readonly add?: ClusterEvent;
+  readonly update?: ClusterEvent;
+  readonly delete?: ClusterEvent;
 }
 
 type Place = 'assigned' | 'waiting' | 'elsewhere';

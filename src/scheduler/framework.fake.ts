@@ -1,5 +1,17 @@
-import type { Node, Pod } from '../api/types.ts';
+import type { ObjectKey } from '../api/resource-types.ts';
+import type {
+  CSIDriver,
+  CSINode,
+  CSIStorageCapacity,
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  StorageClass,
+  StoredMeta,
+} from '../api/types.ts';
 import { FakeClient } from '../client/client.fake.ts';
+import type { Lister } from '../client/client.ts';
 import { FakeEvents } from '../client/events.fake.ts';
 import { createInformer } from '../client/informer.ts';
 import { FakeClock } from '../util/clock.fake.ts';
@@ -28,6 +40,7 @@ export function testBench(profiles: readonly ProfileConfig[] = readConfig(undefi
   const nominator = new Nominator();
   const base = { client, clock, events, log: silent };
   const statusWriter = new PodStatusWriter(base);
+  const storage = fakeStorage();
   const namespaces = new Map<string, Record<string, string>>();
   const made = createProfiles(profiles, {
     ...base,
@@ -38,6 +51,7 @@ export function testBench(profiles: readonly ProfileConfig[] = readConfig(undefi
     random: () => 0,
     snapshot: () => cache.current,
     siblings: view,
+    storage,
     budgets: view.budgets,
     namespaceLabels: (name) => namespaces.get(name) ?? {},
   });
@@ -48,7 +62,7 @@ export function testBench(profiles: readonly ProfileConfig[] = readConfig(undefi
     { percentageOfNodesToScore: 100 },
   );
   return {
-    ...{ client, cache, nominator, profile, profiles: made, namespaces, view },
+    ...{ client, cache, nominator, profile, profiles: made, namespaces, storage, view },
     addNodes(...nodes: Node[]) {
       for (const node of nodes) cache.setNode(node);
     },
@@ -61,4 +75,39 @@ export function testBench(profiles: readonly ProfileConfig[] = readConfig(undefi
 
 export function testProfiles(profiles: readonly ProfileConfig[]): Map<string, Profile> {
   return testBench(profiles).profiles;
+}
+
+/** Storage objects by hand: `storage.claims.set(…)`. */
+function fakeStorage() {
+  return {
+    claims: new FakeLister<PersistentVolumeClaim>(),
+    volumes: new FakeLister<PersistentVolume>(),
+    storageClasses: new FakeLister<StorageClass>(),
+    csiNodes: new FakeLister<CSINode>(),
+    csiDrivers: new FakeLister<CSIDriver>(),
+    csiCapacities: new FakeLister<CSIStorageCapacity>(),
+  };
+}
+
+class FakeLister<T extends { metadata: StoredMeta }> implements Lister<T> {
+  readonly #objects = new Map<string, T>();
+
+  /** What a test says of an object; the rest of its metadata is made up. */
+  set(name: string, fields: object, metadata: object = {}): void {
+    const namespace = 'namespace' in metadata ? String(metadata.namespace) : '';
+    const object = { metadata: { name, namespace, uid: name, ...metadata }, ...fields };
+    this.#objects.set(`${namespace}/${name}`, object as unknown as T);
+  }
+
+  get({ namespace, name }: ObjectKey): T | undefined {
+    return this.#objects.get(`${namespace}/${name}`);
+  }
+
+  list(): T[] {
+    return [...this.#objects.values()];
+  }
+
+  byIndex(): T[] {
+    return [];
+  }
 }

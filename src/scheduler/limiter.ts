@@ -18,6 +18,13 @@ export class Limiter {
     else this.#waiting.push(() => this.#run(work));
   }
 
+  /** `work` in its turn; the answer is its own. */
+  run<T>(work: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.start(() => work().then(resolve, reject));
+    });
+  }
+
   /** Resolves when nothing runs or waits. */
   async idle(): Promise<void> {
     while (this.#running.size > 0) await Promise.race(this.#running);

@@ -8,6 +8,7 @@ import type { NodeAffinityArgs } from './plugins/node-affinity.ts';
 import type { BalancedAllocationArgs } from './plugins/node-resources-balanced-allocation.ts';
 import type { NodeResourcesFitArgs } from './plugins/node-resources-fit.ts';
 import type { PodTopologySpreadArgs } from './plugins/pod-topology-spread.ts';
+import type { VolumeBindingArgs } from './plugins/volume-binding.ts';
 import type { RequestedToCapacityPoint, WeightedResource } from './resource-scores.ts';
 
 /** What every args object may have besides its own fields. */
@@ -136,6 +137,13 @@ export function preemptionArgs(reader: ConfigReader): DefaultPreemptionArgs {
     reader.errors.push(invalid(reader.at('minCandidateNodesAbsolute'), 0, hint));
   }
   return args;
+}
+
+export function volumeBindingArgs(reader: ConfigReader): VolumeBindingArgs {
+  checkType(reader, 'VolumeBindingArgs', 'bindTimeoutSeconds');
+  const hint = 'invalid BindTimeoutSeconds, should not be a negative value';
+  const seconds = reader.integer('bindTimeoutSeconds', { fallback: 600, min: 0, hint });
+  return { bindTimeoutMs: seconds * 1000 };
 }
 
 /** For plugins that take no args. */

@@ -1,5 +1,6 @@
 import type { PodDisruptionBudget } from '../api/types.ts';
 import type { Client, Lister } from '../client/client.ts';
+import type { Clock } from '../util/clock.ts';
 import type { NamespaceLabels } from './affinity-terms.ts';
 import type { ConfigReader } from './config-reader.ts';
 import type { Evictor } from './evictor.ts';
@@ -17,12 +18,17 @@ import { nodePorts } from './plugins/node-ports.ts';
 import { nodeResourcesBalancedAllocation } from './plugins/node-resources-balanced-allocation.ts';
 import { nodeResourcesFit } from './plugins/node-resources-fit.ts';
 import { nodeUnschedulable } from './plugins/node-unschedulable.ts';
+import { nodeVolumeLimits } from './plugins/node-volume-limits.ts';
 import { podTopologySpread } from './plugins/pod-topology-spread.ts';
 import { prioritySort } from './plugins/priority-sort.ts';
 import { schedulingGates } from './plugins/scheduling-gates.ts';
 import { taintToleration } from './plugins/taint-toleration.ts';
+import { volumeBinding } from './plugins/volume-binding.ts';
+import { volumeRestrictions } from './plugins/volume-restrictions.ts';
+import { volumeZone } from './plugins/volume-zone.ts';
 import { type SiblingListers, siblingSelector } from './siblings.ts';
 import type { Snapshot } from './snapshot.ts';
+import type { StorageListers } from './volume-claims.ts';
 
 /** What plugins may be built from. */
 export interface PluginDeps {
@@ -30,6 +36,8 @@ export interface PluginDeps {
   readonly snapshot: () => Snapshot;
   readonly namespaceLabels: NamespaceLabels;
   readonly siblings: SiblingListers;
+  readonly storage: StorageListers;
+  readonly clock: Clock;
   readonly budgets: Lister<PodDisruptionBudget>;
   readonly extenders: readonly Extender[];
   readonly evictor: Evictor;
@@ -78,6 +86,10 @@ export const PLUGINS: Readonly<Record<string, PluginFactory>> = {
   NodeAffinity: built(2, (_deps, args) => nodeAffinity(readArgs.nodeAffinityArgs(args))),
   NodePorts: plain(nodePorts),
   NodeResourcesFit: built(1, (_deps, args) => nodeResourcesFit(readArgs.fitArgs(args))),
+  VolumeRestrictions: withDeps(0, volumeRestrictions),
+  NodeVolumeLimits: withDeps(0, nodeVolumeLimits),
+  VolumeBinding: built(0, (deps, args) => volumeBinding(deps, readArgs.volumeBindingArgs(args))),
+  VolumeZone: withDeps(0, volumeZone),
   PodTopologySpread: built(2, (deps, args) =>
     podTopologySpread(
       { snapshot: deps.snapshot, siblings: (pod) => siblingSelector(deps.siblings, pod) },
