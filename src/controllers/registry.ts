@@ -4,6 +4,7 @@ import { deploymentController } from './deployment/deployment-controller.ts';
 import { endpointsController } from './endpoints/endpoints-controller.ts';
 import { endpointSliceController } from './endpointslice/endpointslice-controller.ts';
 import { garbageCollector } from './garbage-collector/garbage-collector.ts';
+import { jobController } from './job/job-controller.ts';
 import { namespaceController } from './namespace/namespace-controller.ts';
 import { nodeIpamController } from './node-ipam/node-ipam-controller.ts';
 import { nodeLifecycleController } from './node-lifecycle/node-lifecycle-controller.ts';
@@ -13,6 +14,7 @@ import { rootCaPublisher } from './root-ca/root-ca-controller.ts';
 import { serviceAccountController } from './serviceaccount/serviceaccount-controller.ts';
 import { statefulSetController } from './statefulset/statefulset-controller.ts';
 import { taintEvictionController } from './taint-eviction/taint-eviction-controller.ts';
+import { ttlAfterFinishedController } from './ttl-after-finished/ttl-controller.ts';
 
 /** Upstream's controller names (`--controllers`) and who makes them. */
 export const CONTROLLERS: Readonly<Record<string, ControllerFactory>> = {
@@ -28,6 +30,8 @@ export const CONTROLLERS: Readonly<Record<string, ControllerFactory>> = {
   'daemonset-controller': daemonSetController,
   'replicationcontroller-controller': replicationController,
   'statefulset-controller': statefulSetController,
+  'job-controller': jobController,
+  'ttl-after-finished-controller': ttlAfterFinishedController,
   'replicaset-controller': replicaSetController,
   'root-ca-certificate-publisher-controller': rootCaPublisher,
   'serviceaccount-controller': serviceAccountController,
@@ -46,6 +50,8 @@ const ALIASES: Readonly<Record<string, string>> = {
   daemonset: 'daemonset-controller',
   replicationcontroller: 'replicationcontroller-controller',
   statefulset: 'statefulset-controller',
+  job: 'job-controller',
+  'ttl-after-finished': 'ttl-after-finished-controller',
   replicaset: 'replicaset-controller',
   'root-ca-cert-publisher': 'root-ca-certificate-publisher-controller',
   serviceaccount: 'serviceaccount-controller',
