@@ -26,25 +26,31 @@ export class ApiServer {
 
   /** Works until aborted. Calls `ready` when it answers requests. */
   async run(signal: AbortSignal, ready: () => void = () => {}): Promise<void> {
-    const { state, custom, kubelets } = this.#parts;
+    // What runs in the background ends with us, also when we fail.
+    const failed = new AbortController();
+    const ends = AbortSignal.any([signal, failed.signal]);
+    try {
+      await this.#run(ends, ready);
+    } finally {
+      failed.abort();
+      this.#parts.kubelets.close();
+    }
+  }
+
+  async #run(signal: AbortSignal, ready: () => void): Promise<void> {
+    const { state, custom } = this.#parts;
     const started = Promise.withResolvers<void>();
     const running = state.run(signal, started.resolve);
     await Promise.race([started.promise, running]);
     await this.#prepare();
     await custom.start();
-    const working = Promise.all([
-      running,
-      custom.run(signal),
-      compactPeriodically(this.#deps, signal),
-    ]);
     this.#listener = await this.#listen();
     this.#deps.log.info({ port: this.port }, 'Serving');
     ready();
     try {
-      await working;
+      await Promise.all([running, custom.run(signal), compactPeriodically(this.#deps, signal)]);
     } finally {
       await this.#listener.close();
-      kubelets.close();
     }
   }
 

@@ -22,6 +22,10 @@ const COMMANDS: Record<
     load: () => import('./commands/explain.ts'),
   },
 
+  snapshot: {
+    summary: 'Back up and restore the state of a cluster',
+    load: () => import('./commands/snapshot.ts'),
+  },
   apiserver: {
     summary: 'Serve the API: the front door of the cluster',
     load: () => import('./commands/apiserver.ts'),

@@ -1,0 +1,169 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { Agent, request } from 'node:https';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { certificateEnd, createAuthority, issueCertificate } from '../../src/pki/ca.ts';
+
+export interface BenchServer {
+  readonly port: number;
+  readonly pid: number;
+  /** As many connections as there are requests at once. */
+  readonly agent: Agent;
+  send(method: string, path: string, body?: object | string, type?: string): Promise<BenchAnswer>;
+  stop(): Promise<void>;
+}
+
+export interface BenchAnswer {
+  readonly status: number;
+  readonly bytes: number;
+  readonly text: string;
+}
+
+/** A real `k8ts apiserver` process on the embedded store, in a directory of its own. */
+export async function startServer(): Promise<BenchServer> {
+  const directory = mkdtempSync(join(tmpdir(), 'k8ts-bench-'));
+  const now = Date.now();
+  const authority = await createAuthority('bench-ca', now);
+  const issue = (commonName: string, usage: 'server' | 'client') =>
+    issueCertificate(
+      authority,
+      {
+        commonName,
+        organizations: usage === 'client' ? ['system:masters'] : [],
+        names: usage === 'server' ? ['localhost', '127.0.0.1'] : [],
+        usages: [usage],
+        notAfter: certificateEnd(now),
+      },
+      now,
+    );
+  const serving = await issue('bench', 'server');
+  const admin = await issue('admin', 'client');
+  const file = (name: string, text: string): string => {
+    const path = join(directory, name);
+    writeFileSync(path, text);
+    return path;
+  };
+  const process_ = spawn(
+    process.execPath,
+    [
+      ...['--disable-warning=ExperimentalWarning', resolve('src/cli/cli.ts'), 'apiserver'],
+      ...['--data-dir', join(directory, 'data'), '--secure-port', String(await freePort())],
+      ...['--bind-address', '127.0.0.1', '--client-ca-file', file('ca', authority.certificate)],
+      ...['--tls-cert-file', file('cert', serving.certificate)],
+      ...['--tls-private-key-file', file('key', serving.key)],
+    ],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  const port = await serves(process_);
+  const agent = new Agent({
+    keepAlive: true,
+    ca: authority.certificate,
+    cert: admin.certificate,
+    key: admin.key,
+  });
+  const send = sender(agent, port);
+  return {
+    port,
+    pid: process_.pid ?? 0,
+    agent,
+    send,
+    async stop() {
+      agent.destroy();
+      const ended = once(process_, 'exit');
+      process_.kill('SIGTERM');
+      await ended;
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+function sender(agent: Agent, port: number): BenchServer['send'] {
+  return (method, path, body, type = 'application/json') =>
+    new Promise((resolve, reject) => {
+      const text =
+        body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
+      const req = request(
+        {
+          agent,
+          port,
+          host: '127.0.0.1',
+          method,
+          path,
+          headers:
+            text === undefined
+              ? {}
+              : { 'content-type': type, 'content-length': Buffer.byteLength(text) },
+        },
+        (res) => {
+          const chunks: Buffer[] = [];
+          let bytes = 0;
+          res.on('data', (chunk: Buffer) => {
+            bytes += chunk.length;
+            if (bytes < 1 << 20) chunks.push(chunk);
+          });
+          res.on('end', () =>
+            resolve({ status: res.statusCode ?? 0, bytes, text: Buffer.concat(chunks).toString() }),
+          );
+          res.on('error', reject);
+        },
+      );
+      req.on('error', reject);
+      req.end(text);
+    });
+}
+
+/** The port that the server says it serves on. */
+function serves(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    let log = '';
+    child.stderr?.on('data', (chunk) => {
+      log += chunk;
+      const found = /"port":(\d+),"msg":"Serving"/.exec(log);
+      if (found) resolve(Number(found[1]));
+    });
+    child.on('exit', () => reject(new Error(`The API server ended: ${log}`)));
+  });
+}
+
+export interface Rate {
+  readonly perSecond: number;
+  readonly p99: number;
+  readonly errors: number;
+}
+
+/** How often `clients` loops do `action` within `seconds`. `action` answers whether it went well. */
+export async function rateOf(
+  clients: number,
+  seconds: number,
+  action: (client: number, n: number) => Promise<boolean>,
+): Promise<Rate> {
+  const start = performance.now();
+  const end = start + seconds * 1000;
+  const latencies: number[] = [];
+  let errors = 0;
+  await Promise.all(
+    Array.from({ length: clients }, async (_, client) => {
+      for (let n = 0; performance.now() < end; n++) {
+        const began = performance.now();
+        if (!(await action(client, n).catch(() => false))) errors++;
+        latencies.push(performance.now() - began);
+      }
+    }),
+  );
+  const elapsed = (performance.now() - start) / 1000;
+  latencies.sort((a, b) => a - b);
+  const p99 = latencies[Math.floor(latencies.length * 0.99)] ?? 0;
+  return { perSecond: latencies.length / elapsed, p99, errors };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
