@@ -12,7 +12,7 @@ import type { PodInfo } from './pod-info.ts';
 import type { Profile } from './profile.ts';
 import type { SchedulingQueue } from './queue.ts';
 import type { QueuedPod } from './queued-pod.ts';
-import { failed, type Status } from './status.ts';
+import { failed, isRejection, type Status } from './status.ts';
 
 export interface BinderDeps {
   readonly cache: Cache;
@@ -34,6 +34,8 @@ export interface Binding {
   readonly nodeName: string;
   readonly state: CycleState;
   readonly startedAt: number;
+  /** Settles when no Permit plugin holds the Pod back any more; a Status is a refusal. */
+  readonly permitted: Promise<Status | undefined> | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -70,6 +72,8 @@ export class Binder {
 
   async #steps(binding: Binding): Promise<Status | undefined> {
     const { profile, state, assumed, nodeName, signal } = binding;
+    const refused = await binding.permitted;
+    if (refused) return refused;
     const status = await profile.preBind(state, assumed, nodeName, signal);
     if (status) return status;
     const extender = this.#deps.extenders.find((e) => e.binds && e.isInterested(assumed));
@@ -96,7 +100,8 @@ export class Binder {
     log.warn({ pod: assumed.key, node: nodeName, err: status.reasons[0] }, 'Cannot bind a Pod');
     profile.unreserve(state, assumed, nodeName);
     cache.forget(assumed.uid);
-    failure.failed(profile, pod, status, startedAt);
+    if (isRejection(status)) failure.rejected(profile, pod, { nodeName, status, startedAt });
+    else failure.failed(profile, pod, status, startedAt);
     // What the Pod had booked is free again: the others see it as if it had been deleted.
     queue.move(['AssignedPod/Delete'], { before: assumed.pod });
   }

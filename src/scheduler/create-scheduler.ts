@@ -16,6 +16,7 @@ import { createProfiles } from './profiles.ts';
 import { SchedulingQueue } from './queue.ts';
 import { Scheduler } from './scheduler.ts';
 import type { Labels } from './selectors.ts';
+import { WaitingPods } from './waiting-pods.ts';
 import { WakeTable } from './wake-table.ts';
 
 export interface CreateDeps {
@@ -36,6 +37,7 @@ export function createScheduler(deps: CreateDeps, config: SchedulerConfig): Sche
   const { view } = deps;
   const cache = new Cache(deps);
   const nominator = new Nominator();
+  const waitingPods = new WaitingPods(deps);
   const decisions = new DecisionRecord(deps);
   const metrics = schedulerMetrics(deps.metrics);
   const statusWriter = new PodStatusWriter(deps);
@@ -48,6 +50,10 @@ export function createScheduler(deps: CreateDeps, config: SchedulerConfig): Sche
     ...deps,
     ...{ metrics, nominator, evictor },
     snapshot: () => cache.current,
+    ignoredResources: config.extenders.flatMap(({ managedResources }) =>
+      managedResources.filter((one) => one.ignoredByScheduler).map(({ name }) => name),
+    ),
+    waitingPods,
     siblings: view,
     storage: view,
     budgets: view.budgets,
@@ -58,7 +64,17 @@ export function createScheduler(deps: CreateDeps, config: SchedulerConfig): Sche
   return new Scheduler(
     {
       ...deps,
-      ...{ cache, decisions, nominator, queue, statusWriter, evictor, profiles, metrics },
+      ...{
+        cache,
+        decisions,
+        waitingPods,
+        nominator,
+        queue,
+        statusWriter,
+        evictor,
+        profiles,
+        metrics,
+      },
     },
     { percentageOfNodesToScore: config.percentageOfNodesToScore },
   );

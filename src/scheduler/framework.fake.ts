@@ -29,6 +29,7 @@ import { PodInfo } from './pod-info.ts';
 import { PodStatusWriter } from './pod-status.ts';
 import type { Profile } from './profile.ts';
 import { createProfiles } from './profiles.ts';
+import { WaitingPods } from './waiting-pods.ts';
 
 /** A cache and profiles without queue, loop or API server: for tests of single decisions. */
 export function testBench(profiles: readonly ProfileConfig[] = readConfig(undefined).profiles) {
@@ -48,6 +49,8 @@ export function testBench(profiles: readonly ProfileConfig[] = readConfig(undefi
     metrics: schedulerMetrics(new Metrics()),
     evictor: new Evictor({ ...base, nominator, statusWriter, activate: () => {} }),
     extenders: [],
+    ignoredResources: [],
+    waitingPods: new WaitingPods({ clock }),
     random: () => 0,
     snapshot: () => cache.current,
     siblings: view,

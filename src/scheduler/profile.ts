@@ -220,6 +220,21 @@ export class Profile {
     }
   }
 
+  /** A refusal, or who wants the Pod held back and for how long at most (milliseconds). */
+  permit(
+    state: CycleState,
+    pod: PodInfo,
+    nodeName: string,
+  ): { status?: Status; waits: ReadonlyMap<string, number> } {
+    const waits = new Map<string, number>();
+    for (const plugin of this.points.permit) {
+      const { status, timeoutMs = 0 } = plugin.permit(state, pod, nodeName);
+      if (status?.code === 'Wait') waits.set(plugin.name, timeoutMs);
+      else if (status) return { status: byPlugin(status, plugin.name), waits };
+    }
+    return { waits };
+  }
+
   async preBind(
     state: CycleState,
     pod: PodInfo,

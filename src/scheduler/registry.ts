@@ -29,6 +29,7 @@ import { volumeZone } from './plugins/volume-zone.ts';
 import { type SiblingListers, siblingSelector } from './siblings.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { StorageListers } from './volume-claims.ts';
+import type { WaitingPods } from './waiting-pods.ts';
 
 /** What plugins may be built from. */
 export interface PluginDeps {
@@ -40,7 +41,11 @@ export interface PluginDeps {
   readonly clock: Clock;
   readonly budgets: Lister<PodDisruptionBudget>;
   readonly extenders: readonly Extender[];
+  /** Resources that an extender looks after alone. */
+  readonly ignoredResources: readonly string[];
   readonly evictor: Evictor;
+  /** Where a Permit plugin says that a Pod may go on, or may not. */
+  readonly waitingPods: WaitingPods;
   readonly metrics: SchedulerMetrics;
   readonly random: () => number;
 }
@@ -85,7 +90,11 @@ export const PLUGINS: Readonly<Record<string, PluginFactory>> = {
   TaintToleration: plain(taintToleration, 3),
   NodeAffinity: built(2, (_deps, args) => nodeAffinity(readArgs.nodeAffinityArgs(args))),
   NodePorts: plain(nodePorts),
-  NodeResourcesFit: built(1, (_deps, args) => nodeResourcesFit(readArgs.fitArgs(args))),
+  NodeResourcesFit: built(1, (deps, reader) => {
+    const args = readArgs.fitArgs(reader);
+    const ignoredResources = [...args.ignoredResources, ...deps.ignoredResources];
+    return nodeResourcesFit({ ...args, ignoredResources });
+  }),
   VolumeRestrictions: withDeps(0, volumeRestrictions),
   NodeVolumeLimits: withDeps(0, nodeVolumeLimits),
   VolumeBinding: built(0, (deps, args) => volumeBinding(deps, readArgs.volumeBindingArgs(args))),

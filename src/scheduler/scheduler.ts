@@ -16,11 +16,13 @@ import type { Extender } from './extender.ts';
 import { FailureHandler } from './failure.ts';
 import type { SchedulerMetrics } from './metrics.ts';
 import type { Nominator } from './nominator.ts';
+import type { PodInfo } from './pod-info.ts';
 import type { PodStatusWriter } from './pod-status.ts';
 import type { Profile } from './profile.ts';
 import type { SchedulingQueue } from './queue.ts';
 import type { QueuedPod } from './queued-pod.ts';
-import { failed, isRejection } from './status.ts';
+import { failed, isRejection, type Status } from './status.ts';
+import type { WaitingPods } from './waiting-pods.ts';
 
 export interface SchedulerDeps {
   readonly view: ClusterView;
@@ -38,6 +40,7 @@ export interface SchedulerDeps {
   readonly random: () => number;
   readonly log: Logger;
   readonly decisions: DecisionRecord;
+  readonly waitingPods: WaitingPods;
 }
 
 export interface SchedulerOptions {
@@ -71,7 +74,10 @@ export class Scheduler {
       ...deps,
       ...deps.view,
       isOurs: (name) => deps.profiles.has(name),
-      onPodLeft: (uid) => deps.statusWriter.forget(uid),
+      onPodLeft(uid) {
+        deps.statusWriter.forget(uid);
+        deps.waitingPods.reject(uid, '', 'the Pod is gone');
+      },
     });
   }
 
@@ -96,6 +102,7 @@ export class Scheduler {
       await runAll(signal, [this.#loop(signal)]);
     } finally {
       queue.close();
+      this.#deps.waitingPods.close();
       await Promise.all([this.#binder.idle(), evictor.idle(), statusWriter.idle()]);
     }
   }
@@ -177,18 +184,35 @@ export class Scheduler {
     chosen: { state: CycleState; nodeName: string; startedAt: number; signal: AbortSignal },
   ): void {
     const { cache, nominator } = this.#deps;
-    const { state, nodeName, startedAt } = chosen;
+    const { nodeName, startedAt } = chosen;
     const assumed = pod.info.on(nodeName);
     cache.assume(assumed);
     nominator.remove(pod.info.uid);
-    const refused = profile.reserve(state, assumed, nodeName);
-    if (!refused) {
-      this.#binder.bind({ profile, pod, assumed, ...chosen });
-      return;
-    }
+    const refused = this.#reserveAndPermit(profile, pod, assumed, chosen);
+    if (!refused) return;
     cache.forget(assumed.uid);
     if (isRejection(refused)) {
       this.#failure.rejected(profile, pod, { nodeName, status: refused, startedAt });
     } else this.#failure.failed(profile, pod, refused, startedAt);
+  }
+
+  /** Hands the Pod to the binder, unless a plugin refuses it. */
+  #reserveAndPermit(
+    profile: Profile,
+    pod: QueuedPod,
+    assumed: PodInfo,
+    chosen: { state: CycleState; nodeName: string; startedAt: number; signal: AbortSignal },
+  ): Status | undefined {
+    const { state, nodeName } = chosen;
+    const refused = profile.reserve(state, assumed, nodeName);
+    if (refused) return refused;
+    const { status, waits } = profile.permit(state, assumed, nodeName);
+    if (status) {
+      profile.unreserve(state, assumed, nodeName);
+      return status;
+    }
+    const permitted = waits.size > 0 ? this.#deps.waitingPods.wait(assumed.uid, waits) : undefined;
+    this.#binder.bind({ profile, pod, assumed, permitted, ...chosen });
+    return undefined;
   }
 }

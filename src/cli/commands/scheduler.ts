@@ -17,6 +17,7 @@ import {
 import { clusterView, informersOf } from '../../scheduler/cluster-view.ts';
 import { readConfig, type SchedulerConfig } from '../../scheduler/config.ts';
 import { createScheduler } from '../../scheduler/create-scheduler.ts';
+import { httpExtender } from '../../scheduler/http-extender.ts';
 import type { Scheduler } from '../../scheduler/scheduler.ts';
 import { realClock } from '../../util/clock.ts';
 import { runAll, shutdownSignal } from '../../util/lifecycle.ts';
@@ -60,11 +61,12 @@ async function run(flags: Flags): Promise<void> {
   const deps = { client, log, clock: realClock };
   const view = clusterView((type, selection) => createInformer(client, type, selection, deps));
   const metrics = new Metrics();
+  const extenders = await Promise.all(config.extenders.map(httpExtender));
   const events = new EventWriter(deps, { component: 'default-scheduler' });
   const scheduler = createScheduler(
     {
       ...deps,
-      ...{ view, events, metrics, extenders: [], random: Math.random },
+      ...{ view, events, metrics, extenders, random: Math.random },
     },
     config,
   );
