@@ -26,7 +26,10 @@ describe('decodeYaml', () => {
   });
 
   test('tells duplicate keys', async () => {
-    expect((await decodeYaml('a: 1\nb: 2\na: 3\n')).duplicates).toHaveLength(1);
+    const { duplicates } = await decodeYaml('a: 1\nb:\n  c: 1\n  "c": 2\na: 3\n');
+    expect(duplicates).toEqual([
+      'yaml: unmarshal errors:\n  line 4: key "c" already set in map\n  line 5: key "a" already set in map',
+    ]);
   });
 
   test('refuses an alias bomb quickly', async () => {

@@ -38,13 +38,16 @@ export async function decodeYaml(text: string): Promise<DecodedText> {
     // Dates stay text and binary stays base64: JSON has neither.
     customTags: (tags) => tags.filter((tag) => typeof tag === 'string' || !FOREIGN.has(tag.tag)),
   });
-  const duplicates: string[] = [];
+  const lines: string[] = [];
   for (const error of document.errors) {
     if (error.code !== 'DUPLICATE_KEY') {
       throw badRequest(`error converting YAML to JSON: yaml: ${error.message.split('\n')[0]}`);
     }
-    duplicates.push(`yaml: line ${error.linePos?.[0].line ?? 0}: duplicate key`);
+    const key = /^"[^"\n]*"|^'[^'\n]*'|^[^:\n]*/.exec(text.slice(error.pos[0]))?.[0].trim() ?? '';
+    const name = JSON.stringify(key.replace(/^(["'])(.*)\1$/, '$2'));
+    lines.push(`  line ${error.linePos?.[0].line ?? 0}: key ${name} already set in map`);
   }
+  const duplicates = lines.length === 0 ? [] : [`yaml: unmarshal errors:\n${lines.join('\n')}`];
   try {
     return { value: document.toJS({ maxAliasCount: MAX_ALIASES }), duplicates };
   } catch (err) {

@@ -134,7 +134,7 @@ export function decodeTyped(
   const { schema, kind, fieldValidation } = rules;
   const decoded = kind.custom?.decode(data) ?? decode(data, schema, kind);
   if (fieldValidation !== 'Ignore') {
-    const messages = [...duplicates, ...decoded.unknown];
+    const messages = [...decoded.unknown, ...duplicates];
     if (fieldValidation === 'Warn') warnings.push(...messages);
     else if (messages.length > 0) throw strictError(data, messages, rules);
   }
