@@ -13,6 +13,12 @@ import type {
 import type { Cell } from '../../resource-kind.ts';
 import { age, formatSelector } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN, withStatus } from '../kind.ts';
+import {
+  validateMutatingPolicy,
+  validatePolicyBinding,
+  validateValidatingBinding,
+  validateValidatingPolicy,
+} from './validation.ts';
 
 type AnyPolicy = MutatingAdmissionPolicy | ValidatingAdmissionPolicy;
 type AnyBinding = MutatingAdmissionPolicyBinding | ValidatingAdmissionPolicyBinding;
@@ -65,7 +71,12 @@ function bindingRow(binding: AnyBinding, now: number): Cell[] {
 export const validatingAdmissionPolicyKind = defineKind<ValidatingAdmissionPolicy>({
   type: VALIDATING_ADMISSION_POLICIES,
   categories: ['api-extensions'],
-  ...withStatus<ValidatingAdmissionPolicy>({ default: defaultPolicy, generationFields: ['spec'] }),
+  ...withStatus<ValidatingAdmissionPolicy>({
+    default: defaultPolicy,
+    validate: validateValidatingPolicy,
+    validateUpdate: validateValidatingPolicy,
+    generationFields: ['spec'],
+  }),
   columns: [
     NAME_COLUMN,
     column('Validations', 'How many validations it has.', { type: 'integer' }),
@@ -83,7 +94,12 @@ export const validatingAdmissionPolicyKind = defineKind<ValidatingAdmissionPolic
 export const mutatingAdmissionPolicyKind = defineKind<MutatingAdmissionPolicy>({
   type: MUTATING_ADMISSION_POLICIES,
   categories: ['api-extensions'],
-  strategy: { default: defaultPolicy, generationFields: ['spec'] },
+  strategy: {
+    default: defaultPolicy,
+    validate: validateMutatingPolicy,
+    validateUpdate: validateMutatingPolicy,
+    generationFields: ['spec'],
+  },
   columns: [
     NAME_COLUMN,
     column('Mutations', 'How many mutations it has.', { type: 'integer' }),
@@ -103,6 +119,8 @@ export const validatingAdmissionPolicyBindingKind = defineKind<ValidatingAdmissi
   categories: ['api-extensions'],
   strategy: {
     default: ({ spec }) => defaultMatch(spec?.matchResources),
+    validate: validateValidatingBinding,
+    validateUpdate: validateValidatingBinding,
     generationFields: ['spec'],
   },
   columns: BINDING_COLUMNS,
@@ -114,6 +132,8 @@ export const mutatingAdmissionPolicyBindingKind = defineKind<MutatingAdmissionPo
   categories: ['api-extensions'],
   strategy: {
     default: ({ spec }) => defaultMatch(spec?.matchResources),
+    validate: validatePolicyBinding,
+    validateUpdate: validatePolicyBinding,
     generationFields: ['spec'],
   },
   columns: BINDING_COLUMNS,

@@ -9,6 +9,7 @@ import type {
 import type { Cell } from '../../resource-kind.ts';
 import { age } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN } from '../kind.ts';
+import { validateWebhooks } from './validation.ts';
 
 type AnyConfiguration = MutatingWebhookConfiguration | ValidatingWebhookConfiguration;
 type Webhook = NonNullable<AnyConfiguration['webhooks']>[number];
@@ -43,6 +44,8 @@ export const mutatingWebhookConfigurationKind = defineKind<MutatingWebhookConfig
         webhook.reinvocationPolicy ??= 'Never';
       }
     },
+    validate: validateWebhooks,
+    validateUpdate: validateWebhooks,
     generationFields: ['webhooks'],
   },
   columns: COLUMNS,
@@ -56,6 +59,8 @@ export const validatingWebhookConfigurationKind = defineKind<ValidatingWebhookCo
     default({ webhooks }) {
       for (const webhook of webhooks ?? []) defaultWebhook(webhook);
     },
+    validate: validateWebhooks,
+    validateUpdate: validateWebhooks,
     generationFields: ['webhooks'],
   },
   columns: COLUMNS,

@@ -6,6 +6,7 @@ import type {
 } from '../../../api/types.ts';
 import { defineKind, withStatus } from '../kind.ts';
 import { HPA_COLUMNS, hpaRow } from './hpa-row.ts';
+import { validateAutoscaler } from './validation.ts';
 
 type Metric = NonNullable<NonNullable<HorizontalPodAutoscaler['spec']>['metrics']>[number];
 type Current = NonNullable<
@@ -125,6 +126,8 @@ export const horizontalPodAutoscalerV1Kind = defineKind<HorizontalPodAutoscalerV
       if (!spec) return;
       spec.minReplicas ??= 1;
     },
+    validate: (object) => validateAutoscaler(asStored(object)),
+    validateUpdate: (object) => validateAutoscaler(asStored(object)),
   }),
   storedAs: { group: 'autoscaling', version: 'v2', toStored, fromStored },
   columns: HPA_COLUMNS,

@@ -2,6 +2,7 @@ import { HORIZONTAL_POD_AUTOSCALERS } from '../../../api/resource-types.ts';
 import type { HorizontalPodAutoscaler } from '../../../api/types.ts';
 import { defineKind, withStatus } from '../kind.ts';
 import { HPA_COLUMNS, hpaRow } from './hpa-row.ts';
+import { validateAutoscaler } from './validation.ts';
 
 type Spec = NonNullable<HorizontalPodAutoscaler['spec']>;
 type Rules = NonNullable<NonNullable<Spec['behavior']>['scaleUp']>;
@@ -36,7 +37,11 @@ export const horizontalPodAutoscalerKind = defineKind<HorizontalPodAutoscaler>({
   type: HORIZONTAL_POD_AUTOSCALERS,
   shortNames: ['hpa'],
   categories: ['all'],
-  ...withStatus<HorizontalPodAutoscaler>({ default: defaultAutoscaler }),
+  ...withStatus<HorizontalPodAutoscaler>({
+    default: defaultAutoscaler,
+    validate: validateAutoscaler,
+    validateUpdate: validateAutoscaler,
+  }),
   columns: HPA_COLUMNS,
   row: hpaRow,
 });

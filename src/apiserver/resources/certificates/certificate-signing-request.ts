@@ -12,6 +12,7 @@ import {
   viewSubresource,
 } from '../kind.ts';
 import { keepAllButStatus, keepStatus, withoutStatus } from '../status.ts';
+import { validateConditionsUpdate, validateCsr, validateStatusUpdate } from './validation.ts';
 
 type Csr = CertificateSigningRequest;
 const DECISIONS = new Set(['Approved', 'Denied']);
@@ -60,6 +61,7 @@ const main: Strategy<Csr> = {
     if (!csr.spec.usages?.length) csr.spec.usages = ['digital signature', 'key encipherment'];
   },
   validateName: nameCheck(pathSegmentName),
+  validate: validateCsr,
   prepareForCreate(csr, context) {
     fillRequestor(csr, context);
     withoutStatus(csr);
@@ -79,6 +81,7 @@ const status: Strategy<Csr> = {
     setConditions(csr, [...decided, ...conditions.filter((c) => !DECISIONS.has(c.type))]);
     stampConditions(csr, old, context.now);
   },
+  validateUpdate: validateStatusUpdate,
 };
 
 const approval: Strategy<Csr> = {
@@ -89,6 +92,7 @@ const approval: Strategy<Csr> = {
     setConditions(csr, conditions);
     stampConditions(csr, old, context.now);
   },
+  validateUpdate: validateConditionsUpdate,
 };
 
 export const certificateSigningRequestKind = defineKind<Csr>({

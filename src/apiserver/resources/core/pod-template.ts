@@ -4,11 +4,14 @@ import { formatLabels } from '../cells.ts';
 import { column, defineKind, NAME_COLUMN } from '../kind.ts';
 import { defaultPodTemplate } from '../pod-spec/defaults.ts';
 import { templateCells } from '../pod-spec/template-columns.ts';
+import { validateTemplate } from './controller-validation.ts';
 
 export const podTemplateKind = defineKind<PodTemplate>({
   type: POD_TEMPLATES,
   strategy: {
     default: ({ template }) => defaultPodTemplate(template),
+    validate: validateTemplate,
+    validateUpdate: validateTemplate,
     generationFields: ['template'],
   },
   columns: [

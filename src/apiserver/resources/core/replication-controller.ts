@@ -13,6 +13,7 @@ import {
 import { defaultPodTemplate } from '../pod-spec/defaults.ts';
 import { SELECTOR_COLUMN, TEMPLATE_COLUMNS, templateCells } from '../pod-spec/template-columns.ts';
 import { keepStatus } from '../status.ts';
+import { validateController } from './controller-validation.ts';
 
 function defaultController(controller: ReplicationController): void {
   const { spec, metadata } = controller;
@@ -31,6 +32,8 @@ const base = withStatus<ReplicationController>({
     controller.status = { replicas: 0 };
   },
   prepareForUpdate: keepStatus,
+  validate: validateController,
+  validateUpdate: validateController,
   generationFields: ['spec'],
 });
 

@@ -2,6 +2,7 @@ import { FLOW_SCHEMAS } from '../../../api/system-resource-types.ts';
 import type { FlowSchema } from '../../../api/types.ts';
 import { age } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN, withStatus } from '../kind.ts';
+import { validateFlowSchema } from './validation.ts';
 
 export const flowSchemaKind = defineKind<FlowSchema>({
   type: FLOW_SCHEMAS,
@@ -9,6 +10,8 @@ export const flowSchemaKind = defineKind<FlowSchema>({
     default({ spec }) {
       if (spec) spec.matchingPrecedence ??= 1000;
     },
+    validate: validateFlowSchema,
+    validateUpdate: validateFlowSchema,
     generationFields: ['spec'],
   }),
   columns: [

@@ -2,6 +2,7 @@ import { PRIORITY_LEVEL_CONFIGURATIONS } from '../../../api/system-resource-type
 import type { PriorityLevelConfiguration } from '../../../api/types.ts';
 import { age } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN, withStatus } from '../kind.ts';
+import { validatePriorityLevel } from './validation.ts';
 
 export const priorityLevelConfigurationKind = defineKind<PriorityLevelConfiguration>({
   type: PRIORITY_LEVEL_CONFIGURATIONS,
@@ -20,6 +21,8 @@ export const priorityLevelConfigurationKind = defineKind<PriorityLevelConfigurat
       queuing.handSize ??= 8;
       queuing.queueLengthLimit ??= 50;
     },
+    validate: validatePriorityLevel,
+    validateUpdate: validatePriorityLevel,
     generationFields: ['spec'],
   }),
   columns: [

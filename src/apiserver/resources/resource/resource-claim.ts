@@ -3,6 +3,7 @@ import type { ResourceClaim } from '../../../api/types.ts';
 import { age } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN, withStatus } from '../kind.ts';
 import { defaultClaimSpec } from './claim-defaults.ts';
+import { validateClaim, validateClaimStatus, validateClaimUpdate } from './validation.ts';
 
 function stateText({ metadata, status }: ResourceClaim): string {
   const states: string[] = [];
@@ -15,7 +16,12 @@ function stateText({ metadata, status }: ResourceClaim): string {
 
 export const resourceClaimKind = defineKind<ResourceClaim>({
   type: RESOURCE_CLAIMS,
-  ...withStatus<ResourceClaim>({ default: ({ spec }) => defaultClaimSpec(spec) }),
+  ...withStatus<ResourceClaim>({
+    default: ({ spec }) => defaultClaimSpec(spec),
+    validate: validateClaim,
+    validateUpdate: validateClaimUpdate,
+    validateStatus: validateClaimStatus,
+  }),
   columns: [NAME_COLUMN, column('State', 'Whether it is allocated and reserved.'), AGE_COLUMN],
   row: (claim, now) => [
     claim.metadata.name,

@@ -2,10 +2,15 @@ import { RESOURCE_SLICES } from '../../../api/system-resource-types.ts';
 import type { ResourceSlice } from '../../../api/types.ts';
 import { age } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN } from '../kind.ts';
+import { validateSlice, validateSliceUpdate } from './validation.ts';
 
 export const resourceSliceKind = defineKind<ResourceSlice>({
   type: RESOURCE_SLICES,
-  strategy: { generationFields: ['spec'] },
+  strategy: {
+    validate: validateSlice,
+    validateUpdate: validateSliceUpdate,
+    generationFields: ['spec'],
+  },
   columns: [
     NAME_COLUMN,
     column('Node', 'Node that has the devices.'),

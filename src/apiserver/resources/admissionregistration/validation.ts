@@ -1,0 +1,305 @@
+import {
+  duplicate,
+  type FieldError,
+  forbidden,
+  invalid,
+  required,
+  tooMany,
+} from '../../../api/field-errors.ts';
+import {
+  dns1123Label,
+  dns1123Subdomain,
+  inRange,
+  portNumber,
+  qualifiedName,
+} from '../../../api/names.ts';
+import type {
+  MutatingAdmissionPolicy,
+  MutatingAdmissionPolicyBinding,
+  MutatingWebhookConfiguration,
+  ValidatingAdmissionPolicy,
+  ValidatingAdmissionPolicyBinding,
+  ValidatingWebhookConfiguration,
+} from '../../../api/types.ts';
+import {
+  checked,
+  each,
+  mustBeThere,
+  oneOf,
+  optionalOneOf,
+  repeated,
+  requiredAnd,
+  validateLabelSelector,
+} from '../validation.ts';
+
+type Webhook = NonNullable<ValidatingWebhookConfiguration['webhooks']>[number];
+type Rule = NonNullable<Webhook['rules']>[number];
+type MatchCondition = NonNullable<Webhook['matchConditions']>[number];
+type AnyPolicy = ValidatingAdmissionPolicy | MutatingAdmissionPolicy;
+type AnyBinding = ValidatingAdmissionPolicyBinding | MutatingAdmissionPolicyBinding;
+type Match = NonNullable<NonNullable<AnyPolicy['spec']>['matchConstraints']>;
+
+const FAILURE = ['Fail', 'Ignore'];
+const MATCH = ['Equivalent', 'Exact'];
+const SCOPES = ['*', 'Cluster', 'Namespaced'];
+const OPERATIONS = ['*', 'CONNECT', 'CREATE', 'DELETE', 'UPDATE'];
+const SIDE_EFFECTS = ['None', 'NoneOnDryRun'];
+const MAX_CONDITIONS = 64;
+const MAX_TIMEOUT = 30;
+
+export function validateWebhooks(
+  configuration: MutatingWebhookConfiguration | ValidatingWebhookConfiguration,
+): FieldError[] {
+  const webhooks = configuration.webhooks ?? [];
+  const doubles = repeated(webhooks, (webhook) => webhook.name);
+  return each(webhooks, 'webhooks', (webhook, at, index) => [
+    ...validateWebhook(webhook, at),
+    ...(doubles.has(index) ? [duplicate(`${at}.name`, webhook.name)] : []),
+  ]);
+}
+
+function validateWebhook(webhook: Webhook, at: string): FieldError[] {
+  const { timeoutSeconds: timeout = 0, admissionReviewVersions: versions } = webhook;
+  const out = [
+    ...validateWebhookName(webhook.name, `${at}.name`),
+    ...each(webhook.rules, `${at}.rules`, validateRule),
+    ...optionalOneOf(webhook.failurePolicy, FAILURE, `${at}.failurePolicy`),
+    ...optionalOneOf(webhook.matchPolicy, MATCH, `${at}.matchPolicy`),
+    ...oneOf(webhook.sideEffects, SIDE_EFFECTS, `${at}.sideEffects`),
+  ];
+  if (inRange(timeout, 1, MAX_TIMEOUT).length > 0) {
+    const detail = `the timeout value must be between 1 and ${MAX_TIMEOUT} seconds`;
+    out.push(invalid(`${at}.timeoutSeconds`, timeout, detail));
+  }
+  out.push(
+    ...mustBeThere(versions, `${at}.admissionReviewVersions`, 'must specify one of v1, v1beta1'),
+  );
+  if (versions?.length && !versions.includes('v1') && !versions.includes('v1beta1')) {
+    const detail = 'must include at least one of v1, v1beta1';
+    out.push(invalid(`${at}.admissionReviewVersions`, versions, detail));
+  }
+  return [
+    ...out,
+    ...validateLabelSelector(webhook.namespaceSelector, `${at}.namespaceSelector`),
+    ...validateLabelSelector(webhook.objectSelector, `${at}.objectSelector`),
+    ...validateClient(webhook.clientConfig, `${at}.clientConfig`),
+    ...validateConditions(webhook.matchConditions, `${at}.matchConditions`),
+  ];
+}
+
+/** Webhooks have names of three segments at least, so that they belong to somebody. */
+function validateWebhookName(name: string, field: string): FieldError[] {
+  const out = requiredAnd(name, dns1123Subdomain, field);
+  if (out.length > 0 || name.split('.').length >= 3) return out;
+  return [
+    invalid(field, name, 'should be a domain with at least three segments separated by dots'),
+  ];
+}
+
+const PLAIN_NAMES = {
+  operations: 'operations',
+  apiGroups: 'API groups',
+  apiVersions: 'API versions',
+  resources: 'resources',
+} as const;
+
+function validateRule(rule: Rule, at: string): FieldError[] {
+  const out: FieldError[] = [];
+  for (const part of ['operations', 'apiGroups', 'apiVersions', 'resources'] as const) {
+    const values = rule[part] ?? [];
+    const field = `${at}.${part}`;
+    out.push(...mustBeThere(values, field));
+    if (values.length > 1 && values.includes('*') && part !== 'resources') {
+      const detail = `if '*' is present, must not specify other ${PLAIN_NAMES[part]}`;
+      out.push(invalid(field, values, detail));
+    }
+  }
+  out.push(
+    ...each(rule.operations, `${at}.operations`, (word, where) => oneOf(word, OPERATIONS, where)),
+    ...each(rule.apiVersions, `${at}.apiVersions`, (word, where) => mustBeThere(word, where)),
+    ...each(rule.resources, `${at}.resources`, (word, where) => mustBeThere(word, where)),
+    ...optionalOneOf(rule.scope, SCOPES, `${at}.scope`),
+  );
+  return out;
+}
+
+function validateClient(client: Webhook['clientConfig'], at: string): FieldError[] {
+  const { url, service } = client;
+  if ((url === undefined) === (service === undefined)) {
+    return [required(at, 'exactly one of url or service is required')];
+  }
+  if (url !== undefined) return validateUrl(url, `${at}.url`);
+  const port = service?.port ?? 0;
+  const out = [
+    ...mustBeThere(service?.name, `${at}.service.name`, 'service name is required'),
+    ...mustBeThere(service?.namespace, `${at}.service.namespace`, 'service namespace is required'),
+  ];
+  if (portNumber(port).length > 0) {
+    out.push(
+      invalid(
+        `${at}.service.port`,
+        port,
+        'port is not valid: must be between 1 and 65535, inclusive',
+      ),
+    );
+  }
+  return out;
+}
+
+function validateUrl(text: string, field: string): FieldError[] {
+  const form = 'desired format: https://host[/path]';
+  if (!URL.canParse(text)) return [required(field, `url must be a valid URL: ${form}`)];
+  const url = new URL(text);
+  const out: FieldError[] = [];
+  if (url.protocol !== 'https:') {
+    const scheme = url.protocol.slice(0, -1);
+    out.push(invalid(field, scheme, `'https' is the only allowed URL scheme; ${form}`));
+  }
+  if (url.username || url.password) {
+    out.push(invalid(field, url.username, 'user information is not permitted in the URL'));
+  }
+  if (url.hash)
+    out.push(invalid(field, url.hash.slice(1), 'fragments are not permitted in the URL'));
+  if (url.search) {
+    out.push(invalid(field, url.search.slice(1), 'query parameters are not permitted in the URL'));
+  }
+  return out;
+}
+
+function validateConditions(
+  conditions: readonly MatchCondition[] | undefined,
+  path: string,
+): FieldError[] {
+  const list = conditions ?? [];
+  if (list.length > MAX_CONDITIONS) {
+    return [tooMany(path, list.length, MAX_CONDITIONS)];
+  }
+  const doubles = repeated(list, (condition) => condition.name);
+  return each(list, path, ({ name, expression }, at, index) => [
+    ...(expression.trim() === '' ? [required(`${at}.expression`)] : []),
+    ...requiredAnd(name, qualifiedName, `${at}.name`),
+    ...(doubles.has(index) ? [duplicate(`${at}.name`, name)] : []),
+  ]);
+}
+
+function validateMatch(match: Match | undefined, at: string): FieldError[] {
+  if (!match) return [];
+  return [
+    ...optionalOneOf(match.matchPolicy, MATCH, `${at}.matchPolicy`),
+    ...validateLabelSelector(match.namespaceSelector, `${at}.namespaceSelector`),
+    ...validateLabelSelector(match.objectSelector, `${at}.objectSelector`),
+    ...each(match.resourceRules, `${at}.resourceRules`, validateRule),
+    ...each(match.excludeResourceRules, `${at}.excludeResourceRules`, validateRule),
+  ];
+}
+
+function validatePolicyCommon({ spec }: AnyPolicy): FieldError[] {
+  const out: FieldError[] = [];
+  const { paramKind, matchConstraints } = spec ?? {};
+  if (paramKind) {
+    out.push(
+      ...mustBeThere(paramKind.apiVersion, 'spec.paramKind.apiVersion'),
+      ...mustBeThere(paramKind.kind, 'spec.paramKind.kind'),
+    );
+  }
+  if (!matchConstraints) out.push(required('spec.matchConstraints'));
+  else if (!matchConstraints.resourceRules?.length) {
+    out.push(required('spec.matchConstraints.resourceRules'));
+  }
+  return [
+    ...out,
+    ...validateMatch(matchConstraints, 'spec.matchConstraints'),
+    ...optionalOneOf(spec?.failurePolicy, FAILURE, 'spec.failurePolicy'),
+    ...validateConditions(spec?.matchConditions, 'spec.matchConditions'),
+    ...each(spec?.variables, 'spec.variables', ({ name, expression }, at) => [
+      ...mustBeThere(name, `${at}.name`),
+      ...mustBeThere(expression.trim(), `${at}.expression`, 'expression is not specified'),
+    ]),
+  ];
+}
+
+export function validateValidatingPolicy(policy: ValidatingAdmissionPolicy): FieldError[] {
+  const { validations, auditAnnotations } = policy.spec ?? {};
+  const out = validatePolicyCommon(policy);
+  if (!validations?.length && !auditAnnotations?.length) {
+    const detail = 'validations or auditAnnotations must be specified';
+    out.push(required('spec.validations', detail));
+  }
+  return [
+    ...out,
+    ...each(validations, 'spec.validations', ({ expression, message }, at) => [
+      ...mustBeThere(expression.trim(), `${at}.expression`, 'expression is not specified'),
+      ...(message?.includes('\n')
+        ? [invalid(`${at}.message`, message, 'message must not contain line breaks')]
+        : []),
+    ]),
+  ];
+}
+
+export function validateMutatingPolicy(policy: MutatingAdmissionPolicy): FieldError[] {
+  const { mutations, reinvocationPolicy } = policy.spec ?? {};
+  return [
+    ...validatePolicyCommon(policy),
+    ...oneOf(reinvocationPolicy, ['IfNeeded', 'Never'], 'spec.reinvocationPolicy'),
+    ...mustBeThere(mutations ?? [], 'spec.mutations'),
+    ...each(mutations, 'spec.mutations', ({ patchType, jsonPatch, applyConfiguration }, at) => {
+      const own = oneOf(patchType, ['ApplyConfiguration', 'JSONPatch'], `${at}.patchType`);
+      if (patchType === 'JSONPatch') {
+        own.push(...mustBeThere(jsonPatch?.expression?.trim(), `${at}.jsonPatch.expression`));
+        if (applyConfiguration) {
+          own.push(
+            forbidden(
+              `${at}.applyConfiguration`,
+              'applyConfiguration is only allowed for patchType ApplyConfiguration',
+            ),
+          );
+        }
+      } else if (patchType === 'ApplyConfiguration') {
+        const field = `${at}.applyConfiguration.expression`;
+        own.push(...mustBeThere(applyConfiguration?.expression?.trim(), field));
+      }
+      return own;
+    }),
+  ];
+}
+
+const ACTIONS = ['Audit', 'Deny', 'Warn'];
+
+export function validatePolicyBinding(binding: AnyBinding): FieldError[] {
+  const { policyName, paramRef, matchResources } = binding.spec ?? {};
+  const out = requiredAnd(policyName, dns1123Subdomain, 'spec.policyName');
+  if (paramRef) {
+    if (paramRef.name && paramRef.selector) {
+      const detail = 'name and selector are mutually exclusive';
+      out.push(forbidden('spec.paramRef.name', detail));
+    } else if (!paramRef.name && !paramRef.selector) {
+      out.push(required('spec.paramRef', 'one of name or selector must be specified'));
+    }
+    if (paramRef.namespace) {
+      out.push(...checked(paramRef.namespace, dns1123Label, 'spec.paramRef.namespace'));
+    }
+    const field = 'spec.paramRef.parameterNotFoundAction';
+    out.push(...oneOf(paramRef.parameterNotFoundAction, ['Allow', 'Deny'], field));
+  }
+  return [...out, ...validateMatch(matchResources, 'spec.matchResources')];
+}
+
+export function validateValidatingBinding(binding: ValidatingAdmissionPolicyBinding): FieldError[] {
+  const actions = binding.spec?.validationActions ?? [];
+  const field = 'spec.validationActions';
+  const out = mustBeThere(actions, field, 'at least one validation action is required');
+  if (actions.includes('Deny') && actions.includes('Warn')) {
+    out.push(
+      invalid(
+        field,
+        actions,
+        'must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)',
+      ),
+    );
+  }
+  return [
+    ...validatePolicyBinding(binding),
+    ...out,
+    ...each(actions, field, (action, at) => oneOf(action, ACTIONS, at)),
+  ];
+}
