@@ -1,6 +1,8 @@
 import type { ControllerFactory } from './context.ts';
+import { cronJobController } from './cronjob/cronjob-controller.ts';
 import { daemonSetController } from './daemonset/daemonset-controller.ts';
 import { deploymentController } from './deployment/deployment-controller.ts';
+import { disruptionController } from './disruption/disruption-controller.ts';
 import { endpointsController } from './endpoints/endpoints-controller.ts';
 import { endpointSliceController } from './endpointslice/endpointslice-controller.ts';
 import { garbageCollector } from './garbage-collector/garbage-collector.ts';
@@ -32,6 +34,8 @@ export const CONTROLLERS: Readonly<Record<string, ControllerFactory>> = {
   'statefulset-controller': statefulSetController,
   'job-controller': jobController,
   'ttl-after-finished-controller': ttlAfterFinishedController,
+  'cronjob-controller': cronJobController,
+  'disruption-controller': disruptionController,
   'replicaset-controller': replicaSetController,
   'root-ca-certificate-publisher-controller': rootCaPublisher,
   'serviceaccount-controller': serviceAccountController,
@@ -52,6 +56,8 @@ const ALIASES: Readonly<Record<string, string>> = {
   statefulset: 'statefulset-controller',
   job: 'job-controller',
   'ttl-after-finished': 'ttl-after-finished-controller',
+  cronjob: 'cronjob-controller',
+  disruption: 'disruption-controller',
   replicaset: 'replicaset-controller',
   'root-ca-cert-publisher': 'root-ca-certificate-publisher-controller',
   serviceaccount: 'serviceaccount-controller',

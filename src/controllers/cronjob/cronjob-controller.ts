@@ -1,0 +1,239 @@
+import { isAlreadyExists, isNotFound } from '../../api/errors.ts';
+import { controllerOf } from '../../api/owner-references.ts';
+import { CRON_JOBS, JOBS, type ObjectKey } from '../../api/resource-types.ts';
+import { timeString } from '../../api/times.ts';
+import type { CronJob, Draft, Job } from '../../api/types.ts';
+import type { EventRecorder, Informer } from '../../client/client.ts';
+import { DONE, type Reconciler, type Result } from '../../client/controller.ts';
+import { errorMessage } from '../../util/errors.ts';
+import { jsonEqual } from '../../util/json.ts';
+import { type ControllerContext, newController, type Runnable } from '../context.ts';
+import { controllerReference } from '../controller-reference.ts';
+import { withoutZeros } from '../without-zeros.ts';
+import { missedRuns, parseSchedule, type Schedule } from './schedule.ts';
+
+const NAME = 'cronjob-controller';
+const SCHEDULED_AT = 'batch.kubernetes.io/cronjob-scheduled-timestamp';
+
+type Status = NonNullable<CronJob['status']>;
+type Reference = NonNullable<Status['active']>[number];
+
+interface Deps extends Pick<ControllerContext, 'client' | 'clock'> {
+  readonly cronJobs: Informer<CronJob>;
+  readonly jobs: Informer<Job>;
+  readonly events: EventRecorder;
+}
+
+export function cronJobController(context: ControllerContext): Runnable {
+  const { client, clock, informers } = context;
+  const cronJobs = informers.get(CRON_JOBS);
+  const jobs = informers.get(JOBS);
+  jobs.addIndex('controller', (job) => [controllerOf(job)?.uid ?? '']);
+  const deps = { client, clock, cronJobs, jobs, events: context.events(NAME) };
+  const controller = newController(context, new CronJobReconciler(deps), { workers: 5 });
+  controller.watch(cronJobs);
+  controller.watch(jobs, (job) => {
+    const owner = controllerOf(job);
+    return owner?.kind === 'CronJob' ? [`${job.metadata.namespace}/${owner.name}`] : [];
+  });
+  return controller;
+}
+
+/** Makes Jobs at the times of a schedule. */
+class CronJobReconciler implements Reconciler {
+  readonly name = NAME;
+  readonly #deps: Deps;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  async reconcile(key: ObjectKey): Promise<Result> {
+    const { cronJobs, jobs, clock } = this.#deps;
+    const cron = cronJobs.get(key);
+    if (!cron?.spec || cron.metadata.deletionTimestamp) return DONE;
+    const owned = jobs.byIndex('controller', cron.metadata.uid);
+    const status: Status = { ...cron.status, active: activeOf(cron, owned) };
+    this.#noteFinished(cron, owned, status);
+    await this.#forgetOld(cron, owned);
+    let result: Result = DONE;
+    try {
+      result = await this.#run(cron, { owned, status, now: clock.now() });
+    } finally {
+      await this.#write(cron, withoutZeros(status));
+    }
+    return result;
+  }
+
+  async #run(
+    cron: CronJob,
+    world: { owned: readonly Job[]; status: Status; now: number },
+  ): Promise<Result> {
+    if (cron.spec?.suspend) return DONE;
+    const schedule = this.#schedule(cron);
+    if (!schedule) return DONE;
+    const { now, status } = world;
+    const { latest, count } = missedRuns(schedule, startOf(cron, now), now);
+    const next = schedule.next(now);
+    const later: Result = next === undefined ? DONE : { requeueAfterMs: next - now + 100 };
+    if (latest === undefined) return later;
+    const { events } = this.#deps;
+    if (count > 100) {
+      const text =
+        'too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew';
+      events.event(cron, 'Warning', 'TooManyMissedTimes', text);
+    }
+    const deadline = cron.spec?.startingDeadlineSeconds;
+    if (deadline !== undefined && latest + deadline * 1000 < now) {
+      const text = `Missed scheduled time to start a job: ${new Date(latest).toUTCString()}`;
+      events.event(cron, 'Warning', 'MissSchedule', text);
+      return later;
+    }
+    const active = status.active ?? [];
+    if (cron.spec?.concurrencyPolicy === 'Forbid' && active.length > 0) {
+      const text =
+        'Not starting job because prior execution is running and concurrency policy is Forbid';
+      events.event(cron, 'Normal', 'JobAlreadyActive', text);
+      return later;
+    }
+    if (cron.spec?.concurrencyPolicy === 'Replace') {
+      for (const reference of active) await this.#delete(cron, reference);
+      status.active = [];
+    }
+    const job = await this.#create(cron, latest);
+    status.lastScheduleTime = timeString(latest);
+    if (job) status.active = [...(status.active ?? []), referenceTo(job)];
+    return later;
+  }
+
+  #schedule(cron: CronJob): Schedule | undefined {
+    const { schedule = '', timeZone } = cron.spec ?? {};
+    try {
+      return parseSchedule(schedule, timeZone);
+    } catch (err) {
+      const isZone = err instanceof RangeError;
+      const reason = isZone ? 'UnknownTimeZone' : 'UnparseableSchedule';
+      const text = isZone
+        ? `invalid timeZone: ${JSON.stringify(timeZone)}: ${errorMessage(err)}`
+        : `unparseable schedule: ${JSON.stringify(schedule)} : ${errorMessage(err)}`;
+      this.#deps.events.event(cron, 'Warning', reason, text);
+      return undefined;
+    }
+  }
+
+  async #create(cron: CronJob, at: number): Promise<Job | undefined> {
+    const { client, events } = this.#deps;
+    const draft = jobFor(cron, at);
+    try {
+      const job = await client.create(JOBS, draft);
+      events.event(cron, 'Normal', 'SuccessfulCreate', `Created job ${job.metadata.name}`);
+      return job;
+    } catch (err) {
+      // The name tells the minute: another look was quicker.
+      if (isAlreadyExists(err)) return undefined;
+      events.event(cron, 'Warning', 'FailedCreate', `Error creating job: ${errorMessage(err)}`);
+      throw err;
+    }
+  }
+
+  async #delete(cron: CronJob, { name = '' }: Reference | { name: string }): Promise<void> {
+    const { client, events } = this.#deps;
+    const { namespace } = cron.metadata;
+    try {
+      await client.delete(JOBS, { namespace, name }, { propagationPolicy: 'Background' });
+      events.event(cron, 'Normal', 'SuccessfulDelete', `Deleted job ${name}`);
+    } catch (err) {
+      if (isNotFound(err)) return;
+      events.event(cron, 'Warning', 'FailedDelete', `Deleted job: ${errorMessage(err)}`);
+      throw err;
+    }
+  }
+
+  /** Tells of Jobs that were active and have ended, and when the last success was. */
+  #noteFinished(cron: CronJob, owned: readonly Job[], status: Status): void {
+    const wasActive = new Set((cron.status?.active ?? []).map(({ uid }) => uid));
+    for (const job of owned) {
+      const end = endOf(job);
+      if (!end) continue;
+      if (wasActive.has(job.metadata.uid)) {
+        const text = `Saw completed job: ${job.metadata.name}, condition: ${end}`;
+        this.#deps.events.event(cron, 'Normal', 'SawCompletedJob', text);
+      }
+      const at = job.status?.completionTime;
+      if (end === 'Complete' && at && at > (status.lastSuccessfulTime ?? '')) {
+        status.lastSuccessfulTime = at;
+      }
+    }
+  }
+
+  async #forgetOld(cron: CronJob, owned: readonly Job[]): Promise<void> {
+    const { successfulJobsHistoryLimit = 3, failedJobsHistoryLimit = 1 } = cron.spec ?? {};
+    const limits = { Complete: successfulJobsHistoryLimit, Failed: failedJobsHistoryLimit };
+    for (const [type, limit] of Object.entries(limits)) {
+      const ended = owned
+        .filter((job) => endOf(job) === type && !job.metadata.deletionTimestamp)
+        .sort((a, b) => ((a.status?.startTime ?? '') < (b.status?.startTime ?? '') ? -1 : 1));
+      for (const job of ended.slice(0, Math.max(0, ended.length - limit))) {
+        await this.#delete(cron, { name: job.metadata.name });
+      }
+    }
+  }
+
+  async #write(cron: CronJob, status: Status): Promise<void> {
+    if (jsonEqual(cron.status ?? {}, status)) return;
+    try {
+      const changed = { ...cron, status };
+      await this.#deps.client.update(CRON_JOBS, changed, { subresource: 'status' });
+    } catch (err) {
+      if (!isNotFound(err)) throw err;
+    }
+  }
+}
+
+/** The Job of one time; its name tells the minute, so that it cannot be made twice. Pure. */
+function jobFor(cron: CronJob, at: number): Draft<Job> {
+  const { metadata = {}, spec } = structuredClone(cron.spec?.jobTemplate ?? {});
+  const annotations = { ...metadata.annotations, [SCHEDULED_AT]: timeString(at) };
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      name: `${cron.metadata.name}-${Math.floor(at / 60_000)}`,
+      namespace: cron.metadata.namespace,
+      annotations,
+      ...(metadata.labels ? { labels: metadata.labels } : {}),
+      ownerReferences: [controllerReference(cron)],
+    },
+    ...(spec ? { spec } : {}),
+  };
+}
+
+/** From when runs may have been missed. */
+function startOf(cron: CronJob, now: number): number {
+  const since = cron.status?.lastScheduleTime ?? cron.metadata.creationTimestamp;
+  const deadline = cron.spec?.startingDeadlineSeconds;
+  const earliest = deadline === undefined ? 0 : now - deadline * 1000;
+  return Math.max(Date.parse(since), earliest);
+}
+
+function endOf({ status }: Job): 'Complete' | 'Failed' | undefined {
+  for (const { type, status: value } of status?.conditions ?? []) {
+    if (value === 'True' && (type === 'Complete' || type === 'Failed')) return type;
+  }
+  return undefined;
+}
+
+/** What is told as active: kept in order, and a Job that the cache does not show yet is kept, too. */
+function activeOf(cron: CronJob, owned: readonly Job[]): Reference[] {
+  const running = owned.filter((job) => !endOf(job));
+  const known = (cron.status?.active ?? []).filter(({ uid }) =>
+    running.some((job) => job.metadata.uid === uid),
+  );
+  const fresh = running.filter((job) => !known.some(({ uid }) => uid === job.metadata.uid));
+  return [...known, ...fresh.map(referenceTo)];
+}
+
+function referenceTo({ metadata }: Job): Reference {
+  const { name, namespace, uid, resourceVersion } = metadata;
+  return { apiVersion: 'batch/v1', kind: 'Job', name, namespace, uid, resourceVersion };
+}
