@@ -28,10 +28,22 @@ export default defineConfig({
           ...common,
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          exclude: ['test/e2e/proxy-*.test.ts'],
           globalSetup: ['test/support/shared-cluster.ts'],
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 180_000,
+        },
+      },
+      {
+        // The proxy alone against the kernel's rules: needs root and network namespaces, but no cluster.
+        test: {
+          ...common,
+          name: 'network',
+          include: ['test/e2e/proxy-*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 40_000,
+          hookTimeout: 40_000,
         },
       },
     ],

@@ -51,7 +51,7 @@ check 'lint and format' npm run -s lint
 check 'types' npm run -s types
 check 'import rule' npm run -s imports
 check 'dead code' npm run -s deadcode
-for name in unit integration e2e; do suite $name; done
+for name in unit integration network e2e; do suite $name; done
 
 step "Summary"
 printf '        %s\n' "${summary[@]}"

@@ -1,6 +1,7 @@
-import { networkInterfaces } from 'node:os';
+import { networkInterfaces, release } from 'node:os';
 import type { Node } from '../api/types.ts';
 import { openIptables } from '../host/iptables.ts';
+import { nft } from '../host/nft.ts';
 import { cidrContains, familyOf } from '../util/ip.ts';
 import type { Logger } from '../util/log.ts';
 import type { ProxyBackend, ProxyMode } from './backend.ts';
@@ -23,6 +24,7 @@ type Open = (
 /** The proxy modes. A mode's code is loaded only when it is used. */
 const BACKENDS: Partial<Record<ProxyMode, Open>> = {
   iptables: openIptablesBackend,
+  nftables: openNftablesBackend,
 };
 
 export async function openBackend(
@@ -55,6 +57,28 @@ async function openIptablesBackend(
     localTraffic: localTrafficOf(configuration, family, node()),
     nodeIP: nodeIpOf(node(), family),
     nodePortIPs: nodePortIPsOf(nodePortAddresses, family, node()),
+  }));
+}
+
+async function openNftablesBackend(
+  family: IpFamily,
+  configuration: ProxyConfiguration,
+  { node, log }: BackendDeps,
+): Promise<ProxyBackend> {
+  const { NftablesBackend, nftablesUnfit } = await import('./nftables/nftables-backend.ts');
+  const unfit = nftablesUnfit(release(), await nft.version());
+  if (unfit) throw new Error(unfit);
+  const { masqueradeAll, masqueradeBit } = configuration.nftables;
+  const { nodePortAddresses } = configuration;
+  // Upstream's default for this mode alone: node ports answer on the node's own address only.
+  const wanted = nodePortAddresses.length === 0 ? ['primary'] : nodePortAddresses;
+  return new NftablesBackend({ nft, log }, () => ({
+    family,
+    masqueradeAll,
+    mark: markOf(masqueradeBit),
+    localTraffic: localTrafficOf(configuration, family, node()),
+    nodeIP: nodeIpOf(node(), family),
+    nodePortIPs: nodePortIPsOf(wanted, family, node()),
   }));
 }
 

@@ -96,6 +96,7 @@ class FamilyRouter {
   readonly #startedAt: number;
   #signal: AbortSignal = AbortSignal.abort();
   #full = true;
+  #addresses = '[]';
   #retryMs = FIRST_RETRY_MS;
   #synced: ReadonlyMap<string, ServicePort> = new Map();
 
@@ -129,8 +130,7 @@ class FamilyRouter {
     );
     nodes.addHandler(
       this.#handler(undefined, {
-        set: (node) =>
-          this.#tracker.setNode({ name: node.metadata.name, zone: node.metadata.labels?.[ZONE] }),
+        set: (node) => this.#setNode(node),
         remove: () => {},
       }),
     );
@@ -142,6 +142,15 @@ class FamilyRouter {
     await this.#runner.run(signal);
   }
 
+  #setNode({ metadata, status }: Node): void {
+    this.#tracker.setNode({ name: metadata.name, zone: metadata.labels?.[ZONE] });
+    // Rules may name the node's own addresses: all of them are written anew.
+    const addresses = JSON.stringify(status?.addresses ?? []);
+    if (addresses === this.#addresses) return;
+    this.#addresses = addresses;
+    this.#full = true;
+  }
+
   #handler<T>(
     changes: ProxyMetrics['serviceChanges'] | undefined,
     apply: { set: (object: T) => void; remove: (object: T) => void },
@@ -149,7 +158,7 @@ class FamilyRouter {
     const told = (act: () => void) => {
       act();
       changes?.inc(this.#labels);
-      if (!this.#tracker.pending) return;
+      if (!this.#tracker.pending && !this.#full) return;
       this.#deps.health.queued(this.#backend.family);
       this.#deps.metrics.lastQueued.set(this.#labels, this.#deps.clock.now() / 1000);
       this.#runner.request();
@@ -190,8 +199,8 @@ class FamilyRouter {
     const started = performance.now();
     const triggers = this.#tracker.takeTriggerTimes();
     const state = this.#tracker.state();
+    this.#full = false; // Before the wait: what happens meanwhile may ask for another full sync.
     await this.#backend.sync(state, { full }, this.#signal);
-    this.#full = false;
     const seconds = (performance.now() - started) / 1000;
     metrics.syncDuration.observe(this.#labels, seconds);
     (full ? metrics.syncFullDuration : metrics.syncPartialDuration).observe(this.#labels, seconds);

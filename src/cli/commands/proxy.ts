@@ -269,7 +269,7 @@ async function cleanup(
   log: Logger,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const mode of ['iptables'] as const) {
+  for (const mode of ['iptables', 'nftables'] as const) {
     for (const backend of await openBackends(
       { ...configuration, mode },
       { node: () => undefined, log },

@@ -1,7 +1,5 @@
-import { createHash } from 'node:crypto';
+import { shortHash } from '../hash.ts';
 import type { Endpoint, ServicePort } from '../model.ts';
-
-const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
 /** The chains of one service port. Names are upstream's, hash included, so that people and tools know them. */
 export interface ServiceChains {
@@ -31,20 +29,7 @@ export function isServiceChain(chain: string): boolean {
   return /^KUBE-(SVC|SVL|EXT|FW|SEP|XLB)-/.test(chain);
 }
 
-/** First 16 characters of base32 (RFC 4648) of SHA-256: chain names hold 28 characters at most. */
+/** Chain names hold 28 characters at most. */
 function chainHash(text: string): string {
-  const digest = createHash('sha256').update(text).digest();
-  let bits = 0;
-  let value = 0;
-  let out = '';
-  for (const byte of digest.subarray(0, 10)) {
-    value = (value << 8) | byte;
-    bits += 8;
-    while (bits >= 5) {
-      bits -= 5;
-      out += BASE32[(value >>> bits) & 31];
-      value &= (1 << bits) - 1;
-    }
-  }
-  return out;
+  return shortHash(text, 16);
 }

@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import {
   ENDPOINT_SLICES,
   NODES,
+  type ObjectKey,
   type ResourceType,
   SERVICES,
 } from '../../../src/api/resource-types.ts';
@@ -105,26 +106,21 @@ async function handle(request: ProxyRequest): Promise<unknown> {
 
 async function apply(object: KubeObject): Promise<void> {
   const type = typeOf(object);
-  const key = { namespace: object.metadata.namespace ?? '', name: object.metadata.name ?? '' };
-  const found = client
+  const { name = '', namespace = '' } = object.metadata;
+  const key = { namespace, name };
+  const known = client
     .all(type)
-    .find((o) => o.metadata.name === key.name && (o.metadata.namespace ?? '') === key.namespace);
-  if (!found) await client.create(type, object);
-  else {
-    const { resourceVersion = '' } = found.metadata;
-    await client.update(type, {
-      ...object,
-      metadata: { ...found.metadata, ...object.metadata, resourceVersion },
-    });
-    if (object.status) {
-      const { metadata } = await client.get(type, key);
-      await client.update(
-        type,
-        { ...object, metadata: { ...metadata, ...object.metadata } },
-        { subresource: 'status' },
-      );
-    }
-  }
+    .some((o) => o.metadata.name === name && (o.metadata.namespace ?? '') === namespace);
+  if (!known) await client.create(type, object);
+  else await client.update(type, await merged(type, key, object));
+  if (!object.status) return;
+  await client.update(type, await merged(type, key, object), { subresource: 'status' });
+}
+
+/** `object` with the stored one's metadata under its own. */
+async function merged(type: ResourceType<KubeObject>, key: ObjectKey, object: KubeObject) {
+  const { metadata } = await client.get(type, key);
+  return { ...object, metadata: { ...metadata, ...object.metadata } };
 }
 
 async function remove(object: KubeObject): Promise<void> {

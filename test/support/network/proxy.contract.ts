@@ -10,6 +10,8 @@ export interface ModeFacts {
   readonly flush: readonly (readonly string[])[];
 }
 
+const LIMIT_MS = 40_000;
+
 /** The promises of a proxy mode, checked against this machine's kernel in network namespaces. */
 export function proxyBehaviour(mode: string, facts: ModeFacts): void {
   describe(`proxy mode ${mode}`, () => {
@@ -22,7 +24,7 @@ export function proxyBehaviour(mode: string, facts: ModeFacts): void {
 
     for (const scenario of SCENARIOS) {
       const reason = scenario.except?.[mode];
-      if (reason === undefined) it(scenario.name, () => scenario.run(world, mode));
+      if (reason === undefined) it(scenario.name, () => scenario.run(world, mode), LIMIT_MS);
       else it.skip(`${scenario.name} (${reason})`, () => {});
     }
   });

@@ -1,0 +1,118 @@
+import type { ServicePort } from '../model.ts';
+import { ElementStore } from './element-store.ts';
+import { fixedTable, type TableOptions } from './fixed-table.ts';
+import { renderService, type ServiceRules } from './service-rules.ts';
+
+const NOTHING: ServiceRules = { elements: [], chains: new Map(), affinitySets: new Map() };
+
+/**
+ * The rules of all services as one nftables table. `update` renders only services that are new objects and
+ * answers the commands that lead from the last call to this one. Pure but for what it remembers.
+ */
+export class Ruleset {
+  readonly #options: TableOptions;
+  readonly #elements = new ElementStore();
+  #services: ReadonlyMap<string, ServicePort> = new Map();
+  readonly #rules = new Map<string, ServiceRules>();
+
+  constructor(options: TableOptions) {
+    this.#options = options;
+  }
+
+  /** nft commands for one transaction; empty when nothing changed. */
+  update(services: ReadonlyMap<string, ServicePort>): string[] {
+    const changes = new Changes(tableOf(this.#options));
+    for (const [id, service] of services) {
+      if (this.#services.get(id) === service) continue;
+      this.#replace(id, renderService(service, this.#options), changes);
+    }
+    for (const id of this.#services.keys()) {
+      if (!services.has(id)) this.#replace(id, NOTHING, changes);
+    }
+    this.#services = new Map(services);
+    const commands = changes.commands(this.#elements.takeChanges());
+    return changes.rebuild ? new Ruleset(this.#options).create(services) : commands;
+  }
+
+  /** Commands that make the table anew, whatever was there: in one transaction nobody sees it missing. */
+  create(services: ReadonlyMap<string, ServicePort>): string[] {
+    const table = tableOf(this.#options);
+    return [
+      `add table ${table}`,
+      `delete table ${table}`,
+      ...fixedTable(this.#options),
+      ...this.update(services),
+    ];
+  }
+
+  #replace(id: string, after: ServiceRules, changes: Changes): void {
+    const before = this.#rules.get(id) ?? NOTHING;
+    if (after === NOTHING) this.#rules.delete(id);
+    else this.#rules.set(id, after);
+    for (const element of before.elements) this.#elements.remove(element);
+    for (const element of after.elements) this.#elements.add(element);
+    changes.compare(before, after);
+  }
+}
+
+export function tableOf({ family }: TableOptions): string {
+  return family === 4 ? 'ip kube-proxy' : 'ip6 kube-proxy';
+}
+
+/** Collects commands in the order that nft wants: what is referred to comes before and goes after. */
+class Changes {
+  readonly #table: string;
+  readonly #family: string;
+  readonly #create: string[] = [];
+  readonly #fill: string[] = [];
+  readonly #empty: string[] = [];
+  readonly #delete: string[] = [];
+  /** There is no way by small steps. */
+  rebuild = false;
+
+  constructor(table: string) {
+    this.#table = table;
+    this.#family = table.startsWith('ip6') ? 'ipv6_addr' : 'ipv4_addr';
+  }
+
+  compare(before: ServiceRules, after: ServiceRules): void {
+    for (const [set, seconds] of after.affinitySets) {
+      this.#set(set, before.affinitySets.get(set), seconds);
+    }
+    for (const [chain, rules] of after.chains) this.#chain(chain, before.chains.get(chain), rules);
+    for (const chain of before.chains.keys()) {
+      if (after.chains.has(chain)) continue;
+      this.#empty.push(`flush chain ${this.#table} ${chain}`);
+      this.#delete.push(`delete chain ${this.#table} ${chain}`);
+    }
+    for (const set of before.affinitySets.keys()) {
+      if (!after.affinitySets.has(set)) this.#delete.push(`delete set ${this.#table} ${set}`);
+    }
+  }
+
+  #set(name: string, known: number | undefined, seconds: number): void {
+    if (known === seconds) return;
+    // The time-out of a set that rules refer to cannot be changed.
+    if (known !== undefined) this.rebuild = true;
+    const type = `type ${this.#family} ; flags dynamic,timeout ; timeout ${seconds}s ;`;
+    this.#create.push(`add set ${this.#table} ${name} { ${type} }`);
+  }
+
+  #chain(name: string, known: readonly string[] | undefined, rules: readonly string[]): void {
+    if (known && known.join('\n') === rules.join('\n')) return;
+    this.#create.push(`add chain ${this.#table} ${name}`, `flush chain ${this.#table} ${name}`);
+    for (const rule of rules) this.#fill.push(`add rule ${this.#table} ${name} ${rule}`);
+  }
+
+  commands(elements: { gone: string[]; fresh: string[] }): string[] {
+    const on = (verb: string) => (entry: string) => `${verb} element ${this.#table} ${entry}`;
+    return [
+      ...this.#create,
+      ...this.#fill,
+      ...elements.gone.map(on('delete')),
+      ...elements.fresh.map(on('add')),
+      ...this.#empty,
+      ...this.#delete,
+    ];
+  }
+}
