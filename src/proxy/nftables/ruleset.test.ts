@@ -64,6 +64,7 @@ describe('Ruleset', () => {
     const chain = `service-${serviceBase(WEB)}`;
     expect(ruleset.update(byId(servicePort({ endpoints: [] })))).toEqual([
       'delete element ip kube-proxy service-ips { 10.96.0.1 . tcp . 80 }',
+      'delete element ip kube-proxy hairpin-connections { 10.244.0.1 . 10.244.0.1 . tcp . 8080 }',
       'add element ip kube-proxy no-endpoint-services { 10.96.0.1 . tcp . 80 : goto reject-chain }',
       `flush chain ip kube-proxy ${chain}`,
       `delete chain ip kube-proxy ${chain}`,
