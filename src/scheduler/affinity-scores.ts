@@ -36,7 +36,7 @@ export function affinityWishes(pod: PodInfo, snapshot: Snapshot, rules: Rules): 
         addWishes(byDomain, wishes, { of: other, node, rules });
     }
   }
-  for (const node of snapshot.withAffinity) {
+  for (const node of snapshot.withAffinity.values()) {
     for (const other of node.podsWithAffinity.values()) {
       addOthers(byDomain, other, { of: pod, node, rules });
     }

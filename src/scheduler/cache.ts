@@ -163,8 +163,8 @@ export class Cache {
 
 class CacheSnapshot implements Snapshot {
   nodes: NodeInfo[] = [];
-  withAffinity: NodeInfo[] = [];
-  withRequiredAntiAffinity: NodeInfo[] = [];
+  readonly withAffinity = new Map<string, NodeInfo>();
+  readonly withRequiredAntiAffinity = new Map<string, NodeInfo>();
   /** Not frozen for a cycle: a preference may look ahead. */
   readonly nodesWithImage = new Map<string, number>();
   #places = new Map<string, number>();
@@ -179,29 +179,31 @@ class CacheSnapshot implements Snapshot {
     dirty: ReadonlySet<string>,
     orderChanged: boolean,
   ): void {
-    let affinityChanged = orderChanged;
     if (orderChanged) this.#reorder(live);
     for (const name of dirty) {
       const place = this.#places.get(name);
       const now = live.get(name);
-      const before = place === undefined ? undefined : this.nodes[place];
-      if (place === undefined || !now || !before) continue;
-      affinityChanged ||= before.podsWithAffinity.size > 0 || now.podsWithAffinity.size > 0;
-      this.nodes[place] = now.copy();
+      if (place === undefined || !now) continue;
+      const copy = now.copy();
+      this.nodes[place] = copy;
+      this.#fileByAffinity(copy);
     }
-    if (affinityChanged) this.#collectAffinity();
   }
 
   #reorder(live: ReadonlyMap<string, NodeInfo>): void {
     const existing = [...live.values()].filter((node) => node.exists);
     this.nodes = interleaveZones(existing).map((node) => this.get(node.name) ?? node.copy());
     this.#places = new Map(this.nodes.map((node, place) => [node.name, place]));
+    this.withAffinity.clear();
+    this.withRequiredAntiAffinity.clear();
+    for (const node of this.nodes) this.#fileByAffinity(node);
   }
 
-  #collectAffinity(): void {
-    this.withAffinity = this.nodes.filter((node) => node.podsWithAffinity.size > 0);
-    this.withRequiredAntiAffinity = this.withAffinity.filter(
-      (node) => node.podsWithRequiredAntiAffinity.size > 0,
-    );
+  #fileByAffinity(node: NodeInfo): void {
+    if (node.podsWithAffinity.size > 0) this.withAffinity.set(node.name, node);
+    else this.withAffinity.delete(node.name);
+    if (node.podsWithRequiredAntiAffinity.size > 0) {
+      this.withRequiredAntiAffinity.set(node.name, node);
+    } else this.withRequiredAntiAffinity.delete(node.name);
   }
 }

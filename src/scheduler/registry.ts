@@ -10,6 +10,7 @@ import type { SchedulerMetrics } from './metrics.ts';
 import * as readArgs from './plugin-args.ts';
 import { defaultBinder } from './plugins/default-binder.ts';
 import { defaultPreemption } from './plugins/default-preemption.ts';
+import { dynamicResources } from './plugins/dynamic-resources.ts';
 import { imageLocality } from './plugins/image-locality.ts';
 import { interPodAffinity } from './plugins/inter-pod-affinity.ts';
 import { nodeAffinity } from './plugins/node-affinity.ts';
@@ -106,6 +107,7 @@ export const PLUGINS: Readonly<Record<string, PluginFactory>> = {
     ),
   ),
   InterPodAffinity: built(2, (deps, args) => interPodAffinity(deps, readArgs.affinityArgs(args))),
+  DynamicResources: plain(dynamicResources),
   DefaultPreemption: built(0, (deps, args) =>
     defaultPreemption(deps, readArgs.preemptionArgs(args)),
   ),

@@ -5,10 +5,10 @@ export interface Snapshot {
   /** Every existing node, zones taking turns. */
   readonly nodes: readonly NodeInfo[];
   get(nodeName: string): NodeInfo | undefined;
-  /** Nodes with a Pod that has any (anti-)affinity. */
-  readonly withAffinity: readonly NodeInfo[];
+  /** Nodes with a Pod that has any (anti-)affinity, by name. */
+  readonly withAffinity: ReadonlyMap<string, NodeInfo>;
   /** Nodes with a Pod that has required anti-affinity. */
-  readonly withRequiredAntiAffinity: readonly NodeInfo[];
+  readonly withRequiredAntiAffinity: ReadonlyMap<string, NodeInfo>;
   /** How many nodes have each image, by name. */
   readonly nodesWithImage: ReadonlyMap<string, number>;
 }

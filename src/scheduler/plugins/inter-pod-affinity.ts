@@ -109,7 +109,7 @@ export function interPodAffinity(
 /** Undefined when no rule bears on the Pod. */
 function countAll(pod: PodInfo, snapshot: Snapshot, meets: Meets): Counts | undefined {
   const counts = new Counts();
-  for (const node of snapshot.withRequiredAntiAffinity) {
+  for (const node of snapshot.withRequiredAntiAffinity.values()) {
     for (const other of node.podsWithRequiredAntiAffinity.values()) {
       countOthers(counts, meets, { pod, other, node, by: 1 });
     }
