@@ -5,6 +5,7 @@ import { deploymentController } from './deployment/deployment-controller.ts';
 import { disruptionController } from './disruption/disruption-controller.ts';
 import { endpointsController } from './endpoints/endpoints-controller.ts';
 import { endpointSliceController } from './endpointslice/endpointslice-controller.ts';
+import { endpointSliceMirroringController } from './endpointslice-mirroring/mirroring-controller.ts';
 import { garbageCollector } from './garbage-collector/garbage-collector.ts';
 import { jobController } from './job/job-controller.ts';
 import { namespaceController } from './namespace/namespace-controller.ts';
@@ -36,6 +37,7 @@ export const CONTROLLERS: Readonly<Record<string, ControllerFactory>> = {
   'ttl-after-finished-controller': ttlAfterFinishedController,
   'cronjob-controller': cronJobController,
   'disruption-controller': disruptionController,
+  'endpointslice-mirroring-controller': endpointSliceMirroringController,
   'replicaset-controller': replicaSetController,
   'root-ca-certificate-publisher-controller': rootCaPublisher,
   'serviceaccount-controller': serviceAccountController,
@@ -58,6 +60,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   'ttl-after-finished': 'ttl-after-finished-controller',
   cronjob: 'cronjob-controller',
   disruption: 'disruption-controller',
+  endpointslicemirroring: 'endpointslice-mirroring-controller',
   replicaset: 'replicaset-controller',
   'root-ca-cert-publisher': 'root-ca-certificate-publisher-controller',
   serviceaccount: 'serviceaccount-controller',
