@@ -55,10 +55,11 @@ export class ApiServer {
   }
 
   async #prepare(): Promise<void> {
-    const { kinds, state, store, nodePorts } = this.#parts;
+    const { kinds, state, store, nodePorts, authorization } = this.#parts;
     const services = kinds.get('', 'v1', 'services');
     if (services) nodePorts.follow(await state.cache(services));
     await ensureSystemObjects({ kinds, store, clock: this.#deps.clock }, this.#endpoint());
+    await authorization.start();
   }
 
   #listen(): Promise<HttpListener> {

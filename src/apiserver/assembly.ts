@@ -9,10 +9,14 @@ import { ClusterIps } from './allocators/cluster-ips.ts';
 import { NodePorts } from './allocators/node-ports.ts';
 import { ServiceAllocator } from './allocators/services.ts';
 import type { Authenticator } from './authn/authenticator.ts';
+import { authenticationReviews } from './authn/reviews.ts';
 import { ServiceAccountAuthenticator } from './authn/service-account.ts';
 import { unknownBearer } from './authn/unknown-bearer.ts';
 import { x509Authenticator } from './authn/x509.ts';
-import { systemUsersAuthorizer } from './authz/system-users.ts';
+import { Authorization, DEFAULT_MODES } from './authz/authorization.ts';
+import { escalationCheck } from './authz/escalation.ts';
+import { RbacIndex } from './authz/rbac-index.ts';
+import { authorizationReviews } from './authz/reviews.ts';
 import { CustomResources } from './custom-resources/custom-resources.ts';
 import { CustomSchema } from './custom-resources/definitions.ts';
 import { Discovery } from './discovery.ts';
@@ -45,6 +49,7 @@ export interface Assembly {
   readonly store: ResourceStore;
   readonly custom: CustomResources;
   readonly nodePorts: NodePorts;
+  readonly authorization: Authorization;
   readonly chain: HandlerChain;
   readonly kubelets: Kubelets;
 }
@@ -56,14 +61,22 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
   const kinds = new KindRegistry(builtinKinds());
   const state = new State({ storage: deps.storage, kinds, clock, log });
   const nodePorts = new NodePorts(options.nodePorts ?? DEFAULT_NODE_PORTS);
+  const index = new RbacIndex({ state, kinds });
   const store: ResourceStore = new ResourceStore({
     state,
-    admission: new Admission(admissionPlugins({ kinds, state, store: () => store })),
+    admission: new Admission([
+      ...admissionPlugins({ kinds, state, store: () => store }),
+      escalationCheck(index),
+    ]),
     hooks: writeHooks({ kinds, state, nodePorts, store: () => store }),
   });
+  const modes = options.authorizationModes ?? DEFAULT_MODES;
+  const authorization = new Authorization(modes, { state, kinds, store, clock, index });
   const custom = new CustomResources({ state, store, kinds, builtin, schema, clock, log });
   const kubelets = new Kubelets(options.kubelet ?? {});
   const tokens = tokenService(options.serviceAccounts);
+  const tokenAuthenticator: Authenticator | undefined =
+    tokens && new ServiceAccountAuthenticator({ ...tokens, kinds, store, clock });
   const handlerDeps: ConnectorDeps = {
     ...{ state, store, clock, log, schema, kinds, kubelets },
     tokens: tokens?.issuer,
@@ -71,20 +84,21 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
   const resources = {
     ...handlerDeps,
     connectors: connectors(handlerDeps),
-    virtuals: virtualKinds(handlerDeps),
+    virtuals: {
+      ...virtualKinds(handlerDeps),
+      ...authorizationReviews({ authorizer: authorization, index }),
+      ...authenticationReviews(tokenAuthenticator),
+    },
   };
   const metrics = new ServerMetrics(clock);
   const documents = nonResources({ options, deps, kinds, schema, metrics });
-  const authenticators: Authenticator[] = [x509Authenticator()];
-  if (tokens) {
-    const { verifier, audiences } = tokens;
-    authenticators.push(
-      new ServiceAccountAuthenticator({ verifier, audiences, kinds, store, clock }),
-    );
-  }
   const chain = new HandlerChain({
-    authenticators: [...authenticators, unknownBearer],
-    authorizers: [systemUsersAuthorizer],
+    authenticators: [
+      x509Authenticator(),
+      ...(tokenAuthenticator ? [tokenAuthenticator] : []),
+      unknownBearer,
+    ],
+    authorizers: [authorization],
     handler: (exchange) =>
       exchange.info.isResource
         ? handleResource(resources, exchange)
@@ -92,7 +106,7 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
     metrics,
     log,
   });
-  return { kinds, state, store, custom, nodePorts, chain, kubelets };
+  return { kinds, state, store, custom, nodePorts, authorization, chain, kubelets };
 }
 
 function writeHooks(deps: {

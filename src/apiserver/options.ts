@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { ListenOptions } from '../http/server.ts';
+import { AUTHORIZATION_MODES, type AuthorizationMode } from './authz/authorization.ts';
 import type { KubeletCredentials } from './kubelets.ts';
 
 export interface ApiServerOptions {
@@ -11,6 +12,8 @@ export interface ApiServerOptions {
   readonly serviceRanges?: readonly string[] | undefined;
   readonly nodePorts?: PortRange | undefined;
   readonly serviceAccounts?: ServiceAccountOptions | undefined;
+  /** Default: Node, RBAC. */
+  readonly authorizationModes?: readonly AuthorizationMode[] | undefined;
 }
 
 export interface ServiceAccountOptions {
@@ -39,4 +42,13 @@ export function parsePortRange(text: string): PortRange {
     throw new RangeError(`Not a port range: ${text}`);
   }
   return { first, last };
+}
+
+/** The comma-separated value of --authorization-mode. */
+export function parseAuthorizationModes(text: string): AuthorizationMode[] {
+  return text.split(',').map((word) => {
+    const mode = AUTHORIZATION_MODES.find((known) => known === word);
+    if (mode === undefined) throw new RangeError(`Unknown authorization mode: ${word}`);
+    return mode;
+  });
 }

@@ -21,6 +21,8 @@ export interface RequestInfo {
   readonly resource: string;
   readonly subresource: string;
   readonly name: string;
+  /** The name that the field selector of a list or watch asks for. */
+  readonly selectedName?: string | undefined;
   /** What follows the sub-resource: the path behind `proxy`. */
   readonly rest: string;
 }
@@ -66,8 +68,13 @@ export function parseRequestInfo(
     resource,
     subresource,
     name,
+    selectedName: name === '' ? selectedName(query) : undefined,
     rest,
   };
+}
+
+function selectedName(query: URLSearchParams): string | undefined {
+  return /(?:^|,)metadata\.name==?([^,]+)/.exec(query.get('fieldSelector') ?? '')?.[1];
 }
 
 function verbOf(method: string, name: string, watch: boolean): string {

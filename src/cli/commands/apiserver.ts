@@ -2,8 +2,11 @@ import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { ApiServer } from '../../apiserver/apiserver.ts';
-import type { ServiceAccountOptions } from '../../apiserver/options.ts';
-import { parsePortRange } from '../../apiserver/options.ts';
+import {
+  parseAuthorizationModes,
+  parsePortRange,
+  type ServiceAccountOptions,
+} from '../../apiserver/options.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { realClock } from '../../util/clock.ts';
 import { shutdownSignal } from '../../util/lifecycle.ts';
@@ -30,6 +33,7 @@ interface Flags {
   apiAudiences?: string;
   serviceClusterIpRange: string;
   serviceNodePortRange: string;
+  authorizationMode: string;
   v: number;
 }
 
@@ -57,6 +61,7 @@ export function command(): Command {
     .option('--api-audiences <list>', 'audiences of tokens for this server')
     .option('--service-cluster-ip-range <cidr>', 'addresses of Services', '10.96.0.0/16')
     .option('--service-node-port-range <range>', 'ports of NodePort Services', '30000-32767')
+    .option('--authorization-mode <list>', 'authorizers in order', 'Node,RBAC')
     .option('-v <level>', 'verbosity of the log', Number, 2)
     .action((flags: Flags) => run(flags));
 }
@@ -119,6 +124,7 @@ async function run(flags: Flags): Promise<void> {
       serviceRanges: flags.serviceClusterIpRange.split(','),
       nodePorts: parsePortRange(flags.serviceNodePortRange),
       serviceAccounts: serviceAccounts(flags),
+      authorizationModes: parseAuthorizationModes(flags.authorizationMode),
       advertise: `${flags.advertiseAddress ?? flags.bindAddress}:${flags.securePort}`,
     },
     { storage, clock: realClock, log },

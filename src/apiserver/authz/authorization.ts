@@ -1,0 +1,76 @@
+import type { Clock } from '../../util/clock.ts';
+import type { KindRegistry } from '../kind-registry.ts';
+import type { RequestInfo } from '../request-info.ts';
+import type { UserInfo } from '../resource-kind.ts';
+import type { ResourceStore } from '../resource-store.ts';
+import type { State } from '../state.ts';
+import type { Authorizer, Decision } from './authorizer.ts';
+import { bootstrapPolicy, reconcilePolicy } from './bootstrap-policy.ts';
+import { nodeAuthorizer } from './node.ts';
+import type { PolicyRule } from './policy-rule.ts';
+import { alwaysAllowed, rbacAuthorizer } from './rbac.ts';
+import type { RbacIndex } from './rbac-index.ts';
+
+/** The values of --authorization-mode. */
+export const AUTHORIZATION_MODES = ['Node', 'RBAC', 'AlwaysAllow', 'AlwaysDeny'] as const;
+export type AuthorizationMode = (typeof AUTHORIZATION_MODES)[number];
+export const DEFAULT_MODES: readonly AuthorizationMode[] = ['Node', 'RBAC'];
+
+export interface AuthorizationDeps {
+  readonly state: State;
+  readonly kinds: KindRegistry;
+  readonly store: ResourceStore;
+  readonly clock: Clock;
+  readonly index: RbacIndex;
+}
+
+/** Asks the authorizers of the chosen modes in their order. Before `start` nobody but administrators gets in. */
+export class Authorization implements Authorizer {
+  readonly name = 'Union';
+  readonly #modes: readonly AuthorizationMode[];
+  readonly #deps: AuthorizationDeps;
+  #authorizers: readonly Authorizer[] = [alwaysAllowed];
+
+  constructor(modes: readonly AuthorizationMode[], deps: AuthorizationDeps) {
+    this.#modes = modes;
+    this.#deps = deps;
+  }
+
+  /** Puts the default roles and bindings in place and learns all others. */
+  async start(): Promise<void> {
+    const policy = bootstrapPolicy();
+    if (this.#modes.includes('RBAC')) {
+      await reconcilePolicy(policy, this.#deps);
+      await this.#deps.index.start();
+    }
+    const rules = policy.find(({ metadata }) => metadata.name === 'system:node')?.rules ?? [];
+    const chosen = await Promise.all(this.#modes.map((mode) => this.#make(mode, rules)));
+    this.#authorizers = [alwaysAllowed, ...chosen];
+  }
+
+  async authorize(user: UserInfo, info: RequestInfo): Promise<Decision> {
+    let reason: string | undefined;
+    for (const authorizer of this.#authorizers) {
+      const opinion = await authorizer.authorize(user, info);
+      if (opinion.decision !== 'no-opinion') return opinion;
+      reason = opinion.reason ?? reason;
+    }
+    return { decision: 'no-opinion', ...(reason === undefined ? {} : { reason }) };
+  }
+
+  async #make(mode: AuthorizationMode, nodeRules: readonly PolicyRule[]): Promise<Authorizer> {
+    switch (mode) {
+      case 'Node':
+        return nodeAuthorizer({ ...this.#deps, rules: nodeRules });
+      case 'RBAC':
+        return rbacAuthorizer(this.#deps.index);
+      case 'AlwaysAllow':
+        return { name: mode, authorize: () => ({ decision: 'allow' }) };
+      case 'AlwaysDeny':
+        return {
+          name: mode,
+          authorize: () => ({ decision: 'no-opinion', reason: 'Everything is forbidden.' }),
+        };
+    }
+  }
+}

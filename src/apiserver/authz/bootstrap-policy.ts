@@ -1,0 +1,201 @@
+import { isAlreadyExists, isNotFound } from '../../api/errors.ts';
+import type { KubeObject } from '../../api/types.ts';
+import type { Clock } from '../../util/clock.ts';
+import type { KindRegistry } from '../kind-registry.ts';
+import type { ResourceKind, WriteContext } from '../resource-kind.ts';
+import type { ResourceStore } from '../resource-store.ts';
+import { BOOTSTRAP_POLICY } from './bootstrap-policy-table.ts';
+import { type PolicyRule, type Subject, subjectKey, uncovered } from './policy-rule.ts';
+
+const GROUP = 'rbac.authorization.k8s.io';
+const AUTOUPDATE = 'rbac.authorization.kubernetes.io/autoupdate';
+const BOOTSTRAPPING = { 'kubernetes.io/bootstrapping': 'rbac-defaults' };
+const AGGREGATE_TO = 'rbac.authorization.k8s.io/aggregate-to-';
+const SERVER = { name: 'system:apiserver', groups: ['system:masters'] };
+
+export interface PolicyObject extends KubeObject {
+  rules?: PolicyRule[];
+  roleRef?: { apiGroup: string; kind: string; name: string };
+  subjects?: Subject[];
+}
+
+/**
+ * The roles and bindings that every cluster has (upstream's bootstrap policy), and those of
+ * this project's own components: its controllers share one identity, and its DNS is no Pod.
+ */
+export function bootstrapPolicy(): PolicyObject[] {
+  const lines = BOOTSTRAP_POLICY.trimEnd().split('\n');
+  const objects = lines.map((line) => policyObject(line.split('\t')));
+  for (const role of objects) if ('aggregationRule' in role) aggregate(role, objects);
+  return [...objects, ...ownPolicy(objects)];
+}
+
+function policyObject(cells: readonly string[]): PolicyObject {
+  const [kind = '', namespace = '', name = '', aggregateTo, aggregatedFrom, rules, role, subjects] =
+    cells;
+  const object: PolicyObject = {
+    apiVersion: `${GROUP}/v1`,
+    kind,
+    metadata: {
+      name,
+      ...(namespace ? { namespace } : {}),
+      labels: {
+        ...BOOTSTRAPPING,
+        ...(aggregateTo ? { [AGGREGATE_TO + aggregateTo]: 'true' } : {}),
+      },
+      annotations: { [AUTOUPDATE]: 'true' },
+    },
+  };
+  if (kind.endsWith('Binding')) {
+    const isCluster = kind === 'ClusterRoleBinding';
+    object.roleRef = {
+      apiGroup: GROUP,
+      kind: isCluster ? 'ClusterRole' : 'Role',
+      name: role ?? '',
+    };
+    object.subjects = list(subjects, ' ; ').map(parseSubject);
+    return object;
+  }
+  object.rules = list(rules, ' ; ').map(parseRule);
+  if (aggregatedFrom) {
+    object.aggregationRule = {
+      clusterRoleSelectors: list(aggregatedFrom, ',').map((from) => ({
+        matchLabels: { [AGGREGATE_TO + from]: 'true' },
+      })),
+    };
+  }
+  return object;
+}
+
+function list(text: string | undefined, separator: string): string[] {
+  return text ? text.split(separator) : [];
+}
+
+/** `GROUPS|RESOURCES|VERBS[|NAMES]` or `url:PATHS|VERBS`; the core group is written `""`. */
+function parseRule(text: string): PolicyRule {
+  const [first = '', second = '', third = '', names] = text.split('|');
+  if (first.startsWith('url:')) {
+    return { verbs: second.split(','), nonResourceURLs: first.slice('url:'.length).split(',') };
+  }
+  return {
+    verbs: third.split(','),
+    apiGroups: first.split(',').map((group) => (group === '""' ? '' : group)),
+    resources: second.split(','),
+    ...(names ? { resourceNames: names.split(',') } : {}),
+  };
+}
+
+/** `user:NAME`, `group:NAME` or `sa:NAMESPACE/NAME`. */
+function parseSubject(text: string): Subject {
+  const at = text.indexOf(':');
+  const name = text.slice(at + 1);
+  switch (text.slice(0, at)) {
+    case 'sa': {
+      const [namespace = '', account = ''] = name.split('/');
+      return { kind: 'ServiceAccount', name: account, namespace };
+    }
+    case 'group':
+      return { apiGroup: GROUP, kind: 'Group', name };
+    default:
+      return { apiGroup: GROUP, kind: 'User', name };
+  }
+}
+
+/** What the aggregation controller would make of a role: it has its rules before that controller runs. */
+function aggregate(role: PolicyObject, all: readonly PolicyObject[]): void {
+  const { clusterRoleSelectors } = role.aggregationRule as {
+    clusterRoleSelectors: { matchLabels: Record<string, string> }[];
+  };
+  const wanted = clusterRoleSelectors.flatMap(({ matchLabels }) => Object.keys(matchLabels));
+  const parts = all.filter(({ metadata }) => wanted.some((label) => metadata.labels?.[label]));
+  for (const part of parts) if ('aggregationRule' in part) aggregate(part, all);
+  role.rules = parts.flatMap(({ rules = [] }) => rules);
+}
+
+const CONTROLLER_ROLE = 'system:controller:';
+
+function ownPolicy(upstream: readonly PolicyObject[]): PolicyObject[] {
+  const controllers = upstream.filter(
+    ({ kind, metadata }) => kind === 'ClusterRole' && metadata.name?.startsWith(CONTROLLER_ROLE),
+  );
+  const bind = (role: string, user: string): PolicyObject => ({
+    ...policyObject(['ClusterRoleBinding', '', `k8ts:${user}:${role}`, '', '', '', role]),
+    subjects: [{ apiGroup: GROUP, kind: 'User', name: user }],
+  });
+  const dns: PolicyObject = {
+    ...policyObject(['ClusterRole', '', 'system:coredns']),
+    rules: [
+      {
+        verbs: ['list', 'watch'],
+        apiGroups: [''],
+        resources: ['endpoints', 'services', 'pods', 'namespaces'],
+      },
+      { verbs: ['list', 'watch'], apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'] },
+    ],
+  };
+  const bindings = controllers.map(({ metadata }) =>
+    bind(metadata.name ?? '', 'system:kube-controller-manager'),
+  );
+  return [...bindings, dns, bind('system:coredns', 'system:coredns')];
+}
+
+/**
+ * Creates what is missing and gives back what default roles and bindings lost, except where the administrator
+ * switched that off (annotation autoupdate=false). What was added to them stays.
+ */
+export async function reconcilePolicy(
+  policy: readonly PolicyObject[],
+  deps: { kinds: KindRegistry; store: ResourceStore; clock: Clock },
+): Promise<void> {
+  const context: WriteContext = {
+    user: SERVER,
+    dryRun: false,
+    now: deps.clock.now(),
+    warn: () => {},
+  };
+  // At once: the store commits them together.
+  await Promise.all(
+    policy.map(async (wanted) => {
+      const kind = deps.kinds.get(GROUP, 'v1', `${wanted.kind.toLowerCase()}s`);
+      if (kind) await reconcile(kind, wanted, deps.store, context);
+    }),
+  );
+}
+
+async function reconcile(
+  kind: ResourceKind,
+  wanted: PolicyObject,
+  store: ResourceStore,
+  context: WriteContext,
+): Promise<void> {
+  const { name = '', namespace = '' } = wanted.metadata;
+  const key = { name, namespace };
+  try {
+    const { object } = await store.read(kind, key);
+    if (repaired(object, wanted) === undefined) return;
+    const change = (current: KubeObject) => repaired(current, wanted) ?? current;
+    const { strategy } = kind;
+    await store.update(kind, key, { strategy, subresource: '', change, isPatch: true }, context);
+  } catch (err) {
+    if (!isNotFound(err)) throw err;
+    await store.create(kind, structuredClone(wanted), context).catch((failed) => {
+      if (!isAlreadyExists(failed)) throw failed;
+    });
+  }
+}
+
+/** The object with what it lacks; undefined when it lacks nothing. */
+function repaired(current: PolicyObject, wanted: PolicyObject): PolicyObject | undefined {
+  if (current.metadata.annotations?.[AUTOUPDATE] === 'false') return undefined;
+  const lost =
+    'aggregationRule' in wanted ? [] : uncovered(current.rules ?? [], wanted.rules ?? []);
+  const namespace = wanted.metadata.namespace ?? '';
+  const known = new Set((current.subjects ?? []).map((s) => subjectKey(s, namespace)));
+  const missing = (wanted.subjects ?? []).filter((s) => !known.has(subjectKey(s, namespace)));
+  if (lost.length === 0 && missing.length === 0) return undefined;
+  return {
+    ...current,
+    ...(wanted.rules ? { rules: [...(current.rules ?? []), ...lost] } : {}),
+    ...(wanted.subjects ? { subjects: [...(current.subjects ?? []), ...missing] } : {}),
+  };
+}

@@ -1,0 +1,152 @@
+import type { Pod } from '../../api/types.ts';
+import { isObject } from '../../util/json.ts';
+import type { KindRegistry } from '../kind-registry.ts';
+import type { RequestInfo } from '../request-info.ts';
+import type { State } from '../state.ts';
+import { parseObject } from '../stored-object.ts';
+import type { WatchCache } from '../watch-cache.ts';
+import type { Authorizer, Decision } from './authorizer.ts';
+import { type PolicyRule, ruleAllows } from './policy-rule.ts';
+
+const NODE_USER = 'system:node:';
+const NODES_GROUP = 'system:nodes';
+const ALLOW: Decision = { decision: 'allow' };
+const NO_OPINION: Decision = { decision: 'no-opinion' };
+
+/** Objects that a node may read only when one of its Pods uses them. */
+const BY_REFERENCE = new Set([
+  'secrets',
+  'configmaps',
+  'persistentvolumeclaims',
+  'persistentvolumes',
+]);
+
+export interface NodeAuthorizerDeps {
+  readonly state: State;
+  readonly kinds: KindRegistry;
+  /** What the role system:node holds. */
+  readonly rules: readonly PolicyRule[];
+}
+
+/**
+ * What kubelets may do (upstream's Node authorizer): what the role system:node says, but secrets, config maps, claims,
+ * volumes and tokens only for the Pods that are bound to the node, and leases and CSINodes only their own.
+ */
+export async function nodeAuthorizer(deps: NodeAuthorizerDeps): Promise<Authorizer> {
+  const references = new NodeReferences(await podCache(deps));
+  return {
+    name: 'Node',
+    authorize(user, info) {
+      if (!user.groups.includes(NODES_GROUP) || !user.name.startsWith(NODE_USER)) return NO_OPINION;
+      const node = user.name.slice(NODE_USER.length);
+      if (!deps.rules.some((rule) => ruleAllows(rule, info))) return NO_OPINION;
+      return isItsOwn(references, node, info) ? ALLOW : NO_OPINION;
+    },
+  };
+}
+
+function isItsOwn(references: NodeReferences, node: string, info: RequestInfo): boolean {
+  const name = info.name || (info.selectedName ?? '');
+  if (info.group === '' && BY_REFERENCE.has(info.resource)) {
+    return name !== '' && references.uses(node, info.resource, info.namespace, name);
+  }
+  if (info.resource === 'serviceaccounts') {
+    return references.uses(node, 'serviceaccounts', info.namespace, name);
+  }
+  if (info.resource === 'leases') {
+    return info.namespace === 'kube-node-lease' && (info.verb === 'create' || name === node);
+  }
+  if (info.resource === 'csinodes') return info.verb === 'create' || name === node;
+  return true;
+}
+
+async function podCache({ state, kinds }: NodeAuthorizerDeps): Promise<WatchCache> {
+  const pods = kinds.get('', 'v1', 'pods');
+  if (!pods) throw new Error('The kind pods is not declared');
+  return state.cache(pods);
+}
+
+/** What the Pods of each node refer to, counted, kept true by the watch cache of the Pods. */
+class NodeReferences {
+  readonly #counts = new Map<string, number>();
+  readonly #ofPod = new Map<string, readonly string[]>();
+
+  constructor(pods: WatchCache) {
+    pods.addWatcher({
+      scope: { namespace: '' },
+      offer: ({ type, entry }) => {
+        this.#forget(entry.key);
+        if (type !== 'DELETED')
+          this.#add(entry.key, parseObject(entry.served.bytes) as unknown as Pod);
+      },
+    });
+    for (const { key, served } of pods.slice('')) {
+      this.#add(key, parseObject(served.bytes) as unknown as Pod);
+    }
+  }
+
+  uses(node: string, resource: string, namespace: string, name: string): boolean {
+    return this.#counts.has(`${node}|${resource}|${namespace}/${name}`);
+  }
+
+  #add(key: string, pod: Pod): void {
+    const node = pod.spec?.nodeName;
+    if (!node) return;
+    const { namespace } = pod.metadata;
+    const used = [...referencesOf(pod)].map(
+      ([resource, name]) => `${node}|${resource}|${namespace}/${name}`,
+    );
+    this.#ofPod.set(key, used);
+    for (const reference of used) {
+      this.#counts.set(reference, (this.#counts.get(reference) ?? 0) + 1);
+    }
+  }
+
+  #forget(key: string): void {
+    for (const reference of this.#ofPod.get(key) ?? []) {
+      const left = (this.#counts.get(reference) ?? 1) - 1;
+      if (left === 0) this.#counts.delete(reference);
+      else this.#counts.set(reference, left);
+    }
+    this.#ofPod.delete(key);
+  }
+}
+
+const FIELDS: Readonly<Record<string, string>> = {
+  secretName: 'secrets',
+  secretRef: 'secrets',
+  secretKeyRef: 'secrets',
+  secret: 'secrets',
+  imagePullSecrets: 'secrets',
+  nodePublishSecretRef: 'secrets',
+  configMap: 'configmaps',
+  configMapRef: 'configmaps',
+  configMapKeyRef: 'configmaps',
+  claimName: 'persistentvolumeclaims',
+};
+
+/** The names of secrets, config maps, claims and the service account anywhere in the Pod's spec. */
+function* referencesOf(pod: Pod): Generator<[string, string]> {
+  if (!pod.spec) return;
+  yield ['serviceaccounts', pod.spec.serviceAccountName || 'default'];
+  yield* referencesIn(pod.spec, undefined);
+}
+
+function* referencesIn(node: unknown, resource: string | undefined): Generator<[string, string]> {
+  if (Array.isArray(node)) {
+    for (const item of node) yield* referencesIn(item, resource);
+  } else if (isObject(node)) {
+    for (const [key, value] of Object.entries(node)) yield* referencesAt(key, value, resource);
+  }
+}
+
+function* referencesAt(
+  key: string,
+  value: unknown,
+  resource: string | undefined,
+): Generator<[string, string]> {
+  const of = FIELDS[key];
+  if (typeof value !== 'string') yield* referencesIn(value, of);
+  else if (of !== undefined) yield [of, value];
+  else if (key === 'name' && resource !== undefined) yield [resource, value];
+}
