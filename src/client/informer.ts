@@ -43,6 +43,8 @@ class SharedInformer<T> implements Informer<T> {
   /** Where the next watch begins; empty: list first. */
   #revision = '';
   #failures = 0;
+  /** The trouble was told of: its end is told, too. */
+  #told = false;
 
   constructor(
     client: Client,
@@ -172,8 +174,9 @@ class SharedInformer<T> implements Informer<T> {
   }
 
   #succeeded(): void {
-    if (this.#failures > 0) this.#log.info({ failures: this.#failures }, 'Watch is back');
+    if (this.#told) this.#log.info({ failures: this.#failures }, 'Watch is back');
     this.#failures = 0;
+    this.#told = false;
   }
 
   /** One line at the first failure; the rest is for `-v 4`. */
@@ -185,8 +188,9 @@ class SharedInformer<T> implements Informer<T> {
         return; // history is gone: an ordinary event, list at once
       }
     }
-    const write = this.#failures === 0 ? this.#log.warn : this.#log.debug;
-    write.call(this.#log, { err: errorMessage(err) }, 'Cannot list or watch; retrying');
+    const level = this.#told ? 'debug' : 'warn';
+    this.#told = true;
+    this.#log[level]({ err: errorMessage(err) }, 'Cannot list or watch; retrying');
     const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** this.#failures);
     this.#failures = Math.min(this.#failures + 1, 16);
     await this.#clock.sleep(ceiling * (0.5 + Math.random() / 2), signal).catch(() => {});
