@@ -12,6 +12,9 @@ export interface BenchServer {
   readonly pid: number;
   /** As many connections as there are requests at once. */
   readonly agent: Agent;
+  /** What it serves with, for a bare server beside it. */
+  readonly certificate: string;
+  readonly key: string;
   send(method: string, path: string, body?: object | string, type?: string): Promise<BenchAnswer>;
   stop(): Promise<void>;
 }
@@ -69,6 +72,8 @@ export async function startServer(): Promise<BenchServer> {
     port,
     pid: process_.pid ?? 0,
     agent,
+    certificate: serving.certificate,
+    key: serving.key,
     send,
     async stop() {
       agent.destroy();
