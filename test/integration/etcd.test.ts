@@ -30,7 +30,9 @@ storageContract('etcd', async () => {
 });
 
 describe('EtcdStorage', () => {
-  it('goes on with the other members when one of three is killed', async () => {
+  it('goes on with the other members when one of three is killed', {
+    timeout: 180_000,
+  }, async () => {
     const cluster = await startEtcd(3);
     const storage = new EtcdStorage({ endpoints: cluster.endpoints }, { clock: realClock });
     const stop = new AbortController();
@@ -48,7 +50,7 @@ describe('EtcdStorage', () => {
       for (let i = 0; i < 5; i++) {
         written.push(await retry(() => storage.create(`/r/n${i}`, Buffer.from('x'))));
       }
-      await expect.poll(() => seen, { timeout: 10_000 }).toEqual(written);
+      await expect.poll(() => seen, { timeout: 60_000 }).toEqual(written);
       stop.abort();
       await watching;
     } finally {

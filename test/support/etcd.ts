@@ -36,6 +36,8 @@ export async function startEtcd(
       ...['--listen-client-urls', client, '--advertise-client-urls', client],
       ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],
       ...['--initial-cluster', cluster, '--initial-cluster-state', 'new', '--log-level', 'error'],
+      // Patient, so that a busy machine does not hold elections all the time.
+      ...['--heartbeat-interval', '250', '--election-timeout', '2500'],
       ...(tls
         ? [
             ...['--cert-file', tls.certificate, '--key-file', tls.key],
