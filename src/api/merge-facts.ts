@@ -23,6 +23,8 @@ function merged(patchMergeKey: string, keys = patchMergeKey): MergeFact {
 
 /** Fields that merge in another way than their type alone says. Lists that are not here are atomic. */
 const FIELDS: Readonly<Record<string, MergeFact>> = {
+  // Bytes that upstream's document calls a list.
+  'apiregistration.v1.APIServiceSpec.caBundle': ATOMIC,
   'admissionregistration.v1.MutatingAdmissionPolicySpec.matchConditions': merged('name'),
   'admissionregistration.v1.MutatingWebhook.matchConditions': merged('name'),
   'admissionregistration.v1.MutatingWebhookConfiguration.webhooks': merged('name'),

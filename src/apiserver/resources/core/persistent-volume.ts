@@ -20,6 +20,12 @@ function defaultVolume(volume: PersistentVolume): void {
     spec.rbd.user ??= 'admin';
     spec.rbd.keyring ??= '/etc/ceph/keyring';
   }
+  if (spec.azureDisk) {
+    spec.azureDisk.cachingMode ??= 'ReadWrite';
+    spec.azureDisk.kind ??= 'Shared';
+    spec.azureDisk.fsType ??= 'ext4';
+    spec.azureDisk.readOnly ??= false;
+  }
   if (spec.scaleIO) {
     spec.scaleIO.storageMode ??= 'ThinProvisioned';
     spec.scaleIO.fsType ??= 'xfs';
