@@ -199,7 +199,7 @@ export function mergeFact(definition: string, field: string, isList: boolean): M
   const stated = FIELDS[`${shortName(definition)}.${field}`];
   if (stated) return stated;
   const bare = !isList || (field === 'items' && definition.endsWith('List'));
-  return bare || definition === API_RESOURCE ? {} : ATOMIC;
+  return bare || (definition === API_RESOURCE && field === 'verbs') ? {} : ATOMIC;
 }
 
 export function isAtomicObject(definition: string): boolean {
