@@ -2,8 +2,9 @@ import { Command } from 'commander';
 import { down } from '../../cluster/down.ts';
 import { pathsUnder } from '../../cluster/paths.ts';
 import { purge } from '../../cluster/purge.ts';
+import { run as runProgram } from '../../host/exec.ts';
 import { realClock } from '../../util/clock.ts';
-import { progressWriter, rootOption } from '../options.ts';
+import { progressWriter, rootOption, selfCommand } from '../options.ts';
 
 interface Options {
   root: string;
@@ -30,6 +31,8 @@ async function run(options: Options): Promise<void> {
   const progress = progressWriter();
   await down(paths, { keepPods: options.keepPods ?? false }, { clock: realClock, progress });
   if (!options.purge) return;
+  const { program, args } = selfCommand();
+  await runProgram(program, [...args, 'proxy', '--cleanup']);
   await purge(paths);
   progress('Files, mounts, cgroups, bridge and rules are removed');
 }
