@@ -42,6 +42,10 @@ const COMMANDS: Record<
     summary: 'Run the Pods of this node',
     load: () => import('./commands/kubelet.ts'),
   },
+  dns: {
+    summary: 'Answer the names of Services and Pods',
+    load: () => import('./commands/dns.ts'),
+  },
   proxy: {
     summary: 'Route the traffic of Services on this node',
     load: () => import('./commands/proxy.ts'),
