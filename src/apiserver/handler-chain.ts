@@ -4,6 +4,7 @@ import { statusOf, writeError } from '../http/errors.ts';
 import { refuseUpgrade, type UpgradeRequest } from '../http/upgrade.ts';
 import type { Logger } from '../util/log.ts';
 import type { Authenticator } from './authn/authenticator.ts';
+import { impersonated } from './authn/impersonation.ts';
 import type { Authorizer } from './authz/authorizer.ts';
 import { ANONYMOUS, type Exchange, type Handler } from './exchange.ts';
 import { forbidden } from './forbidden.ts';
@@ -18,7 +19,7 @@ export interface ChainDeps {
   readonly log: Logger;
 }
 
-/** The way of every request: request info → authenticate → authorize → handler. Whatever a stage throws becomes the answer. */
+/** The way of every request: request info → authenticate → impersonate → authorize → handler. Whatever a stage throws becomes the answer. */
 export class HandlerChain {
   readonly #deps: ChainDeps;
 
@@ -30,7 +31,7 @@ export class HandlerChain {
     const exchange = begin(req, res);
     const done = this.#deps.metrics.began(exchange);
     try {
-      exchange.user = await this.authenticate(req);
+      exchange.user = await this.identify(req);
       await this.authorize(exchange);
       await this.#deps.handler(exchange);
     } catch (err) {
@@ -46,7 +47,7 @@ export class HandlerChain {
     const exchange: Exchange = { ...begin(req, new ServerResponse(req)), upgrade };
     const done = this.#deps.metrics.began(exchange);
     try {
-      exchange.user = await this.authenticate(req);
+      exchange.user = await this.identify(req);
       await this.authorize(exchange);
       await this.#deps.handler(exchange);
     } catch (err) {
@@ -57,6 +58,12 @@ export class HandlerChain {
     } finally {
       done();
     }
+  }
+
+  /** Who asks, or who they may ask as. */
+  async identify(req: IncomingMessage): Promise<Exchange['user']> {
+    const user = await this.authenticate(req);
+    return impersonated(user, req.headers, this.#deps.authorizers);
   }
 
   async authenticate(req: IncomingMessage): Promise<Exchange['user']> {

@@ -262,3 +262,50 @@ describe('reviews', () => {
     expect(can.body.status.allowed).toBe(false);
   });
 });
+
+describe('impersonation', () => {
+  const as = (name: string, group?: string) => ({
+    headers: { 'impersonate-user': name, ...(group ? { 'impersonate-group': group } : {}) },
+  });
+  const whoAmI = async (request: TestApiServer['request'], options: object) => {
+    const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' };
+    const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
+    return request('POST', path, { body, ...options });
+  };
+
+  it('gives the rights of the other user, and only those', async () => {
+    const { body } = await whoAmI(server.request, as('erin', 'team'));
+    expect(body.status.userInfo).toEqual({
+      username: 'erin',
+      groups: ['team', 'system:authenticated'],
+    });
+    expect((await server.request('GET', CONFIG_MAPS, as('erin'))).status).toBe(403);
+    expect((await server.request('GET', CONFIG_MAPS, as('erin', 'system:masters'))).status).toBe(
+      200,
+    );
+    const account = await whoAmI(server.request, as('system:serviceaccount:default:robot'));
+    expect(account.body.status.userInfo.groups).toContain('system:serviceaccounts:default');
+  });
+
+  it('needs the right to impersonate, for the user and for each group', async () => {
+    const request = await server.as(user('frank'));
+    const { status, body } = await whoAmI(request, as('erin'));
+    expect(status).toBe(403);
+    expect(body.message).toContain('User "frank" cannot impersonate resource "users"');
+    const right = role('impersonator', [
+      { apiGroups: [''], resources: ['users'], verbs: ['impersonate'] },
+    ]);
+    await create(`${RBAC}/clusterroles`, right);
+    await create(
+      `${RBAC}/clusterrolebindings`,
+      binding('frank', { kind: 'ClusterRole', name: 'impersonator' }, 'frank'),
+    );
+    await eventually('frank may', async () => (await whoAmI(request, as('erin'))).status === 201);
+    expect((await whoAmI(request, as('erin', 'system:masters'))).status).toBe(403);
+  });
+
+  it('needs a user', async () => {
+    const { status } = await whoAmI(server.request, { headers: { 'impersonate-group': 'team' } });
+    expect(status).toBe(400);
+  });
+});
