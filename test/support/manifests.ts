@@ -62,7 +62,7 @@ export function service(name: string, spec: Fields = {}): Fields {
   };
 }
 
-/** Several objects as one. */
-export function list(...items: Fields[]): Fields {
-  return { apiVersion: 'v1', kind: 'List', items };
+/** Several objects as documents of one manifest. */
+export function list(...items: Fields[]): string {
+  return items.map((item) => JSON.stringify(item)).join('\n---\n');
 }
