@@ -34,7 +34,10 @@ export async function openBackend(
   deps: BackendDeps,
 ): Promise<ProxyBackend> {
   const open = BACKENDS[mode];
-  if (!open) throw new Error(`Proxy mode ${mode} is not supported`);
+  if (!open) {
+    const known = Object.keys(BACKENDS).join(', ');
+    throw new Error(`Proxy mode ${mode} is not supported yet: use one of ${known}`);
+  }
   return await open(family, configuration, deps);
 }
 
