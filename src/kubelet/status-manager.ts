@@ -21,6 +21,8 @@ interface Tracked {
   told: PodStatus | undefined;
   /** The pod is being deleted and nothing of it is left here. */
   finished: boolean;
+  /** Something was set since the writer looked last. */
+  dirty: boolean;
   writing: Promise<void> | undefined;
 }
 
@@ -80,6 +82,7 @@ export class StatusManager {
       status: pod.status ?? {},
       told: undefined,
       finished: false,
+      dirty: false,
       writing: undefined,
     };
     this.#tracked.set(pod.metadata.uid, fresh);
@@ -87,19 +90,24 @@ export class StatusManager {
   }
 
   #kick(uid: string, tracked: Tracked): void {
+    tracked.dirty = true;
     tracked.writing ??= this.#write(uid, tracked).finally(() => {
       tracked.writing = undefined;
+      // Set between the writer's last look and this line: nobody else would write it.
+      if (tracked.dirty && this.#tracked.get(uid) === tracked) this.#kick(uid, tracked);
     });
   }
 
   async #write(uid: string, tracked: Tracked): Promise<void> {
     const { clock, log } = this.#deps;
     let retryMs = RETRY_MS;
-    while (this.#tracked.get(uid) === tracked) {
+    while (tracked.dirty && this.#tracked.get(uid) === tracked) {
+      tracked.dirty = false;
       try {
-        if (!(await this.#writeOnce(uid, tracked))) return;
+        if (await this.#writeOnce(uid, tracked)) tracked.dirty = true;
         retryMs = RETRY_MS;
       } catch (err) {
+        tracked.dirty = true;
         log.warn({ pod: podKey(tracked.pod), err: errorMessage(err) }, 'Cannot write pod status');
         await clock.sleep(retryMs);
         retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
@@ -175,11 +183,14 @@ const MERGED_LISTS: ReadonlySet<string> = new Set(['podIPs', 'hostIPs']);
 
 type Condition = NonNullable<PodStatus['conditions']>[number];
 
-function changedConditions(before: readonly Condition[], after: readonly Condition[]): Condition[] {
-  return after.filter((condition) => {
+/** Conditions merge by type: a field that is gone must be taken away by name. */
+function changedConditions(before: readonly Condition[], after: readonly Condition[]): object[] {
+  const ours = after.filter((c) => KUBELET_CONDITIONS.has(c.type) || OWN_EXTRA.has(c.type));
+  return ours.flatMap((condition) => {
     const earlier = before.find((c) => c.type === condition.type);
-    if (!KUBELET_CONDITIONS.has(condition.type) && !OWN_EXTRA.has(condition.type)) return false;
-    return !jsonEqual(earlier, condition);
+    if (jsonEqual(earlier, condition)) return [];
+    const gone = Object.keys(earlier ?? {}).filter((key) => !(key in condition));
+    return [{ ...condition, ...Object.fromEntries(gone.map((key) => [key, null])) }];
   });
 }
 
