@@ -13,10 +13,12 @@ import { ConfigObjects, type InformerFactory } from './config-objects.ts';
 import { ContainerKiller } from './container-killer.ts';
 import { ContainerStarter } from './container-starter.ts';
 import { type DnsConfig, readResolvConf } from './dns.ts';
+import { ContainerConfigError, type FileKeyRef } from './environment.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { Images } from './images.ts';
 import { podKey } from './names.ts';
 import { NodeReporter } from './node/node-reporter.ts';
+import { pressureOf, readSignals } from './node/pressure.ts';
 import { Pleg } from './pleg.ts';
 import { type PodDirs, podDirs } from './pod-dirs.ts';
 import { PodGroups } from './pod-groups.ts';
@@ -160,9 +162,9 @@ export class Kubelet {
       labels,
       addresses: this.#hostIps,
       gitVersion,
-      conditions: (asked) => ({
+      conditions: async (asked) => ({
         problems: asked ? runtimeProblems(asked.conditions) : ['container runtime is down'],
-        pressure: { memory: false, disk: false, pid: false },
+        pressure: pressureOf(await readSignals(machine, rootDir), config.evictionHard),
       }),
       onPodCidr: (cidr) => this.#usePodCidr(cidr),
     });
@@ -227,7 +229,7 @@ export class Kubelet {
       dns: () => ({ node: this.#resolver, clusterDns: clusterDNS, clusterDomain }),
       networkProblem: () => networkProblem(this.node.runtimeStatus?.conditions),
       tell,
-      runtimeHandler: () => '',
+      runtimeHandler: handlerOf,
     });
   }
 
@@ -249,7 +251,7 @@ export class Kubelet {
         config: this.#configObjects,
         services: () => this.#services.list(),
         allocatable: () => this.node.allocatable(),
-        fileKey: async () => undefined,
+        fileKey: refuseFileKey,
       },
       subPaths: new SubPaths({ mounts, dirs: this.dirs }),
       dirs: this.dirs,
@@ -337,6 +339,20 @@ export class Kubelet {
 }
 
 const RUNTIME_RETRY_MS = 500;
+
+/** The runtime's default handler; there are no others here yet. */
+function handlerOf(pod: Pod): string {
+  const name = pod.spec?.runtimeClassName;
+  if (name)
+    throw new Error(`runtime class "${name}": runtime classes are not supported on this node`);
+  return '';
+}
+
+async function refuseFileKey(_pod: Pod, { path }: FileKeyRef): Promise<string | undefined> {
+  throw new ContainerConfigError(
+    `fileKeyRef ${path}: files as variables are not supported on this node`,
+  );
+}
 
 type Conditions = readonly { type: string; status: boolean; reason: string; message: string }[];
 

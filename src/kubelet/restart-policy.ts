@@ -1,7 +1,7 @@
 import { isSidecar } from '../api/pods.ts';
 import type { Container, Pod } from '../api/types.ts';
 import { initContainersOf } from './names.ts';
-import { newestContainer, type RuntimeContainer, type RuntimePod } from './runtime-pod.ts';
+import type { RuntimeContainer } from './runtime-pod.ts';
 
 /**
  * Whether a container that ended with this exit code is to run again: its own rules first, then its own
@@ -38,17 +38,4 @@ export function shouldStart(
   // Created but never started, or lost: nothing is known of it that could forbid a new one.
   if (status.state !== 'exited') return true;
   return restartsAfter(pod, container, status.exitCode);
-}
-
-/** The container whose end asks for all containers of the pod to be started anew, if any (KEP-5532). */
-export function restartAllTrigger(pod: Pod, runtime: RuntimePod): RuntimeContainer | undefined {
-  for (const container of [...initContainersOf(pod), ...(pod.spec?.containers ?? [])]) {
-    const status = newestContainer(runtime, container.name);
-    if (status?.state !== 'exited') continue;
-    const rule = container.restartPolicyRules?.find((r) =>
-      ruleMatches(r.exitCodes, status.exitCode),
-    );
-    if (rule?.action === 'RestartAllContainers') return status;
-  }
-  return undefined;
 }

@@ -37,7 +37,7 @@ export interface NodeReporterDeps {
   labels: Readonly<Record<string, string>>;
   addresses(): readonly string[];
   gitVersion: string;
-  conditions(runtime: RuntimeStatus | undefined): ConditionFacts;
+  conditions(runtime: RuntimeStatus | undefined): Promise<ConditionFacts>;
   /** The controller manager gave the node its pod range. */
   onPodCidr(cidr: string): void;
 }
@@ -181,7 +181,7 @@ export class NodeReporter {
       nodeInfo: this.#nodeInfo(),
       images: await this.#listImages(asked !== undefined, signal),
       ...(asked?.handlers.length ? { runtimeHandlers: nodeHandlers(asked.handlers) } : {}),
-      conditions: nodeConditions(this.#deps.conditions(asked), before, clock.now()),
+      conditions: nodeConditions(await this.#deps.conditions(asked), before, clock.now()),
     };
   }
 
