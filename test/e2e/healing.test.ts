@@ -122,7 +122,9 @@ describe('malformed requests', () => {
       'spec.ports[0].port: Invalid value: 70000',
     ],
   ])('%s is refused, and nothing is changed', async (_what, manifest, message) => {
-    expect(await ns.refused(['create', '-f', '-'], manifest)).toContain(message);
+    // kubectl's own check of kinds that no server has needs OpenAPI v2; without it, discovery refuses them.
+    const validate = message.startsWith('no matches') ? ['--validate=false'] : [];
+    expect(await ns.refused(['create', '-f', '-', ...validate], manifest)).toContain(message);
     expect(await ns.kubectl('get', 'configmaps,pods,services', '-o', 'name')).not.toMatch(
       /\/(a|A_b)$/m,
     );
