@@ -62,7 +62,7 @@ export function benchPod(name: string, shape: Shape = {}): Pod {
       containers: [
         {
           name: 'pause',
-          image: 'registry.k8s.io/pause:3.10',
+          image: 'localhost/k8ts/pause:1',
           ports: [{ containerPort: 80 }],
           resources: {
             limits: { cpu, memory: '500Mi' },
