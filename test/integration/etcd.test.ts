@@ -8,6 +8,10 @@ import { startEtcd, type TestEtcd } from '../support/etcd.ts';
 let etcd: TestEtcd;
 beforeAll(async () => {
   etcd = await startEtcd();
+  // It answers once it has elected itself.
+  const storage = open();
+  await retry(() => storage.list('/'));
+  await storage.close();
 });
 afterAll(() => etcd?.stop());
 
