@@ -27,6 +27,7 @@ export interface ManagerOptions {
   readonly unhealthyZoneThreshold: number;
   readonly largeClusterSizeThreshold: number;
   readonly terminatedPodGcThreshold: number;
+  readonly resourceQuotaSyncPeriodMs: number;
 }
 
 /** What every controller is made from. */

@@ -13,6 +13,7 @@ import { nodeIpamController } from './node-ipam/node-ipam-controller.ts';
 import { nodeLifecycleController } from './node-lifecycle/node-lifecycle-controller.ts';
 import { podGcController } from './pod-gc/pod-gc-controller.ts';
 import { replicaSetController, replicationController } from './replicaset/replicaset.ts';
+import { resourceQuotaController } from './resource-quota/resource-quota-controller.ts';
 import { rootCaPublisher } from './root-ca/root-ca-controller.ts';
 import { serviceAccountController } from './serviceaccount/serviceaccount-controller.ts';
 import { statefulSetController } from './statefulset/statefulset-controller.ts';
@@ -39,6 +40,7 @@ export const CONTROLLERS: Readonly<Record<string, ControllerFactory>> = {
   'disruption-controller': disruptionController,
   'endpointslice-mirroring-controller': endpointSliceMirroringController,
   'replicaset-controller': replicaSetController,
+  'resourcequota-controller': resourceQuotaController,
   'root-ca-certificate-publisher-controller': rootCaPublisher,
   'serviceaccount-controller': serviceAccountController,
 };
@@ -62,6 +64,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   disruption: 'disruption-controller',
   endpointslicemirroring: 'endpointslice-mirroring-controller',
   replicaset: 'replicaset-controller',
+  resourcequota: 'resourcequota-controller',
   'root-ca-cert-publisher': 'root-ca-certificate-publisher-controller',
   serviceaccount: 'serviceaccount-controller',
 };

@@ -22,6 +22,7 @@ const OPTIONS: ManagerOptions = {
   unhealthyZoneThreshold: 0.55,
   largeClusterSizeThreshold: 50,
   terminatedPodGcThreshold: 12_500,
+  resourceQuotaSyncPeriodMs: 300_000,
 };
 
 /** Controllers at work on an API server in memory, in real time: tests wait for what they expect. */

@@ -31,6 +31,7 @@ interface Flags {
   readonly unhealthyZoneThreshold: string;
   readonly largeClusterSizeThreshold: string;
   readonly terminatedPodGcThreshold: string;
+  readonly resourceQuotaSyncPeriod: string;
   readonly bindAddress: string;
   readonly securePort: string;
   readonly tlsCertFile?: string;
@@ -49,6 +50,7 @@ export function command(): Command {
     .option('--service-account-private-key-file <file>', 'signs tokens of token Secrets');
   return nodeFlags(networkFlags(servingFlags(command)))
     .option('--terminated-pod-gc-threshold <count>', 'ended Pods that are kept', '12500')
+    .option('--resource-quota-sync-period <duration>', 'until a foreign status is undone', '5m')
     .option('-v, --v <level>', 'log verbosity', '2')
     .action(run);
 }
@@ -127,6 +129,7 @@ async function managerOptions(flags: Flags): Promise<ControllerManagerOptions> {
     unhealthyZoneThreshold: Number(flags.unhealthyZoneThreshold),
     largeClusterSizeThreshold: Number(flags.largeClusterSizeThreshold),
     terminatedPodGcThreshold: Number(flags.terminatedPodGcThreshold),
+    resourceQuotaSyncPeriodMs: parseDuration(flags.resourceQuotaSyncPeriod),
   };
 }
 
