@@ -1,60 +1,23 @@
 import { PODS, SERVICES } from '../api/resource-types.ts';
 import type { Pod, Service } from '../api/types.ts';
-import type { Client, EventRecorder, Informer } from '../client/client.ts';
-import type { Cgroups } from '../host/cgroups.ts';
-import type { MachineFacts } from '../host/machine.ts';
-import type { Mounts } from '../host/mounts.ts';
-import type { Clock } from '../util/clock.ts';
+import type { Informer } from '../client/client.ts';
 import { errorMessage } from '../util/errors.ts';
-import type { Logger } from '../util/log.ts';
-import { Admission } from './admission.ts';
-import type { KubeletConfiguration } from './config.ts';
-import { ConfigObjects, type InformerFactory } from './config-objects.ts';
-import { ContainerKiller } from './container-killer.ts';
-import { ContainerStarter } from './container-starter.ts';
+import { ConfigObjects } from './config-objects.ts';
 import { type DnsConfig, readResolvConf } from './dns.ts';
-import { ContainerConfigError, type FileKeyRef } from './environment.ts';
 import { Housekeeping } from './housekeeping.ts';
-import { Images } from './images.ts';
-import { podKey } from './names.ts';
+import type { KubeletDeps, KubeletOptions } from './kubelet-deps.ts';
 import { NodeReporter } from './node/node-reporter.ts';
 import { pressureOf, readSignals } from './node/pressure.ts';
 import { Pleg } from './pleg.ts';
 import { type PodDirs, podDirs } from './pod-dirs.ts';
 import { PodGroups } from './pod-groups.ts';
-import { PodLifecycle } from './pod-lifecycle.ts';
-import type { PodState } from './pod-state.ts';
-import { PodSync } from './pod-sync.ts';
+import { createPodStages } from './pod-stages.ts';
 import { PodWorkers } from './pod-workers.ts';
 import { ProbeManager } from './probes/probe-manager.ts';
-import { entriesOfSecret, type PullSecret } from './pull-credentials.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
 import { StatusManager } from './status-manager.ts';
 import { terminationMessage } from './termination-message.ts';
 import { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
-import { SubPaths } from './volumes/sub-paths.ts';
-import { VolumeManager } from './volumes/volume-manager.ts';
-
-export interface KubeletDeps {
-  client: Client;
-  informers: InformerFactory;
-  runtime: ContainerRuntime;
-  recorder: EventRecorder;
-  clock: Clock;
-  log: Logger;
-  machine: MachineFacts;
-  cgroups: Cgroups;
-  mounts: Mounts;
-}
-
-export interface KubeletOptions {
-  nodeName: string;
-  nodeIps: readonly string[];
-  rootDir: string;
-  labels: Readonly<Record<string, string>>;
-  gitVersion: string;
-  config: KubeletConfiguration;
-}
 
 /**
  * The node agent: pods that the API server binds to this node → one worker per pod → the container runtime →
@@ -102,10 +65,33 @@ export class Kubelet {
       onDeleted: (uid) => this.status.forget(uid),
     });
     this.node = this.#makeNode();
-    const volumes = this.#makeVolumes();
-    this.workers = new PodWorkers({ stages: this.#makeStages(volumes), clock, log });
-    const { pleg, workers, dirs } = this;
+    const { pleg, dirs, status, node } = this;
     const groups = this.#groups;
+    const { stages, volumes } = createPodStages(
+      {
+        ...deps,
+        pleg,
+        dirs,
+        status,
+        groups,
+        probes: this.#probes,
+        configObjects: this.#configObjects,
+        tokens: this.#tokens,
+        services: () => this.#services.list(),
+        node,
+        networkProblem: () => networkProblem(node.runtimeStatus?.conditions),
+        resolver: () => this.#resolver,
+        others: (uid) =>
+          this.workers
+            .active()
+            .filter((state) => state.uid !== uid)
+            .map((state) => state.pod),
+        fail: (uid, failure) => this.workers.fail(uid, failure),
+      },
+      options,
+    );
+    this.workers = new PodWorkers({ stages, clock, log });
+    const { workers } = this;
     this.#housekeeping = new Housekeeping({
       runtime,
       clock,
@@ -170,96 +156,6 @@ export class Kubelet {
     });
   }
 
-  #makeVolumes(): VolumeManager {
-    return new VolumeManager({
-      mounts: this.#deps.mounts,
-      rootDir: this.options.rootDir,
-      config: this.#configObjects,
-      allocatable: () => this.node.allocatable(),
-      token: (pod, source) => this.#tokens.token(pod, source),
-    });
-  }
-
-  #makeStages(volumes: VolumeManager): PodLifecycle {
-    const { clock, recorder } = this.#deps;
-    const { pleg, status } = this;
-    const stages: PodLifecycle = new PodLifecycle({
-      sync: this.#makeSync(volumes, (state) => stages.tell(state)),
-      clock,
-      pleg,
-      probes: this.#probes,
-      status,
-      recorder,
-      hostIps: this.#hostIps,
-      admission: new Admission({
-        node: () => this.node.node,
-        allocatable: () => this.node.allocatable(),
-        others: (uid) => {
-          const active = this.workers.active().filter((state) => state.uid !== uid);
-          return active.map((state) => state.pod);
-        },
-      }),
-      runtimeName: () => this.node.runtimeName,
-      forget: (uid) => {
-        this.#configObjects.release(uid);
-        this.#tokens.release(uid);
-      },
-      fail: (uid, failure) => this.workers.fail(uid, failure),
-    });
-    return stages;
-  }
-
-  #makeSync(volumes: VolumeManager, tell: (state: PodState) => void): PodSync {
-    const { runtime, recorder, clock, log } = this.#deps;
-    const { pleg, dirs } = this;
-    const { clusterDNS, clusterDomain } = this.options.config;
-    return new PodSync({
-      runtime,
-      pleg,
-      recorder,
-      clock,
-      log,
-      killer: new ContainerKiller({ runtime, recorder, clock, log, pleg }),
-      starter: this.#starter(),
-      volumes,
-      groups: this.#groups,
-      dirs,
-      verdicts: this.#probes,
-      hostIps: this.#hostIps,
-      dns: () => ({ node: this.#resolver, clusterDns: clusterDNS, clusterDomain }),
-      networkProblem: () => networkProblem(this.node.runtimeStatus?.conditions),
-      tell,
-      runtimeHandler: handlerOf,
-    });
-  }
-
-  #starter(): ContainerStarter {
-    const { runtime, recorder, clock, mounts, machine } = this.#deps;
-    const { config } = this.options;
-    return new ContainerStarter({
-      runtime,
-      recorder,
-      clock,
-      images: new Images({
-        runtime,
-        recorder,
-        clock,
-        pullSecrets: (pod) => this.#pullSecrets(pod),
-        maxParallelPulls: config.serializeImagePulls ? config.maxParallelImagePulls : 8,
-      }),
-      environment: {
-        config: this.#configObjects,
-        services: () => this.#services.list(),
-        allocatable: () => this.node.allocatable(),
-        fileKey: refuseFileKey,
-      },
-      subPaths: new SubPaths({ mounts, dirs: this.dirs }),
-      dirs: this.dirs,
-      memoryCapacity: machine.memory,
-      seccompDefault: config.seccompDefault,
-    });
-  }
-
   /** Works until aborted; containers are left running. */
   async run(signal: AbortSignal): Promise<void> {
     const { log, clock } = this.#deps;
@@ -319,40 +215,9 @@ export class Kubelet {
         this.#deps.log.warn({ err: errorMessage(err) }, 'Cannot set pod CIDR'),
       );
   }
-
-  async #pullSecrets(pod: Pod): Promise<PullSecret[]> {
-    const found: PullSecret[] = [];
-    for (const { name } of pod.spec?.imagePullSecrets ?? []) {
-      if (!name) continue;
-      const secret = await this.#configObjects.secret(pod, name);
-      if (secret) found.push(...entriesOfSecret(secret));
-      else this.#missingPullSecret(pod, name);
-    }
-    return found;
-  }
-
-  #missingPullSecret(pod: Pod, name: string): void {
-    const message = `Unable to retrieve some image pull secrets (${name}); attempting to pull the image may not succeed.`;
-    this.#deps.recorder.event(pod, 'Warning', 'FailedToRetrieveImagePullSecret', message);
-    this.#deps.log.warn({ pod: podKey(pod), secret: name }, 'Pull secret is missing');
-  }
 }
 
 const RUNTIME_RETRY_MS = 500;
-
-/** The runtime's default handler; there are no others here yet. */
-function handlerOf(pod: Pod): string {
-  const name = pod.spec?.runtimeClassName;
-  if (name)
-    throw new Error(`runtime class "${name}": runtime classes are not supported on this node`);
-  return '';
-}
-
-async function refuseFileKey(_pod: Pod, { path }: FileKeyRef): Promise<string | undefined> {
-  throw new ContainerConfigError(
-    `fileKeyRef ${path}: files as variables are not supported on this node`,
-  );
-}
 
 type Conditions = readonly { type: string; status: boolean; reason: string; message: string }[];
 

@@ -1,0 +1,31 @@
+import type { Client, EventRecorder } from '../client/client.ts';
+import type { Cgroups } from '../host/cgroups.ts';
+import type { MachineFacts } from '../host/machine.ts';
+import type { Mounts } from '../host/mounts.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Logger } from '../util/log.ts';
+import type { KubeletConfiguration } from './config.ts';
+import type { InformerFactory } from './config-objects.ts';
+import type { ContainerRuntime } from './runtime/runtime.ts';
+
+/** The world that a kubelet works on. */
+export interface KubeletDeps {
+  client: Client;
+  informers: InformerFactory;
+  runtime: ContainerRuntime;
+  recorder: EventRecorder;
+  clock: Clock;
+  log: Logger;
+  machine: MachineFacts;
+  cgroups: Cgroups;
+  mounts: Mounts;
+}
+
+export interface KubeletOptions {
+  nodeName: string;
+  nodeIps: readonly string[];
+  rootDir: string;
+  labels: Readonly<Record<string, string>>;
+  gitVersion: string;
+  config: KubeletConfiguration;
+}

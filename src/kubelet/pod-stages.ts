@@ -1,0 +1,162 @@
+import type { Pod, Service } from '../api/types.ts';
+import { Admission } from './admission.ts';
+import type { ConfigObjects } from './config-objects.ts';
+import { ContainerKiller } from './container-killer.ts';
+import { ContainerStarter } from './container-starter.ts';
+import type { DnsConfig } from './dns.ts';
+import { ContainerConfigError, type FileKeyRef } from './environment.ts';
+import { Images } from './images.ts';
+import type { KubeletDeps, KubeletOptions } from './kubelet-deps.ts';
+import { podKey } from './names.ts';
+import type { NodeReporter } from './node/node-reporter.ts';
+import type { Pleg } from './pleg.ts';
+import type { PodDirs } from './pod-dirs.ts';
+import type { PodGroups } from './pod-groups.ts';
+import { PodLifecycle } from './pod-lifecycle.ts';
+import type { Failure } from './pod-state.ts';
+import { PodSync } from './pod-sync.ts';
+import type { ProbeManager } from './probes/probe-manager.ts';
+import { entriesOfSecret, type PullSecret } from './pull-credentials.ts';
+import type { StatusManager } from './status-manager.ts';
+import type { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
+import { SubPaths } from './volumes/sub-paths.ts';
+import { VolumeManager } from './volumes/volume-manager.ts';
+
+export interface PodStagesDeps extends KubeletDeps {
+  pleg: Pleg;
+  dirs: PodDirs;
+  status: StatusManager;
+  groups: PodGroups;
+  probes: ProbeManager;
+  configObjects: ConfigObjects;
+  tokens: ServiceAccountTokens;
+  services(): readonly Service[];
+  node: NodeReporter;
+  networkProblem(): string | undefined;
+  /** The node's own resolver configuration. */
+  resolver(): DnsConfig;
+  /** The other pods that hold resources of the node. */
+  others(uid: string): readonly Pod[];
+  fail(uid: string, failure: Failure): void;
+}
+
+/** Wires what works on one pod: admission, volumes, images, containers, status. */
+export function createPodStages(
+  deps: PodStagesDeps,
+  options: KubeletOptions,
+): { stages: PodLifecycle; volumes: VolumeManager } {
+  const { clock, recorder, pleg, probes, status, node, configObjects, tokens } = deps;
+  const hostIps = (): readonly string[] => options.nodeIps;
+  const volumes = new VolumeManager({
+    mounts: deps.mounts,
+    rootDir: options.rootDir,
+    config: configObjects,
+    allocatable: () => node.allocatable(),
+    token: (pod, source) => tokens.token(pod, source),
+  });
+  const stages: PodLifecycle = new PodLifecycle({
+    sync: podSync(deps, options, { volumes, tell: (state) => stages.tell(state), hostIps }),
+    clock,
+    pleg,
+    probes,
+    status,
+    recorder,
+    hostIps,
+    admission: new Admission({
+      node: () => node.node,
+      allocatable: () => node.allocatable(),
+      others: deps.others,
+    }),
+    runtimeName: () => node.runtimeName,
+    forget: (uid) => {
+      configObjects.release(uid);
+      tokens.release(uid);
+    },
+    fail: deps.fail,
+  });
+  return { stages, volumes };
+}
+
+function podSync(
+  deps: PodStagesDeps,
+  options: KubeletOptions,
+  given: Pick<ConstructorParameters<typeof PodSync>[0], 'volumes' | 'tell' | 'hostIps'>,
+): PodSync {
+  const { runtime, recorder, clock, log, pleg, dirs, groups, probes } = deps;
+  const { clusterDNS, clusterDomain } = options.config;
+  return new PodSync({
+    ...given,
+    runtime,
+    pleg,
+    recorder,
+    clock,
+    log,
+    killer: new ContainerKiller({ runtime, recorder, clock, log, pleg }),
+    starter: containerStarter(deps, options),
+    groups,
+    dirs,
+    verdicts: probes,
+    dns: () => ({ node: deps.resolver(), clusterDns: clusterDNS, clusterDomain }),
+    networkProblem: deps.networkProblem,
+    runtimeHandler: handlerOf,
+  });
+}
+
+function containerStarter(deps: PodStagesDeps, { config }: KubeletOptions): ContainerStarter {
+  const { runtime, recorder, clock, mounts, machine, dirs, node, configObjects } = deps;
+  return new ContainerStarter({
+    runtime,
+    recorder,
+    clock,
+    images: new Images({
+      runtime,
+      recorder,
+      clock,
+      pullSecrets: (pod) => pullSecrets(deps, pod),
+      maxParallelPulls: config.serializeImagePulls ? config.maxParallelImagePulls : 8,
+    }),
+    environment: {
+      config: configObjects,
+      services: deps.services,
+      allocatable: () => node.allocatable(),
+      fileKey: refuseFileKey,
+    },
+    subPaths: new SubPaths({ mounts, dirs }),
+    dirs,
+    memoryCapacity: machine.memory,
+    seccompDefault: config.seccompDefault,
+  });
+}
+
+async function pullSecrets(
+  { configObjects, recorder, log }: PodStagesDeps,
+  pod: Pod,
+): Promise<PullSecret[]> {
+  const found: PullSecret[] = [];
+  for (const { name } of pod.spec?.imagePullSecrets ?? []) {
+    if (!name) continue;
+    const secret = await configObjects.secret(pod, name);
+    if (secret) {
+      found.push(...entriesOfSecret(secret));
+      continue;
+    }
+    const message = `Unable to retrieve some image pull secrets (${name}); attempting to pull the image may not succeed.`;
+    recorder.event(pod, 'Warning', 'FailedToRetrieveImagePullSecret', message);
+    log.warn({ pod: podKey(pod), secret: name }, 'Pull secret is missing');
+  }
+  return found;
+}
+
+/** The runtime's default handler; there are no others here yet. */
+function handlerOf(pod: Pod): string {
+  const name = pod.spec?.runtimeClassName;
+  if (name)
+    throw new Error(`runtime class "${name}": runtime classes are not supported on this node`);
+  return '';
+}
+
+async function refuseFileKey(_pod: Pod, { path }: FileKeyRef): Promise<string | undefined> {
+  throw new ContainerConfigError(
+    `fileKeyRef ${path}: files as variables are not supported on this node`,
+  );
+}
