@@ -295,6 +295,25 @@ describe('CEL rules', () => {
                   min: { type: 'integer' },
                   max: { type: 'integer' },
                   name: { type: 'string' },
+                  lower: {
+                    type: 'string',
+                    'x-kubernetes-validations': [rule('self == self.lowerAscii()')],
+                  },
+                  list: {
+                    type: 'array',
+                    items: { type: 'integer' },
+                    'x-kubernetes-validations': [
+                      rule('self.all(a, self.all(b, self.all(c, a + b + c > 0)))'),
+                    ],
+                  },
+                  once: {
+                    type: 'string',
+                    'x-kubernetes-validations': [
+                      rule("oldSelf.orValue('') == '' || oldSelf.value() == self", {
+                        optionalOldSelf: true,
+                      }),
+                    ],
+                  },
                   fixed: {
                     type: 'string',
                     'x-kubernetes-validations': [
@@ -319,9 +338,9 @@ describe('CEL rules', () => {
     expect((await create('good', { min: 1, max: 1 })).status).toBe(201);
     const bad = await create('bad', { min: 2, max: 1 });
     expect(bad.status).toBe(422);
-    expect(bad.body.message).toContain('spec: Invalid value: "object": min must not exceed max');
+    expect(bad.body.message).toContain('spec: Invalid value: min must not exceed max');
     const named = await create('named', { min: 1, max: 1, name: 'y' });
-    expect(named.body.message).toContain('spec.name: Invalid value: "object": bad name y');
+    expect(named.body.message).toContain('spec.name: Invalid value: bad name y');
   });
 
   it('judge transitions', async () => {
@@ -332,6 +351,80 @@ describe('CEL rules', () => {
     const refused = await patch('b');
     expect(refused.status).toBe(422);
     expect(refused.body.message).toContain('spec.fixed: Forbidden: is immutable');
+  });
+
+  it('may look at an optional value of before', async () => {
+    expect((await create('once', { min: 1, max: 1, once: 'a' })).status).toBe(201);
+    const patch = (once: string) =>
+      server.request('PATCH', `${path('ruled')}/once`, { body: { spec: { once } } });
+    expect((await patch('a')).status).toBe(200);
+    expect((await patch('b')).status).toBe(422);
+  });
+
+  it('cost no more than they may', async () => {
+    const list = Array.from({ length: 300 }, (_, i) => i + 1);
+    const { status, body } = await create('costly', { min: 1, max: 1, list });
+    expect(status).toBe(422);
+    expect(body.message).toContain('no further validation rules will be run due to call cost');
+    expect((await create('cheap', { min: 1, max: 1, list: [1, 2] })).status).toBe(201);
+  });
+
+  it.each([
+    ["self.spec.nothing == 'x'", "undefined field 'nothing'"],
+    [
+      "self.spec.name + 1 == 'x'",
+      "found no matching overload for '_+_' applied to '(string, int)'",
+    ],
+    ['self.spec.name ==', 'Syntax error'],
+    ['self.spec.name', 'cel expression must evaluate to a bool'],
+    ["self.metadata.labels['a'] == 'b'", "undefined field 'labels'"],
+    ['other == 1', "undeclared reference to 'other'"],
+  ])('are refused for %s', async (text, why) => {
+    const properties = { spec: { type: 'object', properties: { name: { type: 'string' } } } };
+    const openAPIV3Schema = {
+      type: 'object',
+      properties,
+      'x-kubernetes-validations': [rule(text)],
+    };
+    const wrong = crd('wrongs', 'Wrong', { schema: { openAPIV3Schema } });
+    const { status, body } = await server.request('POST', CRDS, { body: wrong });
+    expect(status).toBe(422);
+    expect(body.message).toContain(why);
+  });
+
+  it('do not judge anew what did not change', async () => {
+    const definition = (rules: object[]) =>
+      crd('ratchets', 'Ratchet', {
+        schema: {
+          openAPIV3Schema: {
+            type: 'object',
+            properties: {
+              spec: {
+                type: 'object',
+                properties: {
+                  name: { type: 'string', 'x-kubernetes-validations': rules },
+                  other: { type: 'string' },
+                },
+              },
+            },
+          },
+        },
+      });
+    await define(definition([]));
+    const body = object('Ratchet', 'old', { name: 'UPPER' });
+    await server.request('POST', path('ratchets'), { body });
+    const [version] = definition([rule('self == self.lowerAscii()', { message: 'lower' })]).spec
+      .versions;
+    await server.request('PATCH', `${CRDS}/ratchets.example.com`, {
+      body: { spec: { versions: [version] } },
+    });
+    const patch = (spec: object) =>
+      server.request('PATCH', `${path('ratchets')}/old`, { body: { spec } });
+    await eventually(
+      'the rule judges',
+      async () => (await patch({ name: 'OTHER' })).status === 422,
+    );
+    expect((await patch({ other: 'x' })).status).toBe(200);
   });
 
   it('must compile', async () => {

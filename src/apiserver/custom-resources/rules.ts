@@ -6,9 +6,11 @@ import {
   required,
 } from '../../api/field-errors.ts';
 import type { KubeObject } from '../../api/types.ts';
-import { errorMessage } from '../../util/errors.ts';
-import { isObject, type JsonObject, own, put } from '../../util/json.ts';
-import { CelCompileError, type CelProgram, compileCel, toCel } from '../cel.ts';
+import { isObject, jsonEqual, own } from '../../util/json.ts';
+import { evaluationMessage } from '../cel/messages.ts';
+import { CelBudget, CelCostError } from '../cel/meter.ts';
+import { CelCompileError, type CelProgram, compileCel, compileIn } from '../cel.ts';
+import { CelTypes } from './cel-types.ts';
 import { type JsonSchema, memberSchema, type ValidationRule } from './json-schema.ts';
 import { children } from './structural.ts';
 import { below, olderItems } from './validate.ts';
@@ -22,57 +24,123 @@ interface CompiledRule {
 }
 
 const MAX_RULE_LENGTH = 10_000;
+const MAX_MESSAGE_LENGTH = 5 * 1024;
 
-/** What is wrong with the CEL rules of a schema: they must compile. */
+/** What is wrong with the CEL rules of a schema: they must compile, on the types that the schema gives. */
 export function checkRules(schema: JsonSchema, path: string): FieldError[] {
-  const own = (schema['x-kubernetes-validations'] ?? []).flatMap((rule, i) =>
-    checkRule(rule, `${path}.x-kubernetes-validations[${i}]`),
-  );
-  return [...own, ...children(schema, path).flatMap(([child, at]) => checkRules(child, at))];
+  if (!hasRules(schema)) return [];
+  return checkNode(schema, { types: new CelTypes(schema), path, isComparable: true });
 }
 
-function checkRule(rule: ValidationRule, path: string): FieldError[] {
+interface Place {
+  readonly types: CelTypes;
+  readonly path: string;
+  /** What was here before can be found: not below lists that are no maps. */
+  readonly isComparable: boolean;
+}
+
+function checkNode(schema: JsonSchema, place: Place): FieldError[] {
+  const { types, path } = place;
+  const own = (schema['x-kubernetes-validations'] ?? []).flatMap((rule, i) =>
+    checkRule(rule, schema, { ...place, path: `${path}.x-kubernetes-validations[${i}]` }),
+  );
+  const isComparable =
+    place.isComparable &&
+    (schema.type !== 'array' || schema['x-kubernetes-list-type'] === 'map') &&
+    schema['x-kubernetes-map-type'] !== 'atomic';
+  return [
+    ...own,
+    ...children(schema, path).flatMap(([child, at]) =>
+      checkNode(child, { types, path: at, isComparable }),
+    ),
+  ];
+}
+
+function checkRule(rule: ValidationRule, schema: JsonSchema, place: Place): FieldError[] {
+  const { types, path } = place;
   if (!rule.rule?.trim()) return [required(`${path}.rule`, 'rule is not specified')];
   if (rule.rule.length > MAX_RULE_LENGTH) {
     return [forbidden(`${path}.rule`, 'estimated rule cost exceeds budget')];
   }
-  if (rule.optionalOldSelf) {
-    return [forbidden(`${path}.optionalOldSelf`, 'is not supported by this server')];
+  const compiled = checkedProgram(`${path}.rule`, rule.rule, () => compile(rule, schema, types));
+  if (Array.isArray(compiled)) return compiled;
+  const errors: FieldError[] = [];
+  const { evaluate, isTransition } = compiled;
+  if (evaluate.type !== 'bool' && evaluate.type !== 'dyn') {
+    errors.push(invalid(`${path}.rule`, rule.rule, 'cel expression must evaluate to a bool'));
   }
+  if (isTransition && !place.isComparable) {
+    const why = 'oldSelf cannot be used on the uncorrelatable portion of the schema';
+    errors.push(invalid(`${path}.rule`, rule.rule, why));
+  }
+  return [...errors, ...checkMessage(rule, schema, place)];
+}
+
+function checkMessage(
+  { message, messageExpression }: ValidationRule,
+  schema: JsonSchema,
+  { types, path }: Place,
+): FieldError[] {
+  const errors: FieldError[] = [];
+  if (message?.includes('\n')) {
+    errors.push(invalid(`${path}.message`, message, 'message must not contain line breaks'));
+  }
+  if (messageExpression === undefined) return errors;
+  const at = `${path}.messageExpression`;
+  if (messageExpression.trim() === '') {
+    return [...errors, required(at, 'must be non-empty if specified')];
+  }
+  const program = checkedProgram(at, messageExpression, () =>
+    compileIn(types.scope(schema, false), messageExpression),
+  );
+  if (Array.isArray(program)) return [...errors, ...program];
+  if (program.type === 'string' || program.type === 'dyn') return errors;
+  const why = 'messageExpression must evaluate to a string';
+  return [...errors, invalid(at, messageExpression, why)];
+}
+
+function checkedProgram<T extends object>(
+  path: string,
+  text: string,
+  make: () => T,
+): T | FieldError[] {
   try {
-    compile(rule);
-    return [];
+    return make();
   } catch (err) {
     if (!(err instanceof CelCompileError)) throw err;
-    return [invalid(`${path}.rule`, rule.rule, err.message)];
+    return [invalid(path, text, err.message)];
   }
 }
 
-function compile(rule: ValidationRule): CompiledRule {
-  const variables = ['self', 'oldSelf'];
+function compile(rule: ValidationRule, schema: JsonSchema, types: CelTypes): CompiledRule {
+  const scope = types.scope(schema, rule.optionalOldSelf === true);
+  const { messageExpression } = rule;
   return {
     rule,
-    evaluate: compileCel(rule.rule, variables),
-    message: rule.messageExpression ? compileCel(rule.messageExpression, variables) : undefined,
+    evaluate: compileIn(scope, rule.rule),
+    message: messageExpression
+      ? compileIn(types.scope(schema, false), messageExpression)
+      : undefined,
     isTransition: /\boldSelf\b/.test(rule.rule),
   };
 }
 
 /**
  * The CEL rules of a schema (x-kubernetes-validations), compiled when the first object is judged. Rules are asked
- * only about values whose schema found nothing wrong.
+ * only about values whose schema found nothing wrong. What all of them do together is limited.
  */
 export function ruleChecker(
   schema: JsonSchema,
 ): (object: KubeObject, old: KubeObject | undefined) => FieldError[] {
   if (!hasRules(schema)) return () => [];
   const compiled = new Map<ValidationRule, CompiledRule>();
-  const compiledOf = (rule: ValidationRule) => {
-    const known = compiled.get(rule) ?? compile(rule);
-    compiled.set(rule, known);
-    return known;
+  let types: CelTypes | undefined;
+  return (object, old) => {
+    types ??= new CelTypes(schema);
+    const judge = new Judge(types, compiled);
+    judge.look(schema, { value: object, old, path: '' });
+    return judge.errors;
   };
-  return (object, old) => judge(schema, { value: object, old, path: '' }, compiledOf);
 }
 
 function hasRules(schema: JsonSchema): boolean {
@@ -88,63 +156,114 @@ interface Judged {
   readonly path: string;
 }
 
-function judge(
-  schema: JsonSchema,
-  judged: Judged,
-  compiledOf: (rule: ValidationRule) => CompiledRule,
-): FieldError[] {
-  const { value, old, path } = judged;
-  const rules = schema['x-kubernetes-validations'] ?? [];
-  const errors = rules.flatMap((rule) => applyRule(compiledOf(rule), schema, judged));
-  const { items } = schema;
-  if (Array.isArray(value) && items) {
-    const before = olderItems(schema, old);
-    value.forEach((item, i) => {
-      const at = { value: item, old: before(item), path: `${path}[${i}]` };
-      errors.push(...judge(items, at, compiledOf));
-    });
-  } else if (isObject(value)) {
-    const previous = isObject(old) ? old : {};
+/** One judgement of one object. */
+class Judge {
+  readonly errors: FieldError[] = [];
+  readonly #types: CelTypes;
+  readonly #compiled: Map<ValidationRule, CompiledRule>;
+  readonly #budget = new CelBudget();
+  #isSpent = false;
+
+  constructor(types: CelTypes, compiled: Map<ValidationRule, CompiledRule>) {
+    this.#types = types;
+    this.#compiled = compiled;
+  }
+
+  look(schema: JsonSchema, judged: Judged): void {
+    const { value, old, path } = judged;
+    // Rules are about values: what may be null has its rules for when it is not.
+    if (value === null && schema.nullable) return;
+    for (const rule of schema['x-kubernetes-validations'] ?? []) {
+      if (!this.#isSpent) this.#apply(rule, schema, judged);
+    }
+    const { items } = schema;
+    if (Array.isArray(value) && items) {
+      const before = olderItems(schema, old);
+      value.forEach((item, i) => {
+        this.look(items, { value: item, old: before(item), path: `${path}[${i}]` });
+      });
+    } else if (isObject(value)) {
+      this.#lookInside(schema, value, judged);
+    }
+  }
+
+  #lookInside(schema: JsonSchema, value: Record<string, unknown>, { old, path }: Judged): void {
+    const isAtomic = schema['x-kubernetes-map-type'] === 'atomic';
+    const previous = isObject(old) && !isAtomic ? old : {};
     for (const key of Object.keys(value)) {
       const member = memberSchema(schema, key);
       if (!member) continue;
-      const at = { value: value[key], old: own(previous, key), path: below(path, key) };
-      errors.push(...judge(member, at, compiledOf));
+      this.look(member, { value: value[key], old: own(previous, key), path: below(path, key) });
     }
   }
-  return errors;
-}
 
-function applyRule(compiled: CompiledRule, schema: JsonSchema, judged: Judged): FieldError[] {
-  const { rule, evaluate, isTransition } = compiled;
-  if (isTransition && judged.old === undefined) return [];
-  const variables = {
-    self: toSelf(judged.value, schema, judged.path === ''),
-    oldSelf: toSelf(judged.old, schema, judged.path === ''),
-  };
-  const path = judged.path + (rule.fieldPath ?? '');
-  const field = path.replace(/^\./, '');
-  const type = schema.type ?? 'object';
-  try {
-    if (evaluate(variables) === true) return [];
-  } catch (err) {
-    const why = errorMessage(err).split('\n')[0];
-    return [invalid(field, type, `rule evaluation error: ${why}: ${rule.rule}`)];
+  #apply(rule: ValidationRule, schema: JsonSchema, judged: Judged): void {
+    const compiled = this.#compiled.get(rule) ?? compile(rule, schema, this.#types);
+    this.#compiled.set(rule, compiled);
+    const { isTransition, evaluate } = compiled;
+    const { value, old, path } = judged;
+    if (isTransition && old === undefined && !rule.optionalOldSelf) return;
+    const variables = this.#variables(rule, schema, judged);
+    try {
+      if (evaluate(variables, this.#budget) === true) return;
+    } catch (err) {
+      this.errors.push(this.#failed(err, rule, schema, path));
+      return;
+    }
+    // What did not change is not judged anew (ratcheting).
+    if (!isTransition && old !== undefined && jsonEqual(value, old)) return;
+    const field = (path + (rule.fieldPath ?? '')).replace(/^\./, '');
+    const why = this.#messageOf(compiled, variables);
+    this.errors.push(refused(rule, field, { value, type: schema.type }, why));
   }
-  return [refused(rule, field, type, messageOf(compiled, variables))];
-}
 
-function messageOf({ rule, message }: CompiledRule, variables: Record<string, unknown>): string {
-  try {
-    const made = message?.(variables);
-    if (typeof made === 'string' && made.trim() !== '' && !made.includes('\n')) return made;
-  } catch {
-    // A message that cannot be made is replaced by the fixed one, as upstream does.
+  #variables(rule: ValidationRule, schema: JsonSchema, { value, old }: Judged) {
+    const before = old === undefined ? undefined : this.#types.valueOf(old, schema);
+    return {
+      self: this.#types.valueOf(value, schema),
+      oldSelf: rule.optionalOldSelf ? optional(before) : before,
+    };
   }
-  return rule.message || `failed rule: ${rule.rule.trim()}`;
+
+  #failed(err: unknown, rule: ValidationRule, schema: JsonSchema, path: string): FieldError {
+    const shown = rule.message?.trim() || rule.rule.trim();
+    const type = schema.type ?? 'object';
+    if (!(err instanceof CelCostError)) {
+      return invalid(path, type, `${evaluationMessage(err)} evaluating rule: ${shown}`);
+    }
+    this.#isSpent = true;
+    const why =
+      this.#budget.left <= 0
+        ? 'validation failed due to running out of cost budget, no further validation rules will be run'
+        : `'${err.message}': no further validation rules will be run due to call cost exceeds limit for rule: ${shown}`;
+    return invalid(path, type, why);
+  }
+
+  #messageOf({ rule, message }: CompiledRule, variables: Record<string, unknown>): string {
+    try {
+      const made = message?.(variables, this.#budget);
+      const text = typeof made === 'string' ? made.trim() : '';
+      if (text !== '' && !text.includes('\n') && text.length <= MAX_MESSAGE_LENGTH) return text;
+    } catch {
+      // A message that cannot be made is replaced by the fixed one, as upstream does.
+    }
+    return rule.message?.trim() || `failed rule: ${rule.rule.trim()}`;
+  }
 }
 
-function refused(rule: ValidationRule, field: string, type: string, why: string): FieldError {
+const some = compileCel('optional.of(value)', ['value']);
+const none = compileCel('optional.none()', []);
+
+function optional(value: unknown): unknown {
+  return value === undefined ? none({}) : some({ value });
+}
+
+function refused(
+  rule: ValidationRule,
+  field: string,
+  { value, type }: { value: unknown; type: string | undefined },
+  why: string,
+): FieldError {
   switch (rule.reason as FieldErrorType | undefined) {
     case 'FieldValueForbidden':
       return forbidden(field, why);
@@ -154,48 +273,12 @@ function refused(rule: ValidationRule, field: string, type: string, why: string)
       return {
         type: 'FieldValueDuplicate',
         field,
-        message: `Duplicate value: ${JSON.stringify(type)}`,
+        message: `Duplicate value: ${JSON.stringify(value)}`,
       };
     default:
-      return invalid(field, type, why);
+      // Whole objects and lists are not told back.
+      return type === 'object' || type === 'array'
+        ? { type: 'FieldValueInvalid', field, message: `Invalid value: ${why}` }
+        : invalid(field, value, why);
   }
-}
-
-/** A value as rules see it: typed by its schema, with field names that are CEL identifiers. */
-function toSelf(value: unknown, schema: JsonSchema | undefined, isResource: boolean): unknown {
-  if (typeof value === 'number') return schema?.type === 'number' ? value : toCel(value);
-  if (Array.isArray(value)) return value.map((item) => toSelf(item, schema?.items, false));
-  if (!isObject(value)) return value;
-  const converted: JsonObject = {};
-  for (const key of Object.keys(value)) {
-    const member = schema && memberSchema(schema, key);
-    const isDeclared = Object.hasOwn(schema?.properties ?? {}, key);
-    const isEmbedded = member?.['x-kubernetes-embedded-resource'] === true;
-    put(converted, isDeclared ? identifier(key) : key, toSelf(value[key], member, isEmbedded));
-  }
-  if (isResource && isObject(value.metadata)) converted.metadata = namesOf(value.metadata);
-  return converted;
-}
-
-/** Rules see no more of the metadata. */
-function namesOf({ name, generateName }: JsonObject): JsonObject {
-  return {
-    ...(name === undefined ? {} : { name }),
-    ...(generateName === undefined ? {} : { generateName }),
-  };
-}
-
-const RESERVED = new Set([
-  ...['true', 'false', 'null', 'in', 'as', 'break', 'const', 'continue', 'else', 'for', 'function'],
-  ...['if', 'import', 'let', 'loop', 'package', 'namespace', 'return', 'var', 'void', 'while'],
-]);
-
-/** Upstream's escaping of property names (apiserver cel.Escape). */
-function identifier(name: string): string {
-  if (RESERVED.has(name)) return `__${name}__`;
-  return name
-    .replaceAll('__', '__underscores__')
-    .replaceAll('.', '__dot__')
-    .replaceAll('-', '__dash__')
-    .replaceAll('/', '__slash__');
 }

@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import { CelBudget, CelCostError } from './cel/meter.ts';
+import { CelCompileError, compileCel } from './cel.ts';
+
+const evaluate = (expression: string, self: unknown = {}) =>
+  compileCel(expression, ['self'])({ self });
+
+describe('compileCel', () => {
+  it.each([
+    ["[1, 2, 2].isSorted() && [1, 2].sum() == 3 && ['b', 'a'].min() == 'a'", true],
+    ['[1, 2, 1].indexOf(1) == 0 && [1, 2, 1].lastIndexOf(1) == 2 && [1, 2].indexOf(5) == -1', true],
+    ['sets.contains([1, 2, 3], [2, 3]) && !sets.intersects([1], [2])', true],
+    ['sets.equivalent([1, 2], [2, 1, 1])', true],
+    ["'abc 123'.find('[0-9]+') == '123' && 'a1b2'.findAll('[0-9]', 1) == ['1']", true],
+    ["'%s has %d of %.2f (%x)'.format(['x', 3, 1.5, 255])", 'x has 3 of 1.50 (ff)'],
+    ["'banana'.replace('a', 'o', 2)", 'bonona'],
+    ["'a,b'.split(',').join('-')", 'a-b'],
+    [
+      "quantity('1.5Gi').isGreaterThan(quantity('1Gi')) && quantity('50k').asInteger() == 50000",
+      true,
+    ],
+    ["quantity('50k').add(quantity('20k')).sub(20000).compareTo(quantity('50k')) == 0", true],
+    ["isQuantity('20') && !isQuantity('bogus')", true],
+    ["ip('192.168.0.1').family() == 4 && ip('::1').isLoopback() && isIP('1::')", true],
+    ["ip.isCanonical('2001:db8::abcd') && !ip.isCanonical('2001:DB8::ABCD')", true],
+    ["ip('10.0.0.1').isGlobalUnicast() && !ip('127.0.0.1').isGlobalUnicast()", true],
+    [
+      "cidr('192.168.0.0/24').containsIP('192.168.0.9') && cidr('10.0.0.0/8').containsCIDR('10.1.0.0/16')",
+      true,
+    ],
+    ["string(cidr('192.168.1.77/20').masked())", '192.168.0.0/20'],
+    ["string(cidr('2001:db8:ffff::1/36').masked())", '2001:db8:f000::/36'],
+    [
+      "cidr('10.0.0.0/8').prefixLength() == 8 && string(cidr('10.0.0.0/8').ip()) == '10.0.0.0'",
+      true,
+    ],
+    ["isCIDR('10.0.0.0/33') || isCIDR('10.0.0.0')", false],
+    ["url('https://user@example.com:80/p%20q?k=a&k=b').getHost()", 'example.com:80'],
+    ["url('https://example.com/?k=a&k=b').getQuery()['k'] == ['a', 'b']", true],
+    ["isURL('/absolute') && !isURL('no scheme')", true],
+    ["format.dns1123Label().validate('ok').hasValue()", false],
+    ["format.named('dns1123Label').value().validate('Not OK').value().size()", 1n],
+    ["format.named('nothing').hasValue()", false],
+    [
+      "semver('1.2.3-rc.1').isLessThan(semver('1.2.3')) && semver('v1.02', true).minor() == 2",
+      true,
+    ],
+    ["isSemver('1.0.0') && !isSemver('v1.0')", true],
+    ["'abc'.matches('^a.c$')", true],
+  ])('evaluates %s', (expression, wanted) => {
+    expect(evaluate(expression)).toEqual(wanted);
+  });
+
+  it('refuses expressions that do not compile', () => {
+    for (const expression of ['self.', 'other == 1', '"a" + 1', 'nothing(1)']) {
+      expect(() => compileCel(expression, ['self'])).toThrow(CelCompileError);
+    }
+  });
+
+  it('tells the type of the answer', () => {
+    expect(compileCel('1 == 1', []).type).toBe('bool');
+    expect(compileCel('"a"', []).type).toBe('string');
+  });
+
+  it('stops what costs too much, also where errors are swallowed', () => {
+    const self = Array.from({ length: 1000 }, (_, i) => BigInt(i));
+    const nested = 'self.all(a, self.all(b, self.all(c, a + b + c >= 0)))';
+    expect(() => evaluate(nested, self)).toThrow(CelCostError);
+    expect(() => evaluate(`${nested} || true`, self)).toThrow(CelCostError);
+  });
+
+  it('takes what it did from the budget', () => {
+    const budget = new CelBudget(1000);
+    const program = compileCel('self.all(x, x > 0)', ['self']);
+    const self = Array.from({ length: 100 }, () => 1n);
+    expect(program({ self }, budget)).toBe(true);
+    expect(budget.left).toBeLessThan(900);
+    expect(() => {
+      while (budget.left >= 0) program({ self }, budget);
+    }).toThrow(CelCostError);
+  });
+
+  it('refuses patterns that could run away', () => {
+    expect(() => evaluate("'aaa'.matches('(?=a)a+')")).toThrow();
+    expect(() => evaluate("'aaa'.find('(a)\\\\1')")).toThrow();
+  });
+});
