@@ -16,6 +16,7 @@ export class Credentials {
   #agent: HttpAgent | undefined;
   #headers: Record<string, string> = {};
   #checking: Promise<void> | undefined;
+  #refused = false;
 
   constructor(access: ClusterAccess, clock: Clock) {
     this.#access = access;
@@ -33,6 +34,12 @@ export class Credentials {
     return { agent: this.#agent, headers: this.#headers };
   }
 
+  /** The server did not take them: they are looked at anew before the next request. */
+  refused(): void {
+    this.#refused = true;
+    this.#checkedAt = Number.NEGATIVE_INFINITY;
+  }
+
   /** Cuts every connection. */
   close(): void {
     this.#agent?.destroy();
@@ -40,10 +47,14 @@ export class Credentials {
 
   async #check(): Promise<void> {
     const { ca, certificate, key, token } = this.#access;
-    const stamp = (await Promise.all([ca, certificate, key, token].map(stampOf))).join(' ');
+    const refused = this.#refused;
+    this.#refused = false;
+    const provided = token && 'provide' in token ? await token.provide(refused) : undefined;
+    const stamps = await Promise.all([ca, certificate, key, token].map(stampOf));
+    const stamp = [...stamps, provided].join(' ');
     this.#checkedAt = this.#clock.now();
     if (this.#agent && stamp === this.#stamp) return;
-    const secret = (await read(token))?.trim();
+    const secret = (provided ?? (await read(token)))?.trim();
     // The old agent is left alone: destroying it would cut the requests under way. Its idle sockets end
     // when the server closes them.
     this.#agent = await this.#connect();
@@ -70,12 +81,12 @@ export class Credentials {
 }
 
 async function read(material: Material | undefined): Promise<string | undefined> {
-  if (!material) return undefined;
+  if (!material || 'provide' in material) return undefined;
   return 'data' in material ? material.data : await readFile(material.file, 'utf8');
 }
 
 async function stampOf(material: Material | undefined): Promise<string> {
-  if (!material || 'data' in material) return '';
+  if (!material || !('file' in material)) return '';
   const facts = await stat(material.file);
   return `${facts.mtimeMs}/${facts.size}/${facts.ino}`;
 }

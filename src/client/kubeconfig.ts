@@ -2,8 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { parseYaml } from '../api/yaml.ts';
 
-/** Bytes given in place, or the file that holds them (re-read when it changes). */
-export type Material = { readonly data: string } | { readonly file: string };
+/** Bytes given in place, the file that holds them (re-read when it changes), or a function that answers them. */
+export type Material =
+  | { readonly data: string }
+  | { readonly file: string }
+  /** Asked again and again. `refused`: the server did not take what was answered last. */
+  | { readonly provide: (refused: boolean) => Promise<string> };
 
 /** Where an API server is and how to be known there: one context of a kubeconfig. */
 export interface ClusterAccess {

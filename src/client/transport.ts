@@ -37,6 +37,7 @@ export class Transport {
       const text = await readText(response);
       const status = response.statusCode ?? 0;
       if (status >= 200 && status < 300) return parseBody(text, response);
+      if (status === 401) this.#deps.credentials.refused();
       const wait = retryAfterMs(response);
       if (wait === undefined || tries >= MAX_RETRY_AFTER) throw refusal(status, text);
       await this.#deps.clock.sleep(wait, signal);
@@ -47,6 +48,7 @@ export class Transport {
   async *stream(request: WireRequest, signal: AbortSignal): AsyncGenerator<Buffer> {
     const response = await this.#send(request, signal);
     const status = response.statusCode ?? 0;
+    if (status === 401) this.#deps.credentials.refused();
     if (status < 200 || status >= 300) throw refusal(status, await readText(response));
     try {
       for await (const chunk of response) yield chunk as Buffer;

@@ -113,6 +113,7 @@ function controllerManagerFlags(paths: Paths, settings: ClusterSettings): Flags 
   return {
     kubeconfig: paths.kubeconfig('controller-manager'),
     'leader-elect': false,
+    'use-service-account-credentials': true,
     'root-ca-file': join(paths.pki, 'ca.crt'),
     'service-account-private-key-file': join(paths.pki, 'sa.key'),
     'cluster-cidr': settings.podCidr,

@@ -32,12 +32,16 @@ export interface ManagerOptions {
 
 /** What every controller is made from. */
 export interface ControllerContext {
+  /** Acts with the rights of this one controller. */
   readonly client: Client;
+  /** Shared by all controllers. */
   readonly informers: InformerFactory;
   readonly clock: Clock;
   readonly log: Logger;
   readonly observe: ReconcileObserver;
   readonly options: ManagerOptions;
+  /** Reconciles at the same time. */
+  readonly workers: number;
   /** A recorder whose events name `component` as their source. */
   events(component: string): EventRecorder;
 }
@@ -56,6 +60,6 @@ export function newController(
   reconciler: Reconciler,
   options: ControllerOptions = {},
 ): Controller {
-  const { clock, log, observe } = context;
-  return new Controller({ reconciler, log }, { clock, observe, ...options });
+  const { clock, log, observe, workers } = context;
+  return new Controller({ reconciler, log }, { clock, observe, workers, ...options });
 }

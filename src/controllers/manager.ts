@@ -7,6 +7,7 @@ import type { Clock } from '../util/clock.ts';
 import { runAll } from '../util/lifecycle.ts';
 import type { Logger } from '../util/log.ts';
 import type { ControllerContext, ManagerOptions, Runnable } from './context.ts';
+import type { ManagerHealth } from './health.ts';
 import type { ManagerMetrics } from './metrics.ts';
 import { CONTROLLERS } from './registry.ts';
 
@@ -15,14 +16,19 @@ const LEASE = { namespace: 'kube-system', name: MANAGER };
 
 interface Deps {
   readonly client: Client;
+  /** The client of a controller, by the name of its service account in kube-system. */
+  readonly clientFor: (account: string) => Client;
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: ManagerMetrics;
+  readonly health: ManagerHealth;
 }
 
 export interface ControllerManagerOptions extends ManagerOptions {
   /** Names of the registry. */
   readonly controllers: readonly string[];
+  /** Reconciles at the same time, where it is not the registry's number. */
+  readonly workers: Readonly<Record<string, number>>;
   readonly leaderElect: boolean;
   /** Unique among the managers: host name and a random part. */
   readonly identity: string;
@@ -57,27 +63,36 @@ export class ControllerManager {
   }
 
   async #work(events: EventWriter, signal: AbortSignal): Promise<void> {
-    const { client, clock, log, metrics } = this.#deps;
+    const { client, clock, log, metrics, health } = this.#deps;
+    const { controllers } = this.#options;
     const informers = new InformerFactory(client, { clock, log });
+    const running = controllers.map((name) => {
+      const loops = this.#create(name, informers, events);
+      metrics.running.set({ name, manager: MANAGER }, 1);
+      return health.watch(name, Promise.all(loops.map((loop) => loop.run(signal))));
+    });
+    log.info({ controllers: controllers.length }, 'Started controllers');
+    await runAll(signal, [informers.run(signal), ...running]);
+  }
+
+  #create(name: string, informers: InformerFactory, events: EventWriter): readonly Runnable[] {
+    const registration = CONTROLLERS[name];
+    if (!registration) throw new Error(`There is no controller ${name}`);
+    const { clientFor, clock, log, metrics } = this.#deps;
     const context: ControllerContext = {
-      client,
+      client: clientFor(registration.account),
       informers,
       clock,
       log,
       options: this.#options,
+      workers: this.#options.workers[name] ?? registration.workers ?? 1,
       events: (component) => events.as(component),
-      observe: (name, outcome, ms) => {
-        metrics.reconciles.inc({ name });
-        if (outcome === 'error') metrics.retries.inc({ name });
-        metrics.seconds.observe({ name }, ms / 1000);
+      observe: (loop, outcome, ms) => {
+        metrics.reconciles.inc({ name: loop });
+        if (outcome === 'error') metrics.retries.inc({ name: loop });
+        metrics.seconds.observe({ name: loop }, ms / 1000);
       },
     };
-    const loops: Runnable[] = [];
-    for (const name of this.#options.controllers) {
-      loops.push(...[CONTROLLERS[name]?.(context) ?? []].flat());
-      metrics.running.set({ name, manager: MANAGER }, 1);
-    }
-    log.info({ controllers: this.#options.controllers.length }, 'Started controllers');
-    await runAll(signal, [informers.run(signal), ...loops.map((loop) => loop.run(signal))]);
+    return [registration.create(context)].flat();
   }
 }

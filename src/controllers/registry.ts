@@ -20,57 +20,157 @@ import { statefulSetController } from './statefulset/statefulset-controller.ts';
 import { taintEvictionController } from './taint-eviction/taint-eviction-controller.ts';
 import { ttlAfterFinishedController } from './ttl-after-finished/ttl-controller.ts';
 
+interface Registration {
+  readonly create: ControllerFactory;
+  /** The service account in kube-system under which it works with --use-service-account-credentials. */
+  readonly account: string;
+  /** Its name from before v1.28, still accepted by `--controllers`. */
+  readonly alias?: string;
+  /** Reconciles at the same time, each of another key; 1 where absent. */
+  readonly workers?: number;
+  /** The flag that sets another number. */
+  readonly workersFlag?: string;
+  /** Not started by `*`: it must be asked for by name. */
+  readonly off?: true;
+}
+
 /** Upstream's controller names (`--controllers`) and who makes them. */
-export const CONTROLLERS: Readonly<Record<string, ControllerFactory>> = {
-  'deployment-controller': deploymentController,
-  'endpoints-controller': endpointsController,
-  'endpointslice-controller': endpointSliceController,
-  'garbage-collector-controller': garbageCollector,
-  'namespace-controller': namespaceController,
-  'node-ipam-controller': nodeIpamController,
-  'node-lifecycle-controller': nodeLifecycleController,
-  'pod-garbage-collector-controller': podGcController,
-  'taint-eviction-controller': taintEvictionController,
-  'daemonset-controller': daemonSetController,
-  'replicationcontroller-controller': replicationController,
-  'statefulset-controller': statefulSetController,
-  'job-controller': jobController,
-  'ttl-after-finished-controller': ttlAfterFinishedController,
-  'cronjob-controller': cronJobController,
-  'disruption-controller': disruptionController,
-  'endpointslice-mirroring-controller': endpointSliceMirroringController,
-  'replicaset-controller': replicaSetController,
-  'resourcequota-controller': resourceQuotaController,
-  'root-ca-certificate-publisher-controller': rootCaPublisher,
-  'serviceaccount-controller': serviceAccountController,
+export const CONTROLLERS: Readonly<Record<string, Registration>> = {
+  'deployment-controller': {
+    create: deploymentController,
+    account: 'deployment-controller',
+    alias: 'deployment',
+    workers: 5,
+    workersFlag: 'concurrent-deployment-syncs',
+  },
+  'endpoints-controller': {
+    create: endpointsController,
+    account: 'endpoint-controller',
+    alias: 'endpoint',
+    workers: 5,
+    workersFlag: 'concurrent-endpoint-syncs',
+  },
+  'endpointslice-controller': {
+    create: endpointSliceController,
+    account: 'endpointslice-controller',
+    alias: 'endpointslice',
+    workers: 5,
+    workersFlag: 'concurrent-service-endpoint-syncs',
+  },
+  'garbage-collector-controller': {
+    create: garbageCollector,
+    account: 'generic-garbage-collector',
+    alias: 'garbagecollector',
+    workers: 20,
+    workersFlag: 'concurrent-gc-syncs',
+  },
+  'namespace-controller': {
+    create: namespaceController,
+    account: 'namespace-controller',
+    alias: 'namespace',
+    workers: 10,
+    workersFlag: 'concurrent-namespace-syncs',
+  },
+  'node-ipam-controller': {
+    create: nodeIpamController,
+    account: 'node-controller',
+    alias: 'nodeipam',
+  },
+  'node-lifecycle-controller': {
+    create: nodeLifecycleController,
+    account: 'node-controller',
+    alias: 'nodelifecycle',
+    workers: 4,
+  },
+  'pod-garbage-collector-controller': {
+    create: podGcController,
+    account: 'pod-garbage-collector',
+    alias: 'podgc',
+  },
+  'taint-eviction-controller': {
+    create: taintEvictionController,
+    account: 'node-controller',
+    workers: 8,
+  },
+  'daemonset-controller': {
+    create: daemonSetController,
+    account: 'daemon-set-controller',
+    alias: 'daemonset',
+    workers: 2,
+    workersFlag: 'concurrent-daemonset-syncs',
+  },
+  'replicationcontroller-controller': {
+    create: replicationController,
+    account: 'replication-controller',
+    alias: 'replicationcontroller',
+    workers: 5,
+    workersFlag: 'concurrent-rc-syncs',
+  },
+  'statefulset-controller': {
+    create: statefulSetController,
+    account: 'statefulset-controller',
+    alias: 'statefulset',
+    workers: 5,
+    workersFlag: 'concurrent-statefulset-syncs',
+  },
+  'job-controller': {
+    create: jobController,
+    account: 'job-controller',
+    alias: 'job',
+    workers: 5,
+    workersFlag: 'concurrent-job-syncs',
+  },
+  'ttl-after-finished-controller': {
+    create: ttlAfterFinishedController,
+    account: 'ttl-after-finished-controller',
+    alias: 'ttl-after-finished',
+    workers: 5,
+    workersFlag: 'concurrent-ttl-after-finished-syncs',
+  },
+  'cronjob-controller': {
+    create: cronJobController,
+    account: 'cronjob-controller',
+    alias: 'cronjob',
+    workers: 5,
+    workersFlag: 'concurrent-cron-job-syncs',
+  },
+  'disruption-controller': {
+    create: disruptionController,
+    account: 'disruption-controller',
+    alias: 'disruption',
+  },
+  'endpointslice-mirroring-controller': {
+    create: endpointSliceMirroringController,
+    account: 'endpointslicemirroring-controller',
+    alias: 'endpointslicemirroring',
+    workers: 5,
+    workersFlag: 'mirroring-concurrent-service-endpoint-syncs',
+  },
+  'replicaset-controller': {
+    create: replicaSetController,
+    account: 'replicaset-controller',
+    alias: 'replicaset',
+    workers: 5,
+    workersFlag: 'concurrent-replicaset-syncs',
+  },
+  'resourcequota-controller': {
+    create: resourceQuotaController,
+    account: 'resourcequota-controller',
+    alias: 'resourcequota',
+    workers: 5,
+    workersFlag: 'concurrent-resource-quota-syncs',
+  },
+  'root-ca-certificate-publisher-controller': {
+    create: rootCaPublisher,
+    account: 'root-ca-cert-publisher',
+    alias: 'root-ca-cert-publisher',
+  },
+  'serviceaccount-controller': {
+    create: serviceAccountController,
+    account: 'service-account-controller',
+    alias: 'serviceaccount',
+  },
 };
-
-/** Names from before v1.28, still accepted by `--controllers`. */
-const ALIASES: Readonly<Record<string, string>> = {
-  deployment: 'deployment-controller',
-  endpoint: 'endpoints-controller',
-  endpointslice: 'endpointslice-controller',
-  garbagecollector: 'garbage-collector-controller',
-  namespace: 'namespace-controller',
-  nodeipam: 'node-ipam-controller',
-  nodelifecycle: 'node-lifecycle-controller',
-  podgc: 'pod-garbage-collector-controller',
-  daemonset: 'daemonset-controller',
-  replicationcontroller: 'replicationcontroller-controller',
-  statefulset: 'statefulset-controller',
-  job: 'job-controller',
-  'ttl-after-finished': 'ttl-after-finished-controller',
-  cronjob: 'cronjob-controller',
-  disruption: 'disruption-controller',
-  endpointslicemirroring: 'endpointslice-mirroring-controller',
-  replicaset: 'replicaset-controller',
-  resourcequota: 'resourcequota-controller',
-  'root-ca-cert-publisher': 'root-ca-certificate-publisher-controller',
-  serviceaccount: 'serviceaccount-controller',
-};
-
-/** Not started by `*`: they must be asked for by name. */
-const OFF_BY_DEFAULT: ReadonlySet<string> = new Set();
 
 /**
  * The names that a `--controllers` list selects: `*` all that are on by default, `foo` foo, `-foo` not foo; the first
@@ -79,15 +179,21 @@ const OFF_BY_DEFAULT: ReadonlySet<string> = new Set();
 export function selectControllers(list: readonly string[]): string[] {
   const mentioned = list.map((item) => {
     const bare = item.replace(/^-/, '');
-    const name = ALIASES[bare] ?? bare;
-    if (name !== '*' && !Object.hasOwn(CONTROLLERS, name)) {
+    const name = fullName(bare);
+    if (name === undefined)
       throw new RangeError(`"${bare}" is not in the list of known controllers`);
-    }
     return item.startsWith('-') ? `-${name}` : name;
   });
-  return Object.keys(CONTROLLERS).filter((name) => {
-    const said = mentioned.find((item) => item === name || item === `-${name}`);
-    if (said !== undefined) return said === name;
-    return mentioned.includes('*') && !OFF_BY_DEFAULT.has(name);
-  });
+  return Object.entries(CONTROLLERS)
+    .filter(([name, { off }]) => {
+      const said = mentioned.find((item) => item === name || item === `-${name}`);
+      if (said !== undefined) return said === name;
+      return mentioned.includes('*') && !off;
+    })
+    .map(([name]) => name);
+}
+
+function fullName(name: string): string | undefined {
+  if (name === '*' || Object.hasOwn(CONTROLLERS, name)) return name;
+  return Object.entries(CONTROLLERS).find(([, { alias }]) => alias === name)?.[0];
 }

@@ -46,6 +46,7 @@ export class World {
       clock: realClock,
       log: silent,
       observe: () => {},
+      workers: 5,
       options: { ...OPTIONS, ...options },
       events: () => events,
     };

@@ -17,6 +17,7 @@ export interface ComponentServerOptions {
 }
 
 export interface ComponentAnswers {
+  /** Read anew at each request. */
   readonly checks: readonly HealthCheck[];
   metrics(): Promise<string>;
   /** More pages for those who may read metrics: path → JSON; undefined is answered with 404. */

@@ -16,22 +16,37 @@ import { ensureKubeconfigs } from '../../src/cluster/kubeconfig.ts';
 import { pathsUnder } from '../../src/cluster/paths.ts';
 import { settingsFor } from '../../src/cluster/prepare.ts';
 
-/** A real API server and a real scheduler in processes of their own; no controllers, no kubelet. */
+/** A real API server and a real scheduler, and perhaps controllers, in processes of their own; no kubelet. */
 export interface ControlPlane {
   readonly root: string;
   readonly client: RestClient;
   readonly schedulerPort: number;
   readonly scheduler: ChildProcess;
+  /** Only where it was asked for. */
+  readonly controllerManager: ChildProcess | undefined;
+  readonly controllerManagerPort: number;
+  /** kubectl's way in. */
+  readonly kubeconfig: string;
+  /** Ends a component and starts it again. */
+  restart(name: ComponentName): Promise<void>;
   stop(): Promise<void>;
+}
+
+type ComponentName = 'apiserver' | 'scheduler' | 'controller-manager';
+
+export interface ControlPlaneOptions {
+  readonly controllers?: boolean;
+  /** More flags of the controller manager. */
+  readonly controllerFlags?: readonly string[];
 }
 
 const K8TS = resolve(import.meta.dirname, '../../bin/k8ts');
 
-export async function startControlPlane(): Promise<ControlPlane> {
+export async function startControlPlane(options: ControlPlaneOptions = {}): Promise<ControlPlane> {
   const root = mkdtempSync(join(tmpdir(), 'k8ts-sched-'));
   const paths = pathsUnder(root);
   const port = await freePort();
-  const schedulerPort = await freePort();
+  const [schedulerPort, controllerManagerPort] = [await freePort(), await freePort()];
   const settings = settingsFor({ nodeName: 'bench', nodeIp: '127.0.0.1', port });
   for (const directory of [
     paths.pki,
@@ -44,31 +59,53 @@ export async function startControlPlane(): Promise<ControlPlane> {
   await ensureAuthorities(paths.pki, Date.now());
   await ensureCertificates(certificateSpecs(paths, settings), paths.pki, Date.now());
   const server = localServer(settings);
-  await ensureKubeconfigs(['admin', 'scheduler'], {
+  await ensureKubeconfigs(['admin', 'scheduler', 'controller-manager'], {
     ...{ paths, server, nodeName: settings.nodeName, now: Date.now() },
   });
   const specs = processSpecs(paths, settings, { program: K8TS, args: [] });
-  const start = (name: string): ChildProcess => {
+  const ports: Record<string, string> = {
+    '10257': String(controllerManagerPort),
+    '10259': String(schedulerPort),
+  };
+  const running = new Map<ComponentName, ChildProcess>();
+  const start = (name: ComponentName): ChildProcess => {
     const spec = specs.find((one) => one.name === name);
     if (!spec) throw new Error(`No process ${name}`);
-    const args = spec.args.map((arg) => arg.replace('10259', String(schedulerPort)));
+    const args = spec.args.map((arg) => arg.replace(/1025[79]/, (usual) => ports[usual] ?? usual));
+    if (name === 'controller-manager') args.push(...(options.controllerFlags ?? []));
     const log = openSync(spec.logFile, 'a');
-    return spawn(spec.program, args, { stdio: ['ignore', log, log] });
+    const child = spawn(spec.program, args, { stdio: ['ignore', log, log] });
+    running.set(name, child);
+    return child;
   };
-  const apiserver = start('apiserver');
+  const end = async (name: ComponentName): Promise<void> => {
+    const child = running.get(name);
+    if (!child) return;
+    running.delete(name);
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((done) => child.once('exit', done));
+    child.kill('SIGTERM');
+    await ended;
+  };
+  start('apiserver');
   const client = new RestClient(await loadKubeconfig(paths.kubeconfig('admin')));
   await untilReady(client);
   const scheduler = start('scheduler');
+  const controllerManager = options.controllers ? start('controller-manager') : undefined;
   const stop = async (): Promise<void> => {
     client.close();
-    for (const child of [scheduler, apiserver]) {
-      const ended = new Promise((done) => child.once('exit', done));
-      child.kill('SIGTERM');
-      await ended;
-    }
+    for (const name of ['controller-manager', 'scheduler', 'apiserver'] as const) await end(name);
     rmSync(root, { recursive: true, force: true });
   };
-  return { root, client, schedulerPort, scheduler, stop };
+  const restart = async (name: ComponentName): Promise<void> => {
+    await end(name);
+    start(name);
+  };
+  return {
+    ...{ root, client, schedulerPort, scheduler, controllerManager, controllerManagerPort },
+    kubeconfig: paths.kubeconfig('admin'),
+    ...{ restart, stop },
+  };
 }
 
 async function untilReady(client: RestClient): Promise<void> {

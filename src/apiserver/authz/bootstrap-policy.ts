@@ -27,7 +27,7 @@ export function bootstrapPolicy(): PolicyObject[] {
   const lines = BOOTSTRAP_POLICY.trimEnd().split('\n');
   const objects = lines.map((line) => policyObject(line.split('\t')));
   for (const role of objects) if ('aggregationRule' in role) aggregate(role, objects);
-  return [...objects, ...ownPolicy(objects)];
+  return [...objects, ...ownPolicy()];
 }
 
 function policyObject(cells: readonly string[]): PolicyObject {
@@ -112,12 +112,7 @@ function aggregate(role: PolicyObject, all: readonly PolicyObject[]): void {
   role.rules = parts.flatMap(({ rules = [] }) => rules);
 }
 
-const CONTROLLER_ROLE = 'system:controller:';
-
-function ownPolicy(upstream: readonly PolicyObject[]): PolicyObject[] {
-  const controllers = upstream.filter(
-    ({ kind, metadata }) => kind === 'ClusterRole' && metadata.name?.startsWith(CONTROLLER_ROLE),
-  );
+function ownPolicy(): PolicyObject[] {
   const bind = (role: string, user: string): PolicyObject => ({
     ...policyObject(['ClusterRoleBinding', '', `k8ts:${user}:${role}`, '', '', '', role]),
     subjects: [{ apiGroup: GROUP, kind: 'User', name: user }],
@@ -133,10 +128,7 @@ function ownPolicy(upstream: readonly PolicyObject[]): PolicyObject[] {
       { verbs: ['list', 'watch'], apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'] },
     ],
   };
-  const bindings = controllers.map(({ metadata }) =>
-    bind(metadata.name ?? '', 'system:kube-controller-manager'),
-  );
-  return [...bindings, dns, bind('system:coredns', 'system:coredns')];
+  return [dns, bind('system:coredns', 'system:coredns')];
 }
 
 /**

@@ -2,10 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { Command } from 'commander';
-import { createClient } from '../../client/rest-client.ts';
+import type { Client } from '../../client/client.ts';
+import { loadKubeconfig } from '../../client/kubeconfig.ts';
+import { RestClient } from '../../client/rest-client.ts';
+import { serviceAccountToken } from '../../client/service-account-token.ts';
+import { ManagerHealth } from '../../controllers/health.ts';
 import { ControllerManager, type ControllerManagerOptions } from '../../controllers/manager.ts';
 import { managerMetrics } from '../../controllers/metrics.ts';
-import { selectControllers } from '../../controllers/registry.ts';
+import { CONTROLLERS, selectControllers } from '../../controllers/registry.ts';
 import { serveComponent } from '../../http/component-server.ts';
 import { realClock } from '../../util/clock.ts';
 import { parseDuration } from '../../util/duration.ts';
@@ -17,6 +21,7 @@ interface Flags {
   readonly kubeconfig: string;
   readonly leaderElect: string | boolean;
   readonly controllers: string;
+  readonly useServiceAccountCredentials: string | boolean;
   readonly rootCaFile?: string;
   readonly clusterCidr: string;
   readonly allocateNodeCidrs: string | boolean;
@@ -46,8 +51,13 @@ export function command(): Command {
     .requiredOption('--kubeconfig <file>', 'how to reach the API server')
     .option('--leader-elect [bool]', 'work only while holding the lease', 'true')
     .option('--controllers <list>', "'*': all that are on by default, 'foo', '-foo': not foo", '*')
+    .option('--use-service-account-credentials [bool]', 'a service account per controller', 'false')
     .option('--root-ca-file <file>', 'the authority that every namespace gets in kube-root-ca.crt')
     .option('--service-account-private-key-file <file>', 'signs tokens of token Secrets');
+  for (const { workersFlag, workers } of Object.values(CONTROLLERS)) {
+    if (workersFlag)
+      command.option(`--${workersFlag} <count>`, 'work at the same time', String(workers));
+  }
   return nodeFlags(networkFlags(servingFlags(command)))
     .option('--terminated-pod-gc-threshold <count>', 'ended Pods that are kept', '12500')
     .option('--resource-quota-sync-period <duration>', 'until a foreign status is undone', '5m')
@@ -88,10 +98,10 @@ async function run(flags: Flags): Promise<void> {
   const log = createLogger('controller-manager', Number(flags.v));
   const options = await managerOptions(flags);
   const signal = shutdownSignal(log);
-  const userAgent = 'kube-controller-manager/v1.36.2';
-  const client = await createClient(flags.kubeconfig, { userAgent });
+  const clients = await openClients(flags);
   const metrics = new Metrics();
-  const deps = { client, log, clock: realClock, metrics: managerMetrics(metrics) };
+  const health = new ManagerHealth();
+  const deps = { ...clients, log, clock: realClock, metrics: managerMetrics(metrics), health };
   const serving = {
     host: flags.bindAddress,
     port: Number(flags.securePort),
@@ -99,20 +109,53 @@ async function run(flags: Flags): Promise<void> {
     keyFile: flags.tlsPrivateKeyFile,
     clientCaFile: flags.clientCaFile,
   };
-  const checks = [{ name: 'ping', check: () => {} }];
+  const answers = {
+    get checks() {
+      return [{ name: 'ping', check: () => {} }, ...health.checks];
+    },
+    metrics: () => metrics.render(),
+  };
   try {
     await runAll(signal, [
-      serveComponent(serving, { checks, metrics: () => metrics.render() }, signal),
+      serveComponent(serving, answers, signal),
       new ControllerManager(options, deps).run(signal),
     ]);
   } finally {
-    client.close();
+    clients.close();
   }
+}
+
+/** One client for reading and for the lease, and one per controller where each is to have an account of its own. */
+async function openClients(flags: Flags): Promise<{
+  client: Client;
+  clientFor: (account: string) => Client;
+  close: () => void;
+}> {
+  const access = await loadKubeconfig(flags.kubeconfig);
+  const agent = (name: string) => ({ userAgent: `${name}/v1.36.2` });
+  const client = new RestClient(access, agent('kube-controller-manager'));
+  const own = new Map<string, RestClient>();
+  const separate = isTrue(flags.useServiceAccountCredentials);
+  const { certificate: _certificate, key: _key, ...rest } = access;
+  const clientFor = (account: string): Client => {
+    const known = own.get(account);
+    if (known || !separate) return known ?? client;
+    const deps = { client, clock: realClock };
+    const provide = serviceAccountToken(deps, { namespace: 'kube-system', name: account });
+    const made = new RestClient({ ...rest, token: { provide } }, agent('kube-controller-manager'));
+    own.set(account, made);
+    return made;
+  };
+  const close = () => {
+    for (const one of [client, ...own.values()]) one.close();
+  };
+  return { client, clientFor, close };
 }
 
 async function managerOptions(flags: Flags): Promise<ControllerManagerOptions> {
   return {
     controllers: selectControllers(listOf(flags.controllers)),
+    workers: workersOf(flags),
     leaderElect: isTrue(flags.leaderElect),
     identity: `${hostname()}_${randomUUID()}`,
     ...(flags.rootCaFile ? { rootCa: await readFile(flags.rootCaFile, 'utf8') } : {}),
@@ -131,6 +174,23 @@ async function managerOptions(flags: Flags): Promise<ControllerManagerOptions> {
     terminatedPodGcThreshold: Number(flags.terminatedPodGcThreshold),
     resourceQuotaSyncPeriodMs: parseDuration(flags.resourceQuotaSyncPeriod),
   };
+}
+
+/** `--concurrent-gc-syncs` and the like, by controller. */
+function workersOf(flags: Flags): Record<string, number> {
+  const values = flags as unknown as Readonly<Record<string, string>>;
+  const found = Object.entries(CONTROLLERS).map(([name, { workersFlag = '' }]) => {
+    const field = workersFlag.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+    const count = values[field] === undefined ? undefined : Number(values[field]);
+    if (count !== undefined && !(Number.isInteger(count) && count > 0)) {
+      throw new RangeError(`--${workersFlag} must be a whole number above 0`);
+    }
+    return [name, count] as const;
+  });
+  return Object.fromEntries(found.filter(([, count]) => count !== undefined)) as Record<
+    string,
+    number
+  >;
 }
 
 function listOf(text: string): string[] {

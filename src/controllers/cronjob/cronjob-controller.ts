@@ -30,7 +30,7 @@ export function cronJobController(context: ControllerContext): Runnable {
   const jobs = informers.get(JOBS);
   jobs.addIndex('controller', (job) => [controllerOf(job)?.uid ?? '']);
   const deps = { client, clock, cronJobs, jobs, events: context.events(NAME) };
-  const controller = newController(context, new CronJobReconciler(deps), { workers: 5 });
+  const controller = newController(context, new CronJobReconciler(deps));
   controller.watch(cronJobs);
   controller.watch(jobs, (job) => {
     const owner = controllerOf(job);

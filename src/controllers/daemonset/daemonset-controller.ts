@@ -49,7 +49,7 @@ export function daemonSetController(context: ControllerContext): Runnable {
   const events = context.events(NAME);
   const podControl = new PodControl({ client, events });
   const deps = { client, clock, sets, pods, nodes, history, podControl, expectations, events };
-  const controller = newController(context, new DaemonSetReconciler(deps), { workers: 2 });
+  const controller = newController(context, new DaemonSetReconciler(deps));
   controller.watch(sets);
   for (const needed of [pods, nodes, revisions]) controller.needs(needed);
   const enqueueFor = (test: (set: DaemonSet) => boolean) => {

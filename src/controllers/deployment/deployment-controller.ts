@@ -51,7 +51,7 @@ export function deploymentController(context: ControllerContext): Runnable {
   indexPodsByController(pods);
   const events = context.events(NAME);
   const deps = { client, clock, deployments, sets, pods, events };
-  const controller = newController(context, new DeploymentReconciler(deps), { workers: 5 });
+  const controller = newController(context, new DeploymentReconciler(deps));
   controller.watch(deployments);
   controller.needs(sets);
   controller.needs(pods);

@@ -31,7 +31,7 @@ export function endpointsController(context: ControllerContext): Runnable {
   const endpoints = informers.get(ENDPOINTS);
   const overlay = new Overlay(endpoints);
   const deps = { client, services, pods, endpoints, overlay, events: context.events(NAME) };
-  const controller = newController(context, new EndpointsReconciler(deps), { workers: 5 });
+  const controller = newController(context, new EndpointsReconciler(deps));
   controller.watch(services);
   controller.watch(endpoints);
   controller.needs(pods);

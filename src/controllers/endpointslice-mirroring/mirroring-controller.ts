@@ -55,7 +55,7 @@ export function endpointSliceMirroringController(context: ControllerContext): Ru
       return DONE;
     },
   };
-  const controller = newController(context, reconciler, { workers: 5 });
+  const controller = newController(context, reconciler);
   controller.watch(services);
   controller.watch(endpoints);
   controller.watch(slices, (slice) => [mirrorOf(slice)].filter((id) => id !== undefined));

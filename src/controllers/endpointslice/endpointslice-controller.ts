@@ -52,7 +52,7 @@ export function endpointSliceController(context: ControllerContext): Runnable {
   const overlay = new Overlay(slices);
   const events = context.events(NAME);
   const deps = { client, services, pods, nodes, slices, overlay, events };
-  const controller = newController(context, new SliceReconciler(deps), { workers: 5 });
+  const controller = newController(context, new SliceReconciler(deps));
   const enqueue = (key: string) => controller.enqueue(key);
   controller.watch(services);
   controller.watch(slices, (slice) => [serviceOf(slice)].filter((key) => key !== undefined));

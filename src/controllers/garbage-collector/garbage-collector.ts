@@ -17,7 +17,6 @@ import { Monitors } from './monitors.ts';
 import { classify, judge, type OwnerState } from './owners.ts';
 
 const NAME = 'garbage-collector-controller';
-const WORKERS = 20;
 const MAX_ABSENT = 1000;
 
 export function garbageCollector(context: ControllerContext): Runnable {
@@ -44,7 +43,7 @@ class GarbageCollector implements Reconciler, Runnable {
       seen: (type, object) => this.#seen(type, object),
       gone: (uid) => this.#gone(uid),
     });
-    this.#controller = newController(context, this, { workers: WORKERS });
+    this.#controller = newController(context, this);
   }
 
   async run(signal: AbortSignal): Promise<void> {

@@ -59,7 +59,7 @@ export function jobController(context: ControllerContext): readonly Runnable[] {
   const podControl = new PodControl({ client, events });
   const deps = { client, clock, jobs, pods, podControl, expectations, events };
   const reconciler = new JobReconciler(deps);
-  const controller = newController(context, reconciler, { workers: 5 });
+  const controller = newController(context, reconciler);
   controller.watch(jobs);
   controller.needs(pods);
   watchOwnedPods(pods, {

@@ -20,7 +20,7 @@ export function namespaceController(context: ControllerContext): Runnable {
   const namespaces = informers.get(NAMESPACES);
   const pods = informers.get(PODS);
   const reconciler = new NamespaceReconciler(context);
-  const controller = newController(context, reconciler, { workers: 10 });
+  const controller = newController(context, reconciler);
   const isGoing = (namespace: Namespace | undefined) =>
     namespace?.metadata.deletionTimestamp !== undefined;
   controller.watch(namespaces, (namespace) => (isGoing(namespace) ? [keyOf(namespace)] : []));

@@ -29,7 +29,7 @@ export function nodeLifecycleController(context: ControllerContext): Runnable {
   pods.addIndex('node', (pod) => [pod.spec?.nodeName ?? '']);
   const events = context.events('node-controller');
   const lifecycle = new NodeLifecycle({ context, nodes, pods, leases, events });
-  const controller = newController(context, lifecycle, { workers: 4 });
+  const controller = newController(context, lifecycle);
   lifecycle.attach(controller);
   return controller;
 }

@@ -41,11 +41,7 @@ interface Deps extends Pick<ControllerContext, 'client' | 'clock'> {
 }
 
 /** Wires the controller of one kind. */
-export function replicaController(
-  context: ControllerContext,
-  kind: ReplicaKind,
-  workers = 5,
-): Runnable {
+export function replicaController(context: ControllerContext, kind: ReplicaKind): Runnable {
   const { client, clock, informers } = context;
   const sets = informers.get(kind.type);
   const pods = informers.get(PODS);
@@ -54,7 +50,7 @@ export function replicaController(
   indexPodsByController(pods);
   sets.addIndex('controller', (rs) => [controllerOf(rs)?.uid ?? '']);
   const deps = { client, clock, sets, pods, podControl, expectations };
-  const controller = newController(context, new ReplicaReconciler(kind, deps), { workers });
+  const controller = newController(context, new ReplicaReconciler(kind, deps));
   sets.addHandler({
     onUpdate: (before, after) => {
       if (before.metadata.uid !== after.metadata.uid) expectations.forget(keyOf(before));

@@ -32,7 +32,7 @@ export function resourceQuotaController(context: ControllerContext): Runnable {
   const reconciler = new QuotaReconciler(context, quotas, (namespace, ms) => {
     for (const quota of quotas.list(namespace)) controller.enqueueAfter(keyOf(quota), ms);
   });
-  const controller: Controller = newController(context, reconciler, { workers: 5 });
+  const controller: Controller = newController(context, reconciler);
   const recheckMs = context.options.resourceQuotaSyncPeriodMs;
   quotas.addHandler({
     onAdd: (quota) => controller.enqueue(keyOf(quota)),

@@ -46,7 +46,7 @@ export function statefulSetController(context: ControllerContext): Runnable {
   indexPodsByController(pods);
   const history = new RevisionHistory({ client, revisions, overlay: new Overlay(revisions) });
   const deps = { client, clock, sets, pods, claims, history, events: context.events(NAME) };
-  const controller = newController(context, new StatefulSetReconciler(deps), { workers: 5 });
+  const controller = newController(context, new StatefulSetReconciler(deps));
   controller.watch(sets);
   for (const needed of [pods, claims, revisions]) controller.needs(needed);
   watchOwnedPods(pods, {

@@ -51,7 +51,7 @@ export function taintEvictionController(context: ControllerContext): Runnable {
       return DONE;
     },
   };
-  const controller = newController(context, reconciler, { workers: 8 });
+  const controller = newController(context, reconciler);
   const enqueueAll = (node: Node) => {
     for (const pod of pods.byIndex('node', node.metadata.name)) controller.enqueue(keyOf(pod));
   };

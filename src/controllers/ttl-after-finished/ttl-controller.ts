@@ -27,7 +27,7 @@ export function ttlAfterFinishedController(context: ControllerContext): Runnable
       return DONE;
     },
   };
-  const controller = newController(context, reconciler, { workers: 5 });
+  const controller = newController(context, reconciler);
   controller.watch(jobs, (job) => {
     if (expiryOf(job) === undefined) return [];
     return [`${job.metadata.namespace}/${job.metadata.name}`];
