@@ -22,12 +22,20 @@ export class Admission {
 
   /** Why the pod may not run here; undefined when it may. */
   refusal(pod: Pod): Failure | undefined {
-    const others = this.#deps.others(pod.metadata.uid).filter((p) => !isPodTerminal(p));
-    return (
+    const refused =
       selectorRefusal(pod, this.#deps.node()) ??
-      portRefusal(pod, others) ??
-      resourceRefusal(pod, others, this.#deps.allocatable())
-    );
+      portRefusal(pod, this.#others(pod)) ??
+      this.noRoom(pod);
+    return refused && { ...refused, message: `Pod was rejected: ${refused.message}` };
+  }
+
+  /** The resource that the pod would not get beside the others; undefined when there is room. */
+  noRoom(pod: Pod): Failure | undefined {
+    return resourceRefusal(pod, this.#others(pod), this.#deps.allocatable());
+  }
+
+  #others(pod: Pod): Pod[] {
+    return this.#deps.others(pod.metadata.uid).filter((p) => !isPodTerminal(p));
   }
 }
 
@@ -37,8 +45,7 @@ function selectorRefusal(pod: Pod, node: Node | undefined): Failure | undefined 
   if (!node || wanted.every(([key, value]) => labels[key] === value)) return undefined;
   return {
     reason: 'NodeAffinity',
-    message:
-      "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
+    message: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
   };
 }
 
@@ -48,7 +55,7 @@ function portRefusal(pod: Pod, others: readonly Pod[]): Failure | undefined {
   return {
     reason: 'NodePorts',
     message:
-      "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
+      "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports",
   };
 }
 
@@ -86,6 +93,6 @@ function outOf(
 ): Failure {
   return {
     reason: `OutOf${resource}`,
-    message: `Pod was rejected: Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
+    message: `Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
   };
 }

@@ -23,6 +23,8 @@ export interface ContainerStatusInputs {
   runtimeName: string;
   /** The pod will run no container again. */
   over: boolean;
+  /** What the container was last given, when that is known; its spec says what is allocated to it. */
+  actuated(name: string): Container['resources'];
 }
 
 type State = NonNullable<ContainerStatus['state']>;
@@ -83,16 +85,21 @@ function fromRuntime(
     imageID: container.imageId,
     containerID: `${runtimeName}://${container.id}`,
     started: isInit && !isSidecar(spec) ? running : started,
-    ...(running ? inUse(spec, container) : {}),
+    ...(running ? inUse(spec, container, inputs) : {}),
     ...mountsOf(spec),
   };
 }
 
 /** What a running container has been given. */
-function inUse(spec: Container, container: RuntimeContainer): Partial<ContainerStatus> {
-  const { requests, limits } = spec.resources ?? {};
+function inUse(
+  spec: Container,
+  container: RuntimeContainer,
+  { actuated }: ContainerStatusInputs,
+): Partial<ContainerStatus> {
+  const { requests, limits } = actuated(spec.name) ?? spec.resources ?? {};
+  const allocated = spec.resources?.requests;
   return {
-    ...(requests ? { allocatedResources: requests } : {}),
+    ...(allocated ? { allocatedResources: allocated } : {}),
     resources: { ...(limits ? { limits } : {}), ...(requests ? { requests } : {}) },
     ...(container.user ? { user: { linux: container.user } } : {}),
   };

@@ -14,6 +14,7 @@ import { PodGroups } from './pod-groups.ts';
 import { createPodStages } from './pod-stages.ts';
 import { PodWorkers } from './pod-workers.ts';
 import { ProbeManager } from './probes/probe-manager.ts';
+import { Allocations } from './resize/allocations.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
 import { StatusManager } from './status-manager.ts';
 import { terminationMessage } from './termination-message.ts';
@@ -36,6 +37,7 @@ export class Kubelet {
   readonly #services: Informer<Service>;
   readonly #probes: ProbeManager;
   readonly #groups: PodGroups;
+  readonly #allocations: Allocations;
   readonly #configObjects: ConfigObjects;
   readonly #housekeeping: Housekeeping;
   readonly #tokens: ServiceAccountTokens;
@@ -49,6 +51,7 @@ export class Kubelet {
     const { config, nodeName, rootDir } = options;
     this.runtime = runtime;
     this.dirs = podDirs(rootDir, config.podLogsDir);
+    this.#allocations = new Allocations({ dirs: this.dirs });
     this.#pods = informers(PODS, { fieldSelector: `spec.nodeName=${nodeName}` });
     this.#services = informers(SERVICES, {});
     this.pleg = this.#makePleg();
@@ -86,6 +89,8 @@ export class Kubelet {
             .active()
             .filter((state) => state.uid !== uid)
             .map((state) => state.pod),
+        allocations: this.#allocations,
+        wake: this.#wake,
         fail: (uid, failure) => this.workers.fail(uid, failure),
       },
       options,
@@ -165,8 +170,8 @@ export class Kubelet {
     await this.#firstLook(signal);
     await Promise.all([this.#pods.whenSynced(signal), this.#services.whenSynced(signal)]);
     this.#pods.addHandler({
-      onAdd: (pod) => this.workers.update(pod),
-      onUpdate: (_before, pod) => this.workers.update(pod),
+      onAdd: (pod) => this.workers.update(this.#allocations.view(pod)),
+      onUpdate: (_before, pod) => this.workers.update(this.#allocations.view(pod)),
       onDelete: (pod) => this.workers.remove(pod.metadata.uid),
     });
     log.info({ pods: this.#pods.list().length, at: clock.now() }, 'Kubelet takes up its pods');

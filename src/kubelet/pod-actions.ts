@@ -24,7 +24,18 @@ export interface ProbeVerdicts {
   startup(containerId: string): boolean | undefined;
 }
 
-export type KillReason = 'liveness' | 'startup' | 'definition' | 'unknown';
+export type KillReason = 'liveness' | 'startup' | 'definition' | 'unknown' | 'resize';
+
+/** All that others have found out about the pod's containers. */
+export interface Verdicts extends ProbeVerdicts {
+  /** Whether a running container must change to have the resources that are allocated to it. */
+  resizeNeed(spec: Container): 'update' | 'restart' | undefined;
+}
+
+export interface ContainerToResize {
+  readonly container: RuntimeContainer;
+  readonly spec: Container;
+}
 
 export interface ContainerToKill {
   readonly container: RuntimeContainer;
@@ -41,6 +52,8 @@ export interface PodActions {
   /** Make a sandbox, with this attempt number. */
   readonly createSandbox: number | undefined;
   readonly kill: readonly ContainerToKill[];
+  /** Change their resources while they run. */
+  readonly resize: readonly ContainerToResize[];
   readonly startInit: readonly Container[];
   readonly start: readonly Container[];
   readonly startEphemeral: readonly Container[];
@@ -50,17 +63,14 @@ const NOTHING: PodActions = {
   killPod: false,
   createSandbox: undefined,
   kill: [],
+  resize: [],
   startInit: [],
   start: [],
   startEphemeral: [],
 };
 
 /** Compares what the pod wants with what runs. Pure. */
-export function computePodActions(
-  pod: Pod,
-  runtime: RuntimePod,
-  verdicts: ProbeVerdicts,
-): PodActions {
+export function computePodActions(pod: Pod, runtime: RuntimePod, verdicts: Verdicts): PodActions {
   const attempt = neededSandbox(pod, runtime);
   if (attempt !== undefined) return actionsForNewSandbox(pod, runtime, attempt);
   const current = inCurrentSandbox(runtime);
@@ -70,7 +80,8 @@ export function computePodActions(
   const init = initActions(pod, current, verdicts);
   if (init.failed) return { ...NOTHING, killPod: true };
   if (!init.done) {
-    return { ...NOTHING, startEphemeral, kill: init.kill, startInit: init.start };
+    const { kill, resize, start: startInit } = init;
+    return { ...NOTHING, startEphemeral, kill, resize, startInit };
   }
   const regular = regularActions(pod, current, verdicts);
   if (regular.kept === 0 && regular.start.length === 0) return { ...NOTHING, killPod: true };
@@ -78,6 +89,7 @@ export function computePodActions(
     ...NOTHING,
     startEphemeral,
     kill: [...init.kill, ...regular.kill],
+    resize: [...init.resize, ...regular.resize],
     startInit: init.start,
     start: regular.start,
   };
@@ -122,19 +134,23 @@ function neverRestarts(pod: Pod, runtime: RuntimePod): boolean {
   });
 }
 
-interface InitActions {
+interface Changes {
+  kill: ContainerToKill[];
+  resize: ContainerToResize[];
+  start: Container[];
+}
+
+interface InitActions extends Changes {
   done: boolean;
   failed: boolean;
-  kill: ContainerToKill[];
-  start: Container[];
 }
 
 /**
  * Init containers run one after another; a sidecar lets the next one begin as soon as it has started.
  * Once a regular container exists, only sidecars are looked after.
  */
-function initActions(pod: Pod, current: RuntimePod, verdicts: ProbeVerdicts): InitActions {
-  const result: InitActions = { done: false, failed: false, kill: [], start: [] };
+function initActions(pod: Pod, current: RuntimePod, verdicts: Verdicts): InitActions {
+  const result: InitActions = { done: false, failed: false, kill: [], resize: [], start: [] };
   const initialized = containersOf(pod).some((c) => newestContainer(current, c.name));
   const containers = initContainersOf(pod);
   for (const [index, spec] of containers.entries()) {
@@ -163,7 +179,7 @@ function isDone(status: RuntimeContainer | undefined, laterRan: boolean): boolea
 function addNonRunning(
   spec: Container,
   status: RuntimeContainer | undefined,
-  result: InitActions,
+  result: Changes,
 ): void {
   if (status?.state === 'running') return;
   if (status?.state === 'unknown') result.kill.push(unknownState(spec, status));
@@ -176,7 +192,7 @@ function sidecarActions(
   spec: Container,
   given: {
     status: RuntimeContainer | undefined;
-    verdicts: ProbeVerdicts;
+    verdicts: Verdicts;
     result: InitActions;
   },
 ): boolean {
@@ -191,34 +207,40 @@ function sidecarActions(
     result.start.push(spec);
     return false;
   }
+  if (verdicts.resizeNeed(spec) === 'update') result.resize.push({ container: status, spec });
   return verdicts.startup(status.id) === true;
 }
 
-function regularActions(
-  pod: Pod,
-  current: RuntimePod,
-  verdicts: ProbeVerdicts,
-): { kept: number; start: Container[]; kill: ContainerToKill[] } {
-  const start: Container[] = [];
-  const kill: ContainerToKill[] = [];
-  let kept = 0;
+interface RegularActions extends Changes {
+  /** Containers that run and go on. */
+  kept: number;
+}
+
+function regularActions(pod: Pod, current: RuntimePod, verdicts: Verdicts): RegularActions {
+  const result: RegularActions = { kept: 0, kill: [], resize: [], start: [] };
   for (const spec of containersOf(pod)) {
     const status = newestContainer(current, spec.name);
-    if (status?.state !== 'running') {
-      if (!shouldStart(pod, spec, status)) continue;
-      if (status?.state === 'unknown') kill.push(unknownState(spec, status));
-      start.push(spec);
-      continue;
-    }
-    const found = killOf(pod, spec, status, verdicts);
-    if (!found) {
-      kept++;
-      continue;
-    }
-    kill.push(found);
-    if (found.why === 'definition' || mayRestart(pod, spec)) start.push(spec);
+    if (status?.state === 'running') keepOrReplace(pod, { spec, status }, verdicts, result);
+    else if (shouldStart(pod, spec, status)) addNonRunning(spec, status, result);
   }
-  return { kept, start, kill };
+  return result;
+}
+
+function keepOrReplace(
+  pod: Pod,
+  { spec, status }: { spec: Container; status: RuntimeContainer },
+  verdicts: Verdicts,
+  result: RegularActions,
+): void {
+  const kill = killOf(pod, spec, status, verdicts);
+  if (!kill) {
+    result.kept++;
+    if (verdicts.resizeNeed(spec) === 'update') result.resize.push({ container: status, spec });
+    return;
+  }
+  result.kill.push(kill);
+  const replaced = kill.why === 'definition' || kill.why === 'resize';
+  if (replaced || mayRestart(pod, spec)) result.start.push(spec);
 }
 
 const mayRestart = (pod: Pod, spec: Container): boolean =>
@@ -228,7 +250,7 @@ function killOf(
   pod: Pod,
   spec: Container,
   status: RuntimeContainer,
-  verdicts: ProbeVerdicts,
+  verdicts: Verdicts,
 ): ContainerToKill | undefined {
   const restart = mayRestart(pod, spec) ? ', will be restarted' : '';
   const as = (why: KillReason, message: string): ContainerToKill => ({
@@ -243,6 +265,7 @@ function killOf(
   if (verdicts.liveness(status.id) === false)
     return as('liveness', `failed liveness probe${restart}`);
   if (verdicts.startup(status.id) === false) return as('startup', `failed startup probe${restart}`);
+  if (verdicts.resizeNeed(spec) === 'restart') return as('resize', 'resize requires restart');
   return undefined;
 }
 

@@ -3,12 +3,14 @@ import { timeString } from '../api/times.ts';
 import type { ContainerStatus, Pod, PodStatus } from '../api/types.ts';
 import type { ContainerStatusInputs } from './container-status.ts';
 import { containersOf, initContainersOf, isHostNetwork } from './names.ts';
+import type { ResizeState } from './resize/resizer.ts';
 
 export interface PodStatusInputs extends ContainerStatusInputs {
   /** The status that was told last; times and earlier ends are carried over. */
   previous: PodStatus;
   hostIps: readonly string[];
   now: number;
+  resize: ResizeState;
   /** Eviction, admission or deadline: the pod has failed whatever its containers say. */
   failed?: { reason: string; message: string } | undefined;
 }
@@ -32,6 +34,8 @@ export const KUBELET_CONDITIONS: ReadonlySet<string> = new Set([
   'Initialized',
   'Ready',
   'ContainersReady',
+  'PodResizePending',
+  'PodResizeInProgress',
 ]);
 
 interface Given {
@@ -52,6 +56,7 @@ export function podConditions(given: Given): Condition[] {
     ready(pod, containersReady, before),
     containersReady,
     { type: 'PodScheduled', status: 'True' },
+    ...resizing(given),
   ];
   const ours = verdicts.map((verdict) => withTimes(verdict, { before, pod, now }));
   return [...ours, ...before.filter((c) => !KUBELET_CONDITIONS.has(c.type))];
@@ -70,6 +75,19 @@ function withTimes(
     ...verdict,
     lastTransitionTime: (unchanged && earlier?.lastTransitionTime) || timeString(now),
   };
+}
+
+/** Conditions that are there only while a resize is (KEP-1287). */
+function resizing({ inputs: { resize }, phase }: Given): Verdict[] {
+  if (phase === 'Succeeded' || phase === 'Failed') return [];
+  const verdicts: Verdict[] = [];
+  const { pending, progress } = resize;
+  if (pending) verdicts.push({ type: 'PodResizePending', status: 'True', ...pending });
+  if (progress) {
+    const error = progress.error === undefined ? {} : { reason: 'Error', message: progress.error };
+    verdicts.push({ type: 'PodResizeInProgress', status: 'True', ...error });
+  }
+  return verdicts;
 }
 
 function readyToStart({ inputs: { pod, runtime }, phase }: Given): Verdict {

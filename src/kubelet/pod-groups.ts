@@ -1,7 +1,8 @@
 import { qosClassOf } from '../api/pods.ts';
 import type { Pod } from '../api/types.ts';
 import type { Cgroups } from '../host/cgroups.ts';
-import { podRequest, podResources } from './resources.ts';
+import { jsonEqual } from '../util/json.ts';
+import { type PodResources, podRequest, podResources } from './resources.ts';
 
 export interface PodGroupsOptions {
   /** --cgroup-root: everything of pods lies below it. */
@@ -17,7 +18,7 @@ export interface PodGroupsOptions {
 export class PodGroups {
   readonly #cgroups: Cgroups;
   readonly #options: PodGroupsOptions;
-  readonly #ensured = new Set<string>();
+  readonly #ensured = new Map<string, PodResources>();
 
   constructor(deps: { cgroups: Cgroups }, options: PodGroupsOptions) {
     this.#cgroups = deps.cgroups;
@@ -43,15 +44,25 @@ export class PodGroups {
   }
 
   async ensure(pod: Pod): Promise<void> {
-    const name = this.parentFor(pod);
-    if (this.#ensured.has(name)) return;
-    await this.#cgroups.ensure(name, { ...podResources(pod), pids: this.#options.podPidsLimit });
-    this.#ensured.add(name);
+    await this.#set(this.parentFor(pod), podResources(pod));
   }
 
-  /** Limits may have changed: the next `ensure` sets them again. */
-  invalidate(pod: Pod): void {
-    this.#ensured.delete(this.parentFor(pod));
+  /** Before containers change: room for what they have as well as for what they get. */
+  async widen(pod: Pod): Promise<void> {
+    const name = this.parentFor(pod);
+    const wanted = podResources(pod);
+    const before = this.#ensured.get(name) ?? wanted;
+    await this.#set(name, {
+      cpuShares: Math.max(before.cpuShares, wanted.cpuShares),
+      cpuQuota: widerLimit(before.cpuQuota, wanted.cpuQuota),
+      memoryLimit: widerLimit(before.memoryLimit, wanted.memoryLimit),
+    });
+  }
+
+  async #set(name: string, resources: PodResources): Promise<void> {
+    if (jsonEqual(this.#ensured.get(name), resources)) return;
+    await this.#cgroups.ensure(name, { ...resources, pids: this.#options.podPidsLimit });
+    this.#ensured.set(name, resources);
   }
 
   async remove(pod: Pod): Promise<void> {
@@ -83,6 +94,9 @@ export class PodGroups {
     await this.#cgroups.remove(name);
   }
 }
+
+/** 0 is no limit, which is wider than any. */
+const widerLimit = (a: number, b: number): number => (a === 0 || b === 0 ? 0 : Math.max(a, b));
 
 const join = (...parts: string[]): string => {
   const path = parts

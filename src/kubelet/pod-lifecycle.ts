@@ -9,6 +9,8 @@ import { computePodStatus, isFinal } from './pod-status.ts';
 import type { PodSync } from './pod-sync.ts';
 import type { PodStages } from './pod-workers.ts';
 import type { ProbeManager } from './probes/probe-manager.ts';
+import type { Allocations } from './resize/allocations.ts';
+import type { Resizer } from './resize/resizer.ts';
 import type { StatusManager } from './status-manager.ts';
 
 export interface PodLifecycleDeps {
@@ -19,6 +21,8 @@ export interface PodLifecycleDeps {
   recorder: EventRecorder;
   clock: Clock;
   admission: Admission;
+  allocations: Allocations;
+  resizer: Resizer;
   hostIps(): readonly string[];
   runtimeName(): string;
   /** The pod uses no configuration objects and tokens any more. */
@@ -42,6 +46,7 @@ export class PodLifecycle implements PodStages {
     const { sync, pleg, probes } = this.#deps;
     if (this.tell(state)) return { over: true, retryMs: undefined };
     if (!this.#admit(state)) return { over: false, retryMs: undefined };
+    this.#deps.resizer.consider(state);
     const deadline = this.#deadline(state);
     if (deadline !== undefined && deadline <= 0) {
       this.#exceeded(state);
@@ -67,6 +72,7 @@ export class PodLifecycle implements PodStages {
   async finish(state: PodState, signal: AbortSignal): Promise<void> {
     await this.#deps.sync.cleanUp(state, false, signal);
     this.#deps.forget(state.uid);
+    this.#deps.resizer.retryDeferred();
     this.tell(state);
   }
 
@@ -76,12 +82,13 @@ export class PodLifecycle implements PodStages {
     if (!state.removed) status.finish(state.pod);
     await sync.cleanUp(state, true, signal);
     this.#admitted.delete(state.uid);
+    this.#deps.resizer.forget(state.uid);
     if (state.removed) status.forget(state.uid);
   }
 
   /** Computes and tells the status; answers whether the pod has ended for good. */
   tell(state: PodState): boolean {
-    const { pleg, probes, status, hostIps, runtimeName, clock } = this.#deps;
+    const { pleg, probes, status, hostIps, runtimeName, clock, allocations, resizer } = this.#deps;
     if (state.removed) return false;
     const { pod, failure } = state;
     const computed = computePodStatus({
@@ -96,6 +103,8 @@ export class PodLifecycle implements PodStages {
       runtimeName: runtimeName(),
       over: state.over,
       failed: failure,
+      actuated: (name) => allocations.actuatedOf(state.uid, name),
+      resize: resizer.stateOf(pod),
     });
     const told = failure?.disruption ? withDisruption(computed, failure, clock.now()) : computed;
     status.set(pod, told);

@@ -13,10 +13,12 @@ import type { Pleg } from './pleg.ts';
 import type { PodDirs } from './pod-dirs.ts';
 import type { PodGroups } from './pod-groups.ts';
 import { PodLifecycle } from './pod-lifecycle.ts';
-import type { Failure } from './pod-state.ts';
+import type { Failure, PodState } from './pod-state.ts';
 import { PodSync } from './pod-sync.ts';
 import type { ProbeManager } from './probes/probe-manager.ts';
 import { entriesOfSecret, type PullSecret } from './pull-credentials.ts';
+import type { Allocations } from './resize/allocations.ts';
+import { Resizer } from './resize/resizer.ts';
 import type { StatusManager } from './status-manager.ts';
 import type { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
 import { SubPaths } from './volumes/sub-paths.ts';
@@ -28,6 +30,7 @@ export interface PodStagesDeps extends KubeletDeps {
   status: StatusManager;
   groups: PodGroups;
   probes: ProbeManager;
+  allocations: Allocations;
   configObjects: ConfigObjects;
   tokens: ServiceAccountTokens;
   services(): readonly Service[];
@@ -38,6 +41,7 @@ export interface PodStagesDeps extends KubeletDeps {
   /** The other pods that hold resources of the node. */
   others(uid: string): readonly Pod[];
   fail(uid: string, failure: Failure): void;
+  wake(uid: string): void;
 }
 
 /** Wires what works on one pod: admission, volumes, images, containers, status. */
@@ -54,19 +58,34 @@ export function createPodStages(
     allocatable: () => node.allocatable(),
     token: (pod, source) => tokens.token(pod, source),
   });
+  const admission = new Admission({
+    node: () => node.node,
+    allocatable: () => node.allocatable(),
+    others: deps.others,
+  });
+  const { allocations, runtime, groups, machine } = deps;
+  const resizer = new Resizer({
+    allocations,
+    runtime,
+    groups,
+    recorder,
+    allocatable: () => node.allocatable(),
+    refusal: (pod) => admission.noRoom(pod),
+    memoryCapacity: machine.memory,
+    wake: deps.wake,
+  });
+  const tell = (state: PodState): boolean => stages.tell(state);
   const stages: PodLifecycle = new PodLifecycle({
-    sync: podSync(deps, options, { volumes, tell: (state) => stages.tell(state), hostIps }),
+    sync: podSync(deps, options, { volumes, tell, hostIps, resizer }),
     clock,
     pleg,
     probes,
     status,
     recorder,
     hostIps,
-    admission: new Admission({
-      node: () => node.node,
-      allocatable: () => node.allocatable(),
-      others: deps.others,
-    }),
+    admission,
+    allocations,
+    resizer,
     runtimeName: () => node.runtimeName,
     forget: (uid) => {
       configObjects.release(uid);
@@ -80,7 +99,7 @@ export function createPodStages(
 function podSync(
   deps: PodStagesDeps,
   options: KubeletOptions,
-  given: Pick<ConstructorParameters<typeof PodSync>[0], 'volumes' | 'tell' | 'hostIps'>,
+  given: Pick<ConstructorParameters<typeof PodSync>[0], 'volumes' | 'tell' | 'hostIps' | 'resizer'>,
 ): PodSync {
   const { runtime, recorder, clock, log, pleg, dirs, groups, probes } = deps;
   const { clusterDNS, clusterDomain } = options.config;
@@ -96,6 +115,7 @@ function podSync(
     groups,
     dirs,
     verdicts: probes,
+    allocations: deps.allocations,
     dns: () => ({ node: deps.resolver(), clusterDns: clusterDNS, clusterDomain }),
     networkProblem: deps.networkProblem,
     runtimeHandler: handlerOf,

@@ -16,6 +16,8 @@ import { computePodActions, type PodActions, type ProbeVerdicts } from './pod-ac
 import type { PodDirs } from './pod-dirs.ts';
 import type { PodGroups } from './pod-groups.ts';
 import type { PodState } from './pod-state.ts';
+import type { Allocations } from './resize/allocations.ts';
+import type { Resizer } from './resize/resizer.ts';
 import type { ContainerRuntime, PodSandboxConfig } from './runtime/runtime.ts';
 import { newestContainer, type RuntimePod } from './runtime-pod.ts';
 import { podHostname, sandboxConfig } from './sandbox-config.ts';
@@ -40,6 +42,8 @@ export interface PodSyncDeps {
   groups: PodGroups;
   dirs: PodDirs;
   verdicts: ProbeVerdicts;
+  allocations: Allocations;
+  resizer: Resizer;
   dns(): DnsOptions;
   hostIps(): readonly string[];
   /** Why the runtime cannot give pods a network now; undefined when it can. */
@@ -62,8 +66,12 @@ export class PodSync {
 
   /** One step. Answers the milliseconds after which to look again even if nothing happens. */
   async sync(state: PodState, signal: AbortSignal): Promise<number | undefined> {
-    const { pleg, verdicts } = this.#deps;
-    const actions = computePodActions(state.pod, pleg.get(state.uid), verdicts);
+    const { pleg, verdicts, allocations } = this.#deps;
+    const actions = computePodActions(state.pod, pleg.get(state.uid), {
+      liveness: (id) => verdicts.liveness(id),
+      startup: (id) => verdicts.startup(id),
+      resizeNeed: (spec) => allocations.need(state.uid, spec),
+    });
     if (isIdle(actions)) {
       // Nothing to start, but files of volumes may have to follow what they show.
       return this.#refreshVolumes(state);
@@ -89,7 +97,7 @@ export class PodSync {
     actions: PodActions,
     signal: AbortSignal,
   ): Promise<number | undefined> {
-    const { pleg, killer } = this.#deps;
+    const { pleg, killer, resizer } = this.#deps;
     if (actions.killPod) {
       await this.#killPod(state, actions, signal);
       if (actions.createSandbox === undefined) return undefined;
@@ -99,7 +107,11 @@ export class PodSync {
       await killer.kill(state, container, { message, gracePeriod: grace }, signal);
     }
     if (actions.kill.length > 0) await pleg.refresh(state.uid, signal);
-    return this.#start(state, actions, signal);
+    const wait = await this.#start(state, actions, signal);
+    const resized = actions.kill.some(({ why }) => why === 'resize');
+    if (actions.resize.length === 0 && !resized) return wait;
+    const done = await resizer.actuate(state, actions.resize, signal);
+    return done ? wait : soonest([wait, SYNC_RETRY_MS]);
   }
 
   async #killPod(state: PodState, actions: PodActions, signal: AbortSignal): Promise<void> {
@@ -128,7 +140,7 @@ export class PodSync {
     }
     let volumes: Map<string, MountedVolume>;
     try {
-      const ensured = groups.ensure(pod);
+      const ensured = actions.resize.length > 0 ? groups.widen(pod) : groups.ensure(pod);
       await mkdir(this.#deps.dirs.podLogs(pod), { recursive: true, mode: 0o755 });
       volumes = await this.#deps.volumes.setUp(pod, this.#facts(state));
       await ensured;
@@ -204,7 +216,7 @@ export class PodSync {
     given: { id: string; config: PodSandboxConfig; volumes: Map<string, MountedVolume> },
     signal: AbortSignal,
   ): Promise<number | undefined> {
-    const { pleg, starter } = this.#deps;
+    const { pleg, starter, allocations } = this.#deps;
     const { pod } = state;
     let runtime = pleg.get(state.uid);
     const facts = this.#facts(state, runtime);
@@ -228,6 +240,7 @@ export class PodSync {
       try {
         await starter.start(container, context, signal);
         state.waiting.delete(container.name);
+        allocations.actuated(state.uid, container);
       } catch (err) {
         signal.throwIfAborted();
         if (!(err instanceof StartError)) throw err;
@@ -296,8 +309,9 @@ export class PodSync {
 }
 
 function isIdle(actions: PodActions): boolean {
-  const { killPod, createSandbox, kill, start, startInit, startEphemeral } = actions;
-  const count = kill.length + start.length + startInit.length + startEphemeral.length;
+  const { killPod, createSandbox, kill, resize, start, startInit, startEphemeral } = actions;
+  const lists = [kill, resize, start, startInit, startEphemeral];
+  const count = lists.reduce((sum, list) => sum + list.length, 0);
   return !killPod && createSandbox === undefined && count === 0;
 }
 

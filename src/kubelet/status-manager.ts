@@ -165,7 +165,8 @@ export function statusPatch(before: PodStatus, after: PodStatus): Patch | undefi
 
 function fieldPatch(field: keyof PodStatus, before: PodStatus, after: PodStatus): unknown {
   if (field === 'conditions') {
-    const conditions = changedConditions(before.conditions ?? [], after.conditions ?? []);
+    const lists = [before.conditions ?? [], after.conditions ?? []] as const;
+    const conditions = [...changedConditions(...lists), ...endedConditions(...lists)];
     return conditions.length > 0 ? conditions : undefined;
   }
   if (!MERGED_LISTS.has(field)) return after[field] ?? null;
@@ -194,10 +195,16 @@ function changedConditions(before: readonly Condition[], after: readonly Conditi
   });
 }
 
+/** Conditions of ours that are over are deleted by name: the list merges. */
+function endedConditions(before: readonly Condition[], after: readonly Condition[]): object[] {
+  const ended = before.filter(
+    ({ type }) => PASSING.has(type) && !after.some((c) => c.type === type),
+  );
+  return ended.map(({ type }) => ({ type, $patch: 'delete' }));
+}
+
+/** Conditions that are there only while what they tell of goes on. */
+const PASSING: ReadonlySet<string> = new Set(['PodResizePending', 'PodResizeInProgress']);
+
 /** Conditions that the kubelet sets now and then. */
-const OWN_EXTRA: ReadonlySet<string> = new Set([
-  'DisruptionTarget',
-  'PodResizePending',
-  'PodResizeInProgress',
-  'AllContainersRestarting',
-]);
+const OWN_EXTRA: ReadonlySet<string> = new Set(['DisruptionTarget', 'AllContainersRestarting']);
