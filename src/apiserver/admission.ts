@@ -14,6 +14,14 @@ export interface AdmissionRequest {
   readonly old: KubeObject | undefined;
   readonly user: UserInfo;
   readonly dryRun: boolean;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** What the client asked for besides (CreateOptions, UpdateOptions, DeleteOptions); webhooks are shown it. */
+  readonly options?: Readonly<Record<string, unknown>> | undefined;
+  /** Adds a line to the answer's Warning header. */
+  warn(message: string): void;
+  /** Adds to the audit event of the request. */
+  annotate(key: string, value: string): void;
 }
 
 /** One rule about writes. Refuses by throwing an `ApiError`. */

@@ -38,6 +38,8 @@ export interface WriteContext {
   readonly now: number;
   /** Adds a line to the answer's Warning header (RFC 7234 code 299). */
   warn(message: string): void;
+  /** Adds to the audit event of the request. Absent: nobody keeps one. */
+  annotate?(key: string, value: string): void;
 }
 
 /**

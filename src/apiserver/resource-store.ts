@@ -305,6 +305,9 @@ function request(
     old,
     user: context.user,
     dryRun: context.dryRun,
+    now: context.now,
+    warn: context.warn,
+    annotate: (name: string, value: string) => context.annotate?.(name, value),
   };
 }
 

@@ -29,6 +29,8 @@ const AUTHORITY_DAYS = 3650;
 // Certificates are valid from a little before now, so that a machine whose clock is behind accepts them.
 const CLOCK_SKEW_MS = 5 * 60 * 1000;
 
+const RSA = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' };
+
 const USAGE_OIDS = {
   server: x509.ExtendedKeyUsage.serverAuth,
   client: x509.ExtendedKeyUsage.clientAuth,
@@ -82,19 +84,55 @@ async function sign(
   publicKey: webcrypto.CryptoKey,
   now: number,
 ): Promise<string> {
+  const names = (request.names ?? []).map((value) => ({
+    type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const),
+    value,
+  }));
+  return signCertificate(
+    authority,
+    {
+      subject: subjectOf(request),
+      publicKey,
+      names,
+      keyUsage: x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.keyEncipherment,
+      extendedUsages: request.usages.map((usage) => USAGE_OIDS[usage]),
+      notAfter: request.notAfter,
+    },
+    now,
+  );
+}
+
+/** Everything about a certificate that is to be signed. */
+export interface CertificateContent {
+  readonly subject: x509.JsonName;
+  readonly publicKey: x509.PublicKeyType;
+  readonly names: x509.JsonGeneralNames;
+  /** Bits of `x509.KeyUsageFlags`. */
+  readonly keyUsage: number;
+  /** Object identifiers. */
+  readonly extendedUsages: readonly string[];
+  readonly notAfter: Date;
+}
+
+/** Signs what somebody is to be known by. Answers PEM. */
+export async function signCertificate(
+  authority: KeyAndCertificate,
+  content: CertificateContent,
+  now: number,
+): Promise<string> {
   const issuer = new x509.X509Certificate(authority.certificate);
   const { privateKey: signingKey } = await importKeys(authority.key);
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(),
-    subject: subjectOf(request),
+    subject: content.subject,
     issuer: issuer.subjectName.toJSON(),
     notBefore: new Date(now - CLOCK_SKEW_MS),
     // A certificate that outlives its issuer would be refused from then on anyway.
-    notAfter: new Date(Math.min(request.notAfter.getTime(), issuer.notAfter.getTime())),
-    signingAlgorithm: EC_P256,
-    publicKey,
+    notAfter: new Date(Math.min(content.notAfter.getTime(), issuer.notAfter.getTime())),
+    signingAlgorithm: signingKey.algorithm.name === EC_P256.name ? EC_P256 : RSA,
+    publicKey: content.publicKey,
     signingKey,
-    extensions: await extensionsOf(request, issuer),
+    extensions: await extensionsOf(content, issuer),
   });
   return `${certificate.toString('pem')}\n`;
 }
@@ -104,34 +142,26 @@ function subjectOf({ commonName, organizations = [] }: CertificateRequest): x509
 }
 
 async function extensionsOf(
-  request: CertificateRequest,
+  { keyUsage, extendedUsages, names }: CertificateContent,
   issuer: x509.X509Certificate,
 ): Promise<x509.Extension[]> {
   const extensions: x509.Extension[] = [
-    new x509.KeyUsagesExtension(
-      x509.KeyUsageFlags.digitalSignature | x509.KeyUsageFlags.keyEncipherment,
-      true,
-    ),
-    new x509.ExtendedKeyUsageExtension(request.usages.map((usage) => USAGE_OIDS[usage])),
+    new x509.KeyUsagesExtension(keyUsage, true),
     new x509.BasicConstraintsExtension(false, undefined, true),
     await x509.AuthorityKeyIdentifierExtension.create(await issuer.publicKey.export()),
   ];
-  if (request.names?.length) {
-    extensions.push(
-      new x509.SubjectAlternativeNameExtension(
-        request.names.map((value) => ({ type: isIP(value) === 0 ? 'dns' : 'ip', value })),
-      ),
-    );
+  if (extendedUsages.length > 0) {
+    extensions.push(new x509.ExtendedKeyUsageExtension([...extendedUsages]));
   }
+  if (names.length > 0) extensions.push(new x509.SubjectAlternativeNameExtension(names));
   return extensions;
 }
 
 /** Authorities of others (kubeadm's are RSA) are read by Node, whatever their key is encoded as. */
-async function importKeys(privatePem: string): Promise<webcrypto.CryptoKeyPair> {
+export async function importKeys(privatePem: string): Promise<webcrypto.CryptoKeyPair> {
   const { subtle } = webcrypto;
   const key = createPrivateKey(privatePem);
-  const algorithm =
-    key.asymmetricKeyType === 'rsa' ? { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' } : EC_P256;
+  const algorithm = key.asymmetricKeyType === 'rsa' ? RSA : EC_P256;
   const pkcs8 = key.export({ type: 'pkcs8', format: 'der' });
   const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
   const [privateKey, publicKey] = await Promise.all([

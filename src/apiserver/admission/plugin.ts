@@ -1,9 +1,12 @@
 import { ApiError, qualifiedResource } from '../../api/errors.ts';
-import type { Pod } from '../../api/types.ts';
+import { keyString, type ObjectKey, type ResourceType } from '../../api/resource-types.ts';
+import type { KubeObject, Pod } from '../../api/types.ts';
 import type { AdmissionRequest } from '../admission.ts';
+import type { CacheEntry } from '../cache-entry.ts';
 import type { KindRegistry } from '../kind-registry.ts';
 import type { ResourceStore } from '../resource-store.ts';
 import type { State } from '../state.ts';
+import { parseObject } from '../stored-object.ts';
 
 /** What admission plug-ins look things up with. */
 export interface PluginDeps {
@@ -22,6 +25,14 @@ export function forbiddenByAdmission(request: AdmissionRequest, why: string): Ap
   });
 }
 
+/** Whether a request is about this resource, in any version, and no sub-resource of it. */
+export function isAbout(
+  { kind, subresource }: AdmissionRequest,
+  type: { group: string; resource: string },
+): boolean {
+  return subresource === '' && kind.group === type.group && kind.resource === type.resource;
+}
+
 /** The Pod of a request that creates one; undefined for every other request. */
 export function podToCreate({
   operation,
@@ -37,4 +48,38 @@ export function podToCreate({
 /** A static Pod's image in the API: its kubelet has the real one. */
 export function isMirrorPod({ metadata }: Pod): boolean {
   return metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined;
+}
+
+const parsed = new WeakMap<CacheEntry, KubeObject>();
+
+/** The object of a cache entry, parsed once for everybody: never to be changed. */
+export function sharedObject(entry: CacheEntry): KubeObject {
+  const known = parsed.get(entry);
+  if (known) return known;
+  const object = parseObject(entry.served.bytes);
+  parsed.set(entry, object);
+  return object;
+}
+
+/** All objects of a kind, or those of one namespace. Shared: never to be changed. */
+export async function allOf<T>(
+  { kinds, state }: Pick<PluginDeps, 'kinds' | 'state'>,
+  type: ResourceType<T>,
+  namespace = '',
+): Promise<T[]> {
+  const kind = kinds.get(type.group, type.version, type.resource);
+  if (!kind) return [];
+  const cache = await state.cache(kind);
+  return cache.slice(namespace).map((entry) => sharedObject(entry) as T);
+}
+
+/** One object, if it is there. Shared: never to be changed. */
+export async function lookUp<T>(
+  { kinds, state }: Pick<PluginDeps, 'kinds' | 'state'>,
+  type: ResourceType<T>,
+  key: ObjectKey,
+): Promise<T | undefined> {
+  const kind = kinds.get(type.group, type.version, type.resource);
+  const entry = kind && (await state.cache(kind)).get(keyString(key));
+  return entry && (sharedObject(entry) as T);
 }
