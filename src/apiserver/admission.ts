@@ -48,4 +48,9 @@ export class Admission {
   async validate(request: AdmissionRequest): Promise<void> {
     for (const plugin of this.#plugins) await plugin.validate?.(request);
   }
+  /** Both, for a request that writes no object of its own: connections, tokens, evictions. */
+  async admit(request: AdmissionRequest): Promise<void> {
+    await this.mutate(request);
+    await this.validate(request);
+  }
 }

@@ -65,13 +65,22 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
   const store: ResourceStore = new ResourceStore({
     state,
     admission: new Admission([
-      ...admissionPlugins({ kinds, state, store: () => store }),
+      ...admissionPlugins(
+        { kinds, state, store: () => store, authorizer: () => authorization },
+        options.admission,
+      ),
       escalationCheck(index),
     ]),
     hooks: writeHooks({ kinds, state, nodePorts, store: () => store }),
   });
   const modes = options.authorizationModes ?? DEFAULT_MODES;
-  const authorization = new Authorization(modes, { state, kinds, store, clock, index });
+  const authorization: Authorization = new Authorization(modes, {
+    state,
+    kinds,
+    store,
+    clock,
+    index,
+  });
   const custom = new CustomResources({ state, store, kinds, builtin, schema, clock, log });
   const kubelets = new Kubelets(options.kubelet ?? {});
   const tokens = tokenService(options.serviceAccounts);

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import type { ListenOptions } from '../http/server.ts';
+import type { AdmissionOptions } from './admission/plugins.ts';
 import { AUTHORIZATION_MODES, type AuthorizationMode } from './authz/authorization.ts';
 import type { KubeletCredentials } from './kubelets.ts';
 
@@ -14,6 +15,7 @@ export interface ApiServerOptions {
   readonly serviceAccounts?: ServiceAccountOptions | undefined;
   /** Default: Node, RBAC. */
   readonly authorizationModes?: readonly AuthorizationMode[] | undefined;
+  readonly admission?: AdmissionOptions | undefined;
 }
 
 export interface ServiceAccountOptions {

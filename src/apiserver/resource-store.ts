@@ -3,7 +3,7 @@ import { keyString, type ObjectKey } from '../api/resource-types.ts';
 import type { KubeObject } from '../api/types.ts';
 import { isStorageError, StorageError } from '../storage/storage.ts';
 import { cloneJson, jsonEqual } from '../util/json.ts';
-import type { Admission } from './admission.ts';
+import type { Admission, AdmissionRequest } from './admission.ts';
 import {
   checkVersion,
   generateName,
@@ -49,13 +49,14 @@ const GENERATED_NAME_TRIES = 8;
 /** Writes of every kind: strategy, admission, validation, then compare-and-swap (upstream's generic registry store). */
 export class ResourceStore {
   readonly #state: State;
-  readonly #admission: Admission;
+  /** What every write goes through; requests that write nothing here ask it themselves. */
+  readonly admission: Admission;
   readonly #hooks: WriteHooks;
 
   constructor(deps: { state: State; admission: Admission; hooks?: WriteHooks }) {
     this.#hooks = deps.hooks ?? new Map();
     this.#state = deps.state;
-    this.#admission = deps.admission;
+    this.admission = deps.admission;
   }
 
   /** The stored object and its revision, straight from the cache unless `fresh`. */
@@ -85,7 +86,7 @@ export class ResourceStore {
 
   async create(kind: ResourceKind, object: KubeObject, context: WriteContext): Promise<Written> {
     const generated = !object.metadata.name && !!object.metadata.generateName;
-    await this.#admission.mutate(request(kind, 'CREATE', { object, context }));
+    await this.admission.mutate(admissionRequest(kind, 'CREATE', { object, context }));
     const reservation = await this.#reserve(kind, object, undefined, context);
     try {
       const made = await this.#create(kind, object, context, generated);
@@ -105,7 +106,7 @@ export class ResourceStore {
   ): Promise<Written> {
     prepareCreate(kind, object, context);
     validateCreate(kind, object, context);
-    await this.#admission.validate(request(kind, 'CREATE', { object, context }));
+    await this.admission.validate(admissionRequest(kind, 'CREATE', { object, context }));
     for (let tries = 1; ; tries++) {
       try {
         return await this.#insert(kind, object, context);
@@ -150,7 +151,7 @@ export class ResourceStore {
     for (;;) {
       const { object: old, revision } = await this.read(kind, key, fresh);
       checkPreconditions(kind, old, options);
-      await this.#admission.validate(request(kind, 'DELETE', { old, context, key }));
+      await this.admission.validate(admissionRequest(kind, 'DELETE', { old, context, key }));
       const decision = decideDeletion(kind, old, options, context.now);
       if (decision.action === 'nothing') return { gone: false, object: old };
       if (context.dryRun) return { gone: decision.action === 'remove', object: old };
@@ -216,7 +217,9 @@ export class ResourceStore {
   ): Promise<Written> {
     const { kind, update, old, revision } = target;
     const { subresource } = update;
-    await this.#admission.mutate(request(kind, 'UPDATE', { object, old, context, subresource }));
+    await this.admission.mutate(
+      admissionRequest(kind, 'UPDATE', { object, old, context, subresource }),
+    );
     object.metadata.resourceVersion = String(revision);
     const reservation =
       subresource === '' ? await this.#reserve(kind, object, old, context) : NO_RESERVATION;
@@ -245,7 +248,9 @@ export class ResourceStore {
     const { strategy, subresource } = update;
     prepareUpdate({ kind, strategy, object, old }, context);
     validateUpdate({ kind, strategy, object, old }, context);
-    await this.#admission.validate(request(kind, 'UPDATE', { object, old, context, subresource }));
+    await this.admission.validate(
+      admissionRequest(kind, 'UPDATE', { object, old, context, subresource }),
+    );
     keepUnchangedTimes(old, object);
     if (context.dryRun || jsonEqual(object, old)) {
       return { object, bytes: Buffer.from(JSON.stringify(object)) };
@@ -282,9 +287,10 @@ export function storageKey(kind: ResourceKind, key: ObjectKey): string {
   return prefixOf(kind.storagePrefix) + keyString(key);
 }
 
-function request(
+/** A request as admission sees it. */
+export function admissionRequest(
   kind: ResourceKind,
-  operation: 'CREATE' | 'UPDATE' | 'DELETE',
+  operation: AdmissionRequest['operation'],
   parts: {
     object?: KubeObject;
     old?: KubeObject;
@@ -292,7 +298,7 @@ function request(
     subresource?: string;
     key?: ObjectKey;
   },
-) {
+): AdmissionRequest {
   const { object, old, context, subresource = '', key } = parts;
   const metadata = object?.metadata ?? old?.metadata;
   return {

@@ -105,6 +105,7 @@ function apiserverFlags(paths: Paths, settings: ClusterSettings): Flags {
     'service-account-issuer': serviceAccountIssuer(settings),
     'service-cluster-ip-range': settings.serviceCidr,
     'service-node-port-range': settings.nodePorts,
+    'enable-admission-plugins': 'NodeRestriction',
     'data-dir': paths.store,
   };
 }

@@ -95,6 +95,7 @@ export async function startApiServer(): Promise<TestApiServer> {
         key: serving.key,
         clientAuthority: authority.certificate,
       },
+      admission: { enable: ['NodeRestriction'] },
       advertise: '127.0.0.1:6443',
     },
     { storage, clock: realClock, log: silent },

@@ -1,4 +1,4 @@
-import { type Amounts, amountsOf, podLimits, podRequests } from '../../api/pod-resources.ts';
+import { type Amounts, amountsOf, podAmounts } from '../../api/pod-resources.ts';
 import {
   compareQuantities,
   formatQuantity,
@@ -90,7 +90,8 @@ function fill(container: Container, item: Item, what: string): string[] {
 function podProblems(pod: Pod, item: Item): string[] {
   const { spec } = pod;
   if (!spec) return [];
-  if (item.type === 'Pod') return problemsOf(item, podRequests(spec), podLimits(spec));
+  if (item.type === 'Pod')
+    return problemsOf(item, podAmounts(spec, 'requests'), podAmounts(spec, 'limits'));
   if (item.type !== 'Container') return [];
   const containers = [...spec.containers, ...(spec.initContainers ?? [])];
   return containers.flatMap(({ resources }) =>

@@ -194,7 +194,8 @@ async function judgeNamespace(
   }
   const { enforce } = policy;
   if (request.operation === 'CREATE' || jsonEqual(before.policy.enforce, enforce)) return;
-  if (enforce.level === 'privileged' || options.exemptions.namespaces.includes(metadata.name)) return;
+  if (enforce.level === 'privileged' || options.exemptions.namespaces.includes(metadata.name))
+    return;
   await warnOfExisting(deps, request, enforce);
 }
 
@@ -219,8 +220,10 @@ async function warnOfExisting(
     `existing pods in namespace ${namespace} violate the new PodSecurity enforce level ${level}`,
   );
   for (const [reasons, [first = '', ...others]] of [...byReason].slice(0, MAX_LINES)) {
-    const more = others.length === 0 ? '' : ` (and ${others.length} other ${others.length === 1 ? 'pod' : 'pods'})`;
+    const more =
+      others.length === 0
+        ? ''
+        : ` (and ${others.length} other ${others.length === 1 ? 'pod' : 'pods'})`;
     request.warn(`${first}${more}: ${reasons}`);
   }
 }
-

@@ -1,8 +1,11 @@
 import { ApiError } from '../../api/errors.ts';
+import type { KubeObject } from '../../api/types.ts';
 import { methodNotAllowed } from '../answers.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import type { ConnectSubresource } from '../resource-kind.ts';
+import { admissionRequest } from '../resource-store.ts';
+import { writeContext } from '../write-options.ts';
 
 /** A sub-resource with a handler of its own. */
 export type ConnectHandler = (
@@ -28,5 +31,32 @@ export async function connect(
   if (!handler) {
     throw new ApiError('NotFound', `the server does not serve ${kind.resource}/${subresource}`);
   }
+  if (STREAMS.has(subresource)) await admitConnection(deps, exchange, { ...target, declared });
   await handler(deps, exchange, target);
+}
+
+const STREAMS = new Set(['exec', 'attach', 'portforward', 'proxy']);
+const LISTS = new Set(['command', 'ports']);
+
+/** Connections are admitted too: the object is the options that the query names. */
+async function admitConnection(
+  { store, clock }: HandlerDeps,
+  exchange: Exchange,
+  { kind, namespace, name, subresource, declared }: Target & { declared: ConnectSubresource },
+): Promise<void> {
+  const { query } = exchange;
+  const fields = [...new Set(query.keys())].map((key) => {
+    const value = query.get(key) ?? '';
+    if (LISTS.has(key)) return [key, query.getAll(key)];
+    return [key, value === 'true' || value === 'false' ? value === 'true' : value];
+  });
+  const object = {
+    ...Object.fromEntries(fields),
+    ...{ apiVersion: 'v1', kind: declared.kind, metadata: {} },
+  } as KubeObject;
+  const context = writeContext(exchange, { dryRun: false }, clock.now());
+  const key = { namespace, name };
+  await store.admission.admit(
+    admissionRequest(kind, 'CONNECT', { object, context, subresource, key }),
+  );
 }

@@ -8,6 +8,7 @@ import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import { sendSuccess } from '../reading.ts';
 import type { ResourceKind, Strategy, WriteContext } from '../resource-kind.ts';
+import { admissionRequest } from '../resource-store.ts';
 import { parseObject } from '../stored-object.ts';
 import { parseDryRun, writeContext } from '../write-options.ts';
 
@@ -37,6 +38,12 @@ export async function evictPod(
   const context = writeContext(exchange, { dryRun }, now);
   const { object } = await deps.store.read(target.kind, target);
   const pod = object as unknown as Pod;
+  await deps.store.admission.admit(
+    admissionRequest(target.kind, 'CREATE', {
+      object: eviction as unknown as KubeObject,
+      ...{ context, subresource: 'eviction', key: target },
+    }),
+  );
   if (!goesWithoutAsking(pod)) await spendBudget(deps, pod, context);
   const options = {
     gracePeriodSeconds: given.gracePeriodSeconds,

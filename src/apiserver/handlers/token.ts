@@ -9,7 +9,9 @@ import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import type { KindRegistry } from '../kind-registry.ts';
 import { sendJson } from '../reading.ts';
+import { admissionRequest } from '../resource-store.ts';
 import { claimsFor, type TokenIssuer } from '../service-account-tokens.ts';
+import { writeContext } from '../write-options.ts';
 
 const TOKEN_REQUEST = {
   group: 'authentication.k8s.io',
@@ -42,6 +44,13 @@ export async function requestToken(
   if (!issuer) throw new ApiError('NotFound', 'this server signs no tokens');
   const request = await readObjectAs(deps, exchange, TOKEN_REQUEST);
   const { object: account } = await deps.store.read(target.kind, target);
+  await deps.store.admission.admit(
+    admissionRequest(target.kind, 'CREATE', {
+      object: request,
+      context: writeContext(exchange, { dryRun: false }, clock.now()),
+      ...{ subresource: 'token', key: target },
+    }),
+  );
   const spec = (request.spec ?? {}) as Spec;
   const { expirationSeconds = DEFAULT_SECONDS } = spec;
   checkSeconds(expirationSeconds);

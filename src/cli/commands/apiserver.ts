@@ -34,6 +34,8 @@ interface Flags {
   serviceClusterIpRange: string;
   serviceNodePortRange: string;
   authorizationMode: string;
+  enableAdmissionPlugins?: string;
+  disableAdmissionPlugins?: string;
   v: number;
 }
 
@@ -62,6 +64,8 @@ export function command(): Command {
     .option('--service-cluster-ip-range <cidr>', 'addresses of Services', '10.96.0.0/16')
     .option('--service-node-port-range <range>', 'ports of NodePort Services', '30000-32767')
     .option('--authorization-mode <list>', 'authorizers in order', 'Node,RBAC')
+    .option('--enable-admission-plugins <list>', 'besides those that are on by default')
+    .option('--disable-admission-plugins <list>', 'of those that are on by default')
     .option('-v <level>', 'verbosity of the log', Number, 2)
     .action((flags: Flags) => run(flags));
 }
@@ -124,6 +128,10 @@ async function run(flags: Flags): Promise<void> {
       serviceRanges: flags.serviceClusterIpRange.split(','),
       nodePorts: parsePortRange(flags.serviceNodePortRange),
       serviceAccounts: serviceAccounts(flags),
+      admission: {
+        enable: flags.enableAdmissionPlugins?.split(','),
+        disable: flags.disableAdmissionPlugins?.split(','),
+      },
       authorizationModes: parseAuthorizationModes(flags.authorizationMode),
       advertise: `${flags.advertiseAddress ?? flags.bindAddress}:${flags.securePort}`,
     },

@@ -142,6 +142,7 @@ const procMount: Check = {
   },
 };
 
+type SeLinux = NonNullable<NonNullable<AnyContainer['securityContext']>['seLinuxOptions']>;
 const SELINUX_TYPES = ['', 'container_t', 'container_init_t', 'container_kvm_t'];
 
 const seLinuxOptions: Check = {
@@ -149,7 +150,7 @@ const seLinuxOptions: Check = {
   judge(pod, minor) {
     const allowed = [...SELINUX_TYPES, ...(minor >= 31 ? ['container_engine_t'] : [])];
     const wrong = new Set<string>();
-    const isBad = (options: { type?: string; user?: string; role?: string } | undefined) => {
+    const isBad = (options: SeLinux | undefined) => {
       const { type = '', user, role } = options ?? {};
       const found = [
         ...(allowed.includes(type) ? [] : [`type ${JSON.stringify(type)}`]),

@@ -1,5 +1,6 @@
 import { capabilities, forbiddenSeccomp, hostPathVolumes, seccomp } from './baseline.ts';
 import {
+  type AnyContainer,
   type Check,
   containersOf,
   named,
@@ -75,7 +76,10 @@ const restrictedVolumes: Check = {
     if (names.length === 0) return undefined;
     const verb = names.length === 1 ? 'uses' : 'use';
     const kinds = `restricted volume ${plural('type', types.size)} ${quoted([...types].sort())}`;
-    return { reason: 'restricted volume types', detail: `${named('volume', names)} ${verb} ${kinds}` };
+    return {
+      reason: 'restricted volume types',
+      detail: `${named('volume', names)} ${verb} ${kinds}`,
+    };
   },
 };
 
@@ -83,13 +87,12 @@ const runAsNonRoot: Check = {
   since: 0,
   judge(pod) {
     const own = pod.spec.securityContext?.runAsNonRoot;
-    const valueOf = (c: { securityContext?: { runAsNonRoot?: boolean } }) =>
-      c.securityContext?.runAsNonRoot;
-    const explicit = namesWhere(pod, (c) => valueOf(c) === false);
-    const silent = own === true ? [] : namesWhere(pod, (c) => valueOf(c) === undefined);
+    const asked = (c: AnyContainer) => c.securityContext?.runAsNonRoot;
+    const explicit = namesWhere(pod, (c) => asked(c) === false);
+    const silent = own === true ? [] : namesWhere(pod, (c) => asked(c) === undefined);
     const all = containersOf(pod);
     // A Pod-wide "no" is harmless where every container says yes for itself.
-    const podIsBad = own === false && !all.every((c) => valueOf(c) === true);
+    const podIsBad = own === false && !all.every((c) => asked(c) === true);
     return violation('runAsNonRoot != true', [
       ...(podIsBad ? ['pod must not set securityContext.runAsNonRoot=false'] : []),
       ...(explicit.length > 0
