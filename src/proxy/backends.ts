@@ -2,6 +2,7 @@ import { networkInterfaces, release } from 'node:os';
 import type { Node } from '../api/types.ts';
 import { openIptables } from '../host/iptables.ts';
 import { nft } from '../host/nft.ts';
+import { realClock } from '../util/clock.ts';
 import { cidrContains, familyOf } from '../util/ip.ts';
 import type { Logger } from '../util/log.ts';
 import type { ProxyBackend, ProxyMode } from './backend.ts';
@@ -25,6 +26,7 @@ type Open = (
 const BACKENDS: Partial<Record<ProxyMode, Open>> = {
   iptables: openIptablesBackend,
   nftables: openNftablesBackend,
+  userspace: openUserspaceBackend,
 };
 
 export async function openBackend(
@@ -83,6 +85,29 @@ async function openNftablesBackend(
     nodeIP: nodeIpOf(node(), family),
     nodePortIPs: nodePortIPsOf(wanted, family, node()),
   }));
+}
+
+async function openUserspaceBackend(
+  family: IpFamily,
+  configuration: ProxyConfiguration,
+  deps: BackendDeps,
+): Promise<ProxyBackend> {
+  const { UserspaceBackend } = await import('./userspace/userspace-backend.ts');
+  const rules = await openIptablesBackend(family, configuration, deps);
+  const { node, log } = deps;
+  return new UserspaceBackend(
+    { rules, clock: realClock, log },
+    () => nodeIpOf(node(), family) ?? ownAddress(family),
+  );
+}
+
+/** Some address of this machine, for as long as its Node object names none. */
+function ownAddress(family: IpFamily): string | undefined {
+  return Object.values(networkInterfaces())
+    .flatMap((entries) => entries ?? [])
+    .find(({ address, internal }) => {
+      return !internal && familyOf(address) === family && !address.startsWith('fe80:');
+    })?.address;
 }
 
 /** `0x4000` for bit 14. */

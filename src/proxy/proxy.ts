@@ -139,7 +139,11 @@ class FamilyRouter {
   async run(signal: AbortSignal): Promise<void> {
     this.#signal = signal;
     this.#runner.request();
-    await this.#runner.run(signal);
+    try {
+      await this.#runner.run(signal);
+    } finally {
+      this.#backend.close?.();
+    }
   }
 
   #setNode({ metadata, status }: Node): void {
@@ -200,7 +204,7 @@ class FamilyRouter {
     const triggers = this.#tracker.takeTriggerTimes();
     const state = this.#tracker.state();
     this.#full = false; // Before the wait: what happens meanwhile may ask for another full sync.
-    await this.#backend.sync(state, { full }, this.#signal);
+    const routed = await this.#backend.sync(state, { full }, this.#signal);
     const seconds = (performance.now() - started) / 1000;
     metrics.syncDuration.observe(this.#labels, seconds);
     (full ? metrics.syncFullDuration : metrics.syncPartialDuration).observe(this.#labels, seconds);
@@ -212,7 +216,7 @@ class FamilyRouter {
     }
     log.debug({ ...this.#labels, full, seconds, services: state.services.size }, 'Synced rules');
     this.#countUnserved(state);
-    await this.#clearStaleFlows(state);
+    await this.#clearStaleFlows(routed);
     this.#deps.onState(state);
   }
 

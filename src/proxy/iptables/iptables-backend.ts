@@ -26,9 +26,14 @@ export class IptablesBackend implements ProxyBackend {
     this.family = options().family;
   }
 
-  async sync(state: ProxyState, options: { full: boolean }, signal: AbortSignal): Promise<void> {
+  async sync(
+    state: ProxyState,
+    options: { full: boolean },
+    signal: AbortSignal,
+  ): Promise<ProxyState> {
     if (options.full) await this.#writeAll(state, signal);
     else await this.#writeChanges(state, signal);
+    return state;
   }
 
   async #writeAll(state: ProxyState, signal: AbortSignal): Promise<void> {

@@ -28,13 +28,18 @@ export class NftablesBackend implements ProxyBackend {
     this.family = options().family;
   }
 
-  async sync(state: ProxyState, options: { full: boolean }, signal: AbortSignal): Promise<void> {
+  async sync(
+    state: ProxyState,
+    options: { full: boolean },
+    signal: AbortSignal,
+  ): Promise<ProxyState> {
     if (options.full) this.#ruleset = new Ruleset(this.#options());
     const { services } = state;
     const commands = options.full ? this.#ruleset.create(services) : this.#ruleset.update(services);
-    if (commands.length === 0) return;
+    if (commands.length === 0) return state;
     this.#deps.log.trace({ family: this.family, commands }, 'Running an nftables transaction');
     await this.#deps.nft.transaction(`${commands.join('\n')}\n`, signal);
+    return state;
   }
 
   async intact(signal: AbortSignal): Promise<boolean> {
