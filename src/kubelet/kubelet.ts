@@ -11,11 +11,13 @@ import { pressureOf, readSignals } from './node/pressure.ts';
 import { Pleg } from './pleg.ts';
 import { type PodDirs, podDirs } from './pod-dirs.ts';
 import { PodGroups } from './pod-groups.ts';
+import { PodSources } from './pod-sources.ts';
 import { createPodStages } from './pod-stages.ts';
 import { PodWorkers } from './pod-workers.ts';
 import { ProbeManager } from './probes/probe-manager.ts';
 import { Allocations } from './resize/allocations.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
+import { networkProblem, runtimeProblems } from './runtime-problems.ts';
 import { StatusManager } from './status-manager.ts';
 import { terminationMessage } from './termination-message.ts';
 import { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
@@ -41,6 +43,7 @@ export class Kubelet {
   readonly #configObjects: ConfigObjects;
   readonly #housekeeping: Housekeeping;
   readonly #tokens: ServiceAccountTokens;
+  readonly #sources: PodSources;
   #resolver: DnsConfig = { servers: [], searches: [], options: [] };
   #podCidr = '';
 
@@ -64,7 +67,7 @@ export class Kubelet {
       client,
       clock,
       log,
-      mirrorOf: () => undefined,
+      mirrorOf: (pod) => this.#sources.mirrorOf(pod),
       onDeleted: (uid) => this.status.forget(uid),
     });
     this.node = this.#makeNode();
@@ -95,7 +98,9 @@ export class Kubelet {
       },
       options,
     );
-    this.workers = new PodWorkers({ stages, clock, log });
+    const onGone = (): void => this.#sources.podLeft();
+    this.workers = new PodWorkers({ stages, clock, log, onGone });
+    this.#sources = this.#makeSources();
     const { workers } = this;
     this.#housekeeping = new Housekeeping({
       runtime,
@@ -161,22 +166,39 @@ export class Kubelet {
     });
   }
 
+  #makeSources(): PodSources {
+    const { config, nodeName } = this.options;
+    return new PodSources({
+      ...this.#deps,
+      pods: this.#pods,
+      staticPodPath: config.staticPodPath,
+      nodeName,
+      node: () => this.node.node,
+      update: (pod) => this.workers.update(this.#allocations.view(pod)),
+      remove: (uid) => this.workers.remove(uid),
+      isHere: (uid) => this.workers.get(uid) !== undefined,
+      retell: (pod) => this.status.retell(pod),
+    });
+  }
+
   /** Works until aborted; containers are left running. */
   async run(signal: AbortSignal): Promise<void> {
-    const { log, clock } = this.#deps;
     await this.#prepare(signal);
     this.#resolver = await readResolvConf(this.options.config.resolvConf);
     const loops = [this.#pods.run(signal), this.#services.run(signal), this.node.run(signal)];
     await this.#firstLook(signal);
-    await Promise.all([this.#pods.whenSynced(signal), this.#services.whenSynced(signal)]);
-    this.#pods.addHandler({
-      onAdd: (pod) => this.workers.update(this.#allocations.view(pod)),
-      onUpdate: (_before, pod) => this.workers.update(this.#allocations.view(pod)),
-      onDelete: (pod) => this.workers.remove(pod.metadata.uid),
-    });
-    log.info({ pods: this.#pods.list().length, at: clock.now() }, 'Kubelet takes up its pods');
     signal.addEventListener('abort', () => this.#stop(), { once: true });
-    await Promise.all([...loops, this.pleg.run(signal), this.#housekeeping.run(signal)]);
+    await this.#sources.lookAtFiles();
+    loops.push(this.pleg.run(signal), this.#sources.runStatic(signal));
+    await Promise.all([...loops, this.#followApi(signal)]);
+  }
+
+  /** What nobody has is cleared away only when every source has been heard. */
+  async #followApi(signal: AbortSignal): Promise<void> {
+    await this.#services.whenSynced(signal);
+    const heard = Promise.withResolvers<void>();
+    const housekeeping = heard.promise.then(() => this.#housekeeping.run(signal));
+    await Promise.all([this.#sources.runApi(heard.resolve, signal), housekeeping]);
   }
 
   now(): number {
@@ -223,29 +245,3 @@ export class Kubelet {
 }
 
 const RUNTIME_RETRY_MS = 500;
-
-type Conditions = readonly { type: string; status: boolean; reason: string; message: string }[];
-
-function networkProblem(conditions: Conditions | undefined): string | undefined {
-  const network = conditions?.find((c) => c.type === 'NetworkReady');
-  if (!network || network.status) return undefined;
-  return problemText(network);
-}
-
-function problemText({ type, reason, message }: Conditions[number]): string {
-  return `container runtime network not ready: ${type}=false reason:${reason} message:${message}`;
-}
-
-/** What of the runtime keeps the node from being ready. */
-function runtimeProblems(conditions: Conditions): string[] {
-  const problems: string[] = [];
-  const runtime = conditions.find((c) => c.type === 'RuntimeReady');
-  if (!runtime) problems.push('container runtime status check may not have completed yet');
-  else if (!runtime.status)
-    problems.push(
-      `container runtime not ready: RuntimeReady=false reason:${runtime.reason} message:${runtime.message}`,
-    );
-  const network = conditions.find((c) => c.type === 'NetworkReady');
-  if (network && !network.status) problems.push(problemText(network));
-  return problems;
-}

@@ -36,16 +36,24 @@ interface Worker {
 const FIRST_RETRY_MS = 1000;
 const MAX_RETRY_MS = 10_000;
 
+export interface PodWorkersDeps {
+  stages: PodStages;
+  clock: Clock;
+  log: Logger;
+  /** Nothing of the pod is left, neither here nor in its source. */
+  onGone(uid: string): void;
+}
+
 /**
  * One serial worker per pod: syncing, then terminating, then terminated; never back. Whoever sees a change only
  * wakes the worker, which looks at everything anew.
  */
 export class PodWorkers {
-  readonly #deps: { stages: PodStages; clock: Clock; log: Logger };
+  readonly #deps: PodWorkersDeps;
   readonly #workers = new Map<string, Worker>();
   #stopped = false;
 
-  constructor(deps: { stages: PodStages; clock: Clock; log: Logger }) {
+  constructor(deps: PodWorkersDeps) {
     this.#deps = deps;
   }
 
@@ -194,7 +202,10 @@ export class PodWorkers {
       await stages.release(state, signal);
       worker.stage = 'released';
     }
-    if (worker.stage === 'released' && state.removed) this.#workers.delete(state.uid);
+    if (worker.stage === 'released' && state.removed) {
+      this.#workers.delete(state.uid);
+      this.#deps.onGone(state.uid);
+    }
     return undefined;
   }
 }

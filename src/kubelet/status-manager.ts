@@ -65,6 +65,14 @@ export class StatusManager {
     this.#kick(pod.metadata.uid, tracked);
   }
 
+  /** Another object shows the pod from now on: it is told everything. */
+  retell(pod: Pod): void {
+    const tracked = this.#tracked.get(pod.metadata.uid);
+    if (!tracked) return;
+    tracked.told = undefined;
+    this.#kick(pod.metadata.uid, tracked);
+  }
+
   forget(uid: string): void {
     this.#tracked.delete(uid);
   }

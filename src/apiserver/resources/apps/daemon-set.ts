@@ -1,8 +1,8 @@
+import { defaultPodTemplate } from '../../../api/pod-defaults.ts';
 import { DAEMON_SETS } from '../../../api/resource-types.ts';
 import type { DaemonSet } from '../../../api/types.ts';
 import { age, formatLabels, formatSelector } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN, withStatus } from '../kind.ts';
-import { defaultPodTemplate } from '../pod-spec/defaults.ts';
 import { SELECTOR_COLUMN, TEMPLATE_COLUMNS, templateCells } from '../pod-spec/template-columns.ts';
 import { validateDaemonSet, validateDaemonSetUpdate } from './workload-validation.ts';
 

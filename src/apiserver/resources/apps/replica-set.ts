@@ -1,4 +1,5 @@
 import { formatLabelSelector } from '../../../api/labels.ts';
+import { defaultPodTemplate } from '../../../api/pod-defaults.ts';
 import { REPLICA_SETS } from '../../../api/resource-types.ts';
 import type { ReplicaSet } from '../../../api/types.ts';
 import { age, containerImages, containerNames, formatSelector } from '../cells.ts';
@@ -10,7 +11,6 @@ import {
   scaleSubresource,
   statusSubresource,
 } from '../kind.ts';
-import { defaultPodTemplate } from '../pod-spec/defaults.ts';
 import { keepAllButStatus, keepStatus } from '../status.ts';
 import {
   validateReplicaSet,

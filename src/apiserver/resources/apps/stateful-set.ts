@@ -1,4 +1,5 @@
 import { formatLabelSelector } from '../../../api/labels.ts';
+import { defaultPodTemplate } from '../../../api/pod-defaults.ts';
 import { STATEFUL_SETS } from '../../../api/resource-types.ts';
 import type { StatefulSet } from '../../../api/types.ts';
 import { age } from '../cells.ts';
@@ -10,7 +11,6 @@ import {
   scaleSubresource,
   withStatus,
 } from '../kind.ts';
-import { defaultPodTemplate } from '../pod-spec/defaults.ts';
 import { TEMPLATE_COLUMNS, templateCells } from '../pod-spec/template-columns.ts';
 import {
   validateStatefulSet,

@@ -1,8 +1,8 @@
+import { defaultPodTemplate } from '../../../api/pod-defaults.ts';
 import { CRON_JOBS } from '../../../api/resource-types.ts';
 import type { CronJob } from '../../../api/types.ts';
 import { age, formatSelector, printBool } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN, withStatus } from '../kind.ts';
-import { defaultPodTemplate } from '../pod-spec/defaults.ts';
 import { SELECTOR_COLUMN, TEMPLATE_COLUMNS, templateCells } from '../pod-spec/template-columns.ts';
 import { validateCronJob, validateCronJobSpec } from './job-validation.ts';
 

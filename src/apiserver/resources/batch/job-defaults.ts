@@ -1,5 +1,5 @@
+import { defaultPodTemplate } from '../../../api/pod-defaults.ts';
 import type { Job } from '../../../api/types.ts';
-import { defaultPodTemplate } from '../pod-spec/defaults.ts';
 
 export type JobSpec = NonNullable<Job['spec']>;
 

@@ -1,8 +1,8 @@
+import { defaultPodTemplate } from '../../../api/pod-defaults.ts';
 import { POD_TEMPLATES } from '../../../api/resource-types.ts';
 import type { PodTemplate } from '../../../api/types.ts';
 import { formatLabels } from '../cells.ts';
 import { column, defineKind, NAME_COLUMN } from '../kind.ts';
-import { defaultPodTemplate } from '../pod-spec/defaults.ts';
 import { templateCells } from '../pod-spec/template-columns.ts';
 import { validateTemplate } from './controller-validation.ts';
 

@@ -1,9 +1,9 @@
+import { defaultPod } from '../../../api/pod-defaults.ts';
 import { qosClassOf } from '../../../api/pods.ts';
 import { PODS } from '../../../api/resource-types.ts';
 import type { Pod } from '../../../api/types.ts';
 import type { Strategy } from '../../resource-kind.ts';
 import { connectSubresource, defineKind, viewSubresource } from '../kind.ts';
-import { defaultPod } from '../pod-spec/defaults.ts';
 import { validatePodSpec } from '../pod-spec/validate-pod-spec.ts';
 import { keepAllButStatus, keepStatus } from '../status.ts';
 import { POD_COLUMNS, podRow, podRowConditions } from './pod-row.ts';

@@ -1,4 +1,5 @@
 import { formatSelector, fromMap } from '../../../api/labels.ts';
+import { defaultPodTemplate } from '../../../api/pod-defaults.ts';
 import { REPLICATION_CONTROLLERS } from '../../../api/resource-types.ts';
 import type { ReplicationController } from '../../../api/types.ts';
 import { age, formatLabels } from '../cells.ts';
@@ -10,7 +11,6 @@ import {
   scaleSubresource,
   withStatus,
 } from '../kind.ts';
-import { defaultPodTemplate } from '../pod-spec/defaults.ts';
 import { SELECTOR_COLUMN, TEMPLATE_COLUMNS, templateCells } from '../pod-spec/template-columns.ts';
 import { keepStatus } from '../status.ts';
 import { validateController } from './controller-validation.ts';

@@ -6,7 +6,7 @@ import type {
   Probe,
   ResourceRequirements,
   Volume,
-} from '../../../api/types.ts';
+} from './types.ts';
 
 /** Fills in what upstream fills in for every PodSpec, in a Pod or in a template (core/v1 SetDefaults_PodSpec). */
 export function defaultPodSpec(spec: PodSpec): void {
