@@ -119,6 +119,7 @@ function controllerManagerFlags(paths: Paths, settings: ClusterSettings): Flags 
     'service-account-private-key-file': join(paths.pki, 'sa.key'),
     'cluster-cidr': settings.podCidr,
     'allocate-node-cidrs': true,
+    'local-path-dir': join(paths.state, 'volumes'),
     'secure-port': PORTS.controllerManager,
   };
 }

@@ -28,6 +28,8 @@ export interface ManagerOptions {
   readonly largeClusterSizeThreshold: number;
   readonly terminatedPodGcThreshold: number;
   readonly resourceQuotaSyncPeriodMs: number;
+  /** Where node-local volumes are made, and the image of the Pods that make them. */
+  readonly localPath: { readonly directory: string; readonly image: string };
 }
 
 /** What every controller is made from. */

@@ -8,9 +8,11 @@ import { endpointSliceController } from './endpointslice/endpointslice-controlle
 import { endpointSliceMirroringController } from './endpointslice-mirroring/mirroring-controller.ts';
 import { garbageCollector } from './garbage-collector/garbage-collector.ts';
 import { jobController } from './job/job-controller.ts';
+import { localPathProvisioner } from './local-path/local-path-provisioner.ts';
 import { namespaceController } from './namespace/namespace-controller.ts';
 import { nodeIpamController } from './node-ipam/node-ipam-controller.ts';
 import { nodeLifecycleController } from './node-lifecycle/node-lifecycle-controller.ts';
+import { volumeBinder } from './persistent-volume/binder-controller.ts';
 import { podGcController } from './pod-gc/pod-gc-controller.ts';
 import { replicaSetController, replicationController } from './replicaset/replicaset.ts';
 import { resourceQuotaController } from './resource-quota/resource-quota-controller.ts';
@@ -19,6 +21,7 @@ import { serviceAccountController } from './serviceaccount/serviceaccount-contro
 import { statefulSetController } from './statefulset/statefulset-controller.ts';
 import { taintEvictionController } from './taint-eviction/taint-eviction-controller.ts';
 import { ttlAfterFinishedController } from './ttl-after-finished/ttl-controller.ts';
+import { claimProtection, volumeProtection } from './volume-protection/protection-controllers.ts';
 
 interface Registration {
   readonly create: ControllerFactory;
@@ -159,6 +162,26 @@ export const CONTROLLERS: Readonly<Record<string, Registration>> = {
     alias: 'resourcequota',
     workers: 5,
     workersFlag: 'concurrent-resource-quota-syncs',
+  },
+  'persistentvolume-binder-controller': {
+    create: volumeBinder,
+    account: 'persistent-volume-binder',
+    alias: 'persistentvolume-binder',
+  },
+  // Not upstream's: elsewhere it is a Deployment.
+  'local-path-provisioner': {
+    create: localPathProvisioner,
+    account: 'local-path-provisioner',
+  },
+  'persistentvolumeclaim-protection-controller': {
+    create: claimProtection,
+    account: 'pvc-protection-controller',
+    alias: 'pvc-protection',
+  },
+  'persistentvolume-protection-controller': {
+    create: volumeProtection,
+    account: 'pv-protection-controller',
+    alias: 'pv-protection',
   },
   'root-ca-certificate-publisher-controller': {
     create: rootCaPublisher,

@@ -23,6 +23,7 @@ const OPTIONS: ManagerOptions = {
   largeClusterSizeThreshold: 50,
   terminatedPodGcThreshold: 12_500,
   resourceQuotaSyncPeriodMs: 300_000,
+  localPath: { directory: '/volumes', image: 'busybox' },
 };
 
 /** Controllers at work on an API server in memory, in real time: tests wait for what they expect. */

@@ -21,13 +21,13 @@ export interface PolicyObject extends KubeObject {
 
 /**
  * The roles and bindings that every cluster has (upstream's bootstrap policy), and those of
- * this project's own components: its controllers share one identity, and its DNS is no Pod.
+ * this project's own components: its DNS is no Pod, and it makes volumes on nodes.
  */
 export function bootstrapPolicy(): PolicyObject[] {
   const lines = BOOTSTRAP_POLICY.trimEnd().split('\n');
   const objects = lines.map((line) => policyObject(line.split('\t')));
   for (const role of objects) if ('aggregationRule' in role) aggregate(role, objects);
-  return [...objects, ...ownPolicy()];
+  return [...objects, ...OWN_POLICY.map(policyObject)];
 }
 
 function policyObject(cells: readonly string[]): PolicyObject {
@@ -112,24 +112,39 @@ function aggregate(role: PolicyObject, all: readonly PolicyObject[]): void {
   role.rules = parts.flatMap(({ rules = [] }) => rules);
 }
 
-function ownPolicy(): PolicyObject[] {
-  const bind = (role: string, user: string): PolicyObject => ({
-    ...policyObject(['ClusterRoleBinding', '', `k8ts:${user}:${role}`, '', '', '', role]),
-    subjects: [{ apiGroup: GROUP, kind: 'User', name: user }],
-  });
-  const dns: PolicyObject = {
-    ...policyObject(['ClusterRole', '', 'system:coredns']),
-    rules: [
-      {
-        verbs: ['list', 'watch'],
-        apiGroups: [''],
-        resources: ['endpoints', 'services', 'pods', 'namespaces'],
-      },
-      { verbs: ['list', 'watch'], apiGroups: ['discovery.k8s.io'], resources: ['endpointslices'] },
-    ],
-  };
-  return [dns, bind('system:coredns', 'system:coredns')];
-}
+const DNS = 'system:coredns';
+const LOCAL_PATH = 'system:controller:local-path-provisioner';
+
+/** Roles and bindings of parts that upstream has not; cells as in the table of upstream's. */
+const OWN_POLICY: readonly (readonly string[])[] = [
+  [
+    'ClusterRole',
+    '',
+    DNS,
+    '',
+    '',
+    '""|endpoints,services,pods,namespaces|list,watch ; discovery.k8s.io|endpointslices|list,watch',
+  ],
+  ['ClusterRoleBinding', '', `k8ts:${DNS}:${DNS}`, '', '', '', DNS, `user:${DNS}`],
+  [
+    'ClusterRole',
+    '',
+    LOCAL_PATH,
+    '',
+    '',
+    '""|persistentvolumes|create,delete,update ; ""|persistentvolumeclaims|update ; ""|pods|create,delete ; storage.k8s.io|storageclasses|create',
+  ],
+  [
+    'ClusterRoleBinding',
+    '',
+    LOCAL_PATH,
+    '',
+    '',
+    '',
+    LOCAL_PATH,
+    'sa:kube-system/local-path-provisioner',
+  ],
+];
 
 /**
  * Creates what is missing and gives back what default roles and bindings lost, except where the administrator

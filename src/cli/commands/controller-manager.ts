@@ -37,6 +37,8 @@ interface Flags {
   readonly largeClusterSizeThreshold: string;
   readonly terminatedPodGcThreshold: string;
   readonly resourceQuotaSyncPeriod: string;
+  readonly localPathDir: string;
+  readonly localPathHelperImage: string;
   readonly bindAddress: string;
   readonly securePort: string;
   readonly tlsCertFile?: string;
@@ -44,6 +46,9 @@ interface Flags {
   readonly clientCaFile?: string;
   readonly v: string;
 }
+
+/** In every cluster that `deploy/` sets up. */
+const HELPER_IMAGE = 'localhost/k8ts/busybox:1';
 
 export function command(): Command {
   const command = new Command('controller-manager')
@@ -61,6 +66,8 @@ export function command(): Command {
   return nodeFlags(networkFlags(servingFlags(command)))
     .option('--terminated-pod-gc-threshold <count>', 'ended Pods that are kept', '12500')
     .option('--resource-quota-sync-period <duration>', 'until a foreign status is undone', '5m')
+    .option('--local-path-dir <dir>', 'where node-local volumes are', '/var/lib/k8ts/volumes')
+    .option('--local-path-helper-image <image>', 'makes and removes them', HELPER_IMAGE)
     .option('-v, --v <level>', 'log verbosity', '2')
     .action(run);
 }
@@ -173,6 +180,7 @@ async function managerOptions(flags: Flags): Promise<ControllerManagerOptions> {
     largeClusterSizeThreshold: Number(flags.largeClusterSizeThreshold),
     terminatedPodGcThreshold: Number(flags.terminatedPodGcThreshold),
     resourceQuotaSyncPeriodMs: parseDuration(flags.resourceQuotaSyncPeriod),
+    localPath: { directory: flags.localPathDir, image: flags.localPathHelperImage },
   };
 }
 
