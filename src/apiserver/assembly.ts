@@ -9,6 +9,7 @@ import { ClusterIps } from './allocators/cluster-ips.ts';
 import { NodePorts } from './allocators/node-ports.ts';
 import { ServiceAllocator } from './allocators/services.ts';
 import type { Authenticator } from './authn/authenticator.ts';
+import { bootstrapTokenAuthenticator } from './authn/bootstrap-token.ts';
 import { authenticationReviews } from './authn/reviews.ts';
 import { ServiceAccountAuthenticator } from './authn/service-account.ts';
 import { unknownBearer } from './authn/unknown-bearer.ts';
@@ -105,6 +106,7 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
     authenticators: [
       x509Authenticator(),
       ...(tokenAuthenticator ? [tokenAuthenticator] : []),
+      ...(options.bootstrapTokens ? [bootstrapTokenAuthenticator({ kinds, store, clock })] : []),
       unknownBearer,
     ],
     authorizers: [authorization],

@@ -15,6 +15,8 @@ export interface ApiServerOptions {
   readonly serviceAccounts?: ServiceAccountOptions | undefined;
   /** Default: Node, RBAC. */
   readonly authorizationModes?: readonly AuthorizationMode[] | undefined;
+  /** Whether bootstrap tokens let their holders in. */
+  readonly bootstrapTokens?: boolean | undefined;
   readonly admission?: AdmissionOptions | undefined;
 }
 

@@ -106,6 +106,7 @@ function apiserverFlags(paths: Paths, settings: ClusterSettings): Flags {
     'service-cluster-ip-range': settings.serviceCidr,
     'service-node-port-range': settings.nodePorts,
     'enable-admission-plugins': 'NodeRestriction',
+    'enable-bootstrap-token-auth': true,
     'data-dir': paths.store,
   };
 }
@@ -117,6 +118,9 @@ function controllerManagerFlags(paths: Paths, settings: ClusterSettings): Flags 
     'use-service-account-credentials': true,
     'root-ca-file': join(paths.pki, 'ca.crt'),
     'service-account-private-key-file': join(paths.pki, 'sa.key'),
+    'cluster-signing-cert-file': join(paths.pki, 'ca.crt'),
+    'cluster-signing-key-file': join(paths.pki, 'ca.key'),
+    controllers: '*,bootstrap-signer-controller,token-cleaner-controller',
     'cluster-cidr': settings.podCidr,
     'allocate-node-cidrs': true,
     'local-path-dir': join(paths.state, 'volumes'),

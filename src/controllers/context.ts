@@ -13,6 +13,12 @@ import type { Logger } from '../util/log.ts';
 export interface ManagerOptions {
   /** PEM of the authority that kube-root-ca.crt publishes. */
   readonly rootCa?: string;
+  /** The authority that signs what was approved, and for how long at most. Absent: nothing is signed. */
+  readonly clusterSigning?: {
+    readonly certificateFile: string;
+    readonly keyFile: string;
+    readonly durationMs: number;
+  };
   /** Pod networks to cut node networks from, one per IP family. */
   readonly clusterCidrs: readonly string[];
   readonly allocateNodeCidrs: boolean;

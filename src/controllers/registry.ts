@@ -1,3 +1,9 @@
+import { bootstrapSignerController } from './bootstrap/bootstrap-signer-controller.ts';
+import { tokenCleanerController } from './bootstrap/token-cleaner-controller.ts';
+import { csrApprovingController } from './certificates/approving-controller.ts';
+import { csrCleanerController } from './certificates/cleaner-controller.ts';
+import { csrSigningController } from './certificates/signing-controller.ts';
+import { clusterRoleAggregationController } from './clusterrole-aggregation/clusterrole-aggregation-controller.ts';
 import type { ControllerFactory } from './context.ts';
 import { cronJobController } from './cronjob/cronjob-controller.ts';
 import { daemonSetController } from './daemonset/daemonset-controller.ts';
@@ -192,6 +198,40 @@ export const CONTROLLERS: Readonly<Record<string, Registration>> = {
     create: serviceAccountController,
     account: 'service-account-controller',
     alias: 'serviceaccount',
+  },
+  'certificatesigningrequest-approving-controller': {
+    create: csrApprovingController,
+    account: 'certificate-controller',
+    alias: 'csrapproving',
+  },
+  'certificatesigningrequest-signing-controller': {
+    create: csrSigningController,
+    account: 'certificate-controller',
+    alias: 'csrsigning',
+    workers: 5,
+  },
+  'certificatesigningrequest-cleaner-controller': {
+    create: csrCleanerController,
+    account: 'certificate-controller',
+    alias: 'csrcleaner',
+  },
+  'bootstrap-signer-controller': {
+    create: bootstrapSignerController,
+    account: 'bootstrap-signer',
+    alias: 'bootstrapsigner',
+    off: true,
+  },
+  'token-cleaner-controller': {
+    create: tokenCleanerController,
+    account: 'token-cleaner',
+    alias: 'tokencleaner',
+    off: true,
+  },
+  'clusterrole-aggregation-controller': {
+    create: clusterRoleAggregationController,
+    account: 'clusterrole-aggregation-controller',
+    alias: 'clusterrole-aggregation',
+    workers: 5,
   },
 };
 

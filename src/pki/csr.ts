@@ -1,5 +1,6 @@
+// The library's dependency injection needs the Reflect metadata polyfill before it is loaded.
+import 'reflect-metadata';
 import { isIP } from 'node:net';
-// After ca.ts, which prepares for it.
 import * as x509 from '@peculiar/x509';
 import { importKeys, type KeyAndCertificate, signCertificate } from './ca.ts';
 import { EC_P256 } from './keys.ts';

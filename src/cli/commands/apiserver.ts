@@ -34,6 +34,7 @@ interface Flags {
   serviceClusterIpRange: string;
   serviceNodePortRange: string;
   authorizationMode: string;
+  enableBootstrapTokenAuth: string | boolean;
   enableAdmissionPlugins?: string;
   disableAdmissionPlugins?: string;
   v: number;
@@ -64,6 +65,7 @@ export function command(): Command {
     .option('--service-cluster-ip-range <cidr>', 'addresses of Services', '10.96.0.0/16')
     .option('--service-node-port-range <range>', 'ports of NodePort Services', '30000-32767')
     .option('--authorization-mode <list>', 'authorizers in order', 'Node,RBAC')
+    .option('--enable-bootstrap-token-auth [bool]', 'let holders of bootstrap tokens in', 'false')
     .option('--enable-admission-plugins <list>', 'besides those that are on by default')
     .option('--disable-admission-plugins <list>', 'of those that are on by default')
     .option('-v <level>', 'verbosity of the log', Number, 2)
@@ -128,6 +130,7 @@ async function run(flags: Flags): Promise<void> {
       serviceRanges: flags.serviceClusterIpRange.split(','),
       nodePorts: parsePortRange(flags.serviceNodePortRange),
       serviceAccounts: serviceAccounts(flags),
+      bootstrapTokens: String(flags.enableBootstrapTokenAuth) === 'true',
       admission: {
         enable: flags.enableAdmissionPlugins?.split(','),
         disable: flags.disableAdmissionPlugins?.split(','),

@@ -23,6 +23,9 @@ interface Flags {
   readonly controllers: string;
   readonly useServiceAccountCredentials: string | boolean;
   readonly rootCaFile?: string;
+  readonly clusterSigningCertFile?: string;
+  readonly clusterSigningKeyFile?: string;
+  readonly clusterSigningDuration: string;
   readonly clusterCidr: string;
   readonly allocateNodeCidrs: string | boolean;
   readonly nodeCidrMaskSizeIpv4: string;
@@ -58,6 +61,9 @@ export function command(): Command {
     .option('--controllers <list>', "'*': all that are on by default, 'foo', '-foo': not foo", '*')
     .option('--use-service-account-credentials [bool]', 'a service account per controller', 'false')
     .option('--root-ca-file <file>', 'the authority that every namespace gets in kube-root-ca.crt')
+    .option('--cluster-signing-cert-file <file>', 'the authority that signs certificate requests')
+    .option('--cluster-signing-key-file <file>', 'its key')
+    .option('--cluster-signing-duration <duration>', 'how long certificates are good for', '8760h')
     .option('--service-account-private-key-file <file>', 'signs tokens of token Secrets');
   for (const { workersFlag, workers } of Object.values(CONTROLLERS)) {
     if (workersFlag)
@@ -166,6 +172,7 @@ async function managerOptions(flags: Flags): Promise<ControllerManagerOptions> {
     leaderElect: isTrue(flags.leaderElect),
     identity: `${hostname()}_${randomUUID()}`,
     ...(flags.rootCaFile ? { rootCa: await readFile(flags.rootCaFile, 'utf8') } : {}),
+    ...clusterSigning(flags),
     clusterCidrs: listOf(flags.clusterCidr),
     allocateNodeCidrs: isTrue(flags.allocateNodeCidrs),
     nodeCidrMaskSizeIpv4: Number(flags.nodeCidrMaskSizeIpv4),
@@ -182,6 +189,13 @@ async function managerOptions(flags: Flags): Promise<ControllerManagerOptions> {
     resourceQuotaSyncPeriodMs: parseDuration(flags.resourceQuotaSyncPeriod),
     localPath: { directory: flags.localPathDir, image: flags.localPathHelperImage },
   };
+}
+
+function clusterSigning(flags: Flags): Pick<ControllerManagerOptions, 'clusterSigning'> {
+  const { clusterSigningCertFile: certificateFile, clusterSigningKeyFile: keyFile } = flags;
+  if (certificateFile === undefined || keyFile === undefined) return {};
+  const durationMs = parseDuration(flags.clusterSigningDuration);
+  return { clusterSigning: { certificateFile, keyFile, durationMs } };
 }
 
 /** `--concurrent-gc-syncs` and the like, by controller. */
