@@ -1,7 +1,7 @@
 # Shared by the scripts beside it; source it from bash. No state, only functions.
 
-# The Debian packages that a node needs, and those that the images are made of.
-readonly NODE_PACKAGES=(containerd runc containernetworking-plugins iptables conntrack iproute2 util-linux)
+# The Debian packages that a node needs (libatomic1 and libstdc++6 are Node.js's), and those that the images are made of.
+readonly NODE_PACKAGES=(containerd runc containernetworking-plugins iptables conntrack iproute2 util-linux libatomic1 libstdc++6)
 readonly IMAGE_PACKAGES=(busybox-static catatonit)
 
 # kubectl and helm come in one npm package, whose major version follows kubectl's minor one.
