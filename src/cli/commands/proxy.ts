@@ -6,6 +6,7 @@ import { EventWriter, subjectOf } from '../../client/events.ts';
 import { createInformer } from '../../client/informer.ts';
 import { createClient } from '../../client/rest-client.ts';
 import { conntrack } from '../../host/conntrack.ts';
+import { isMissingProgram } from '../../host/exec.ts';
 import { sysctl } from '../../host/sysctl.ts';
 import type { ProxyBackend, ProxyMode } from '../../proxy/backend.ts';
 import { openBackend } from '../../proxy/backends.ts';
@@ -270,11 +271,21 @@ async function cleanup(
   signal: AbortSignal,
 ): Promise<void> {
   for (const mode of ['iptables', 'nftables'] as const) {
-    for (const backend of await openBackends(
-      { ...configuration, mode },
-      { node: () => undefined, log },
-    )) {
-      await backend.cleanup(signal);
+    try {
+      await cleanupMode({ ...configuration, mode }, log, signal);
+    } catch (err) {
+      // Where the program of a mode is missing, that mode cannot have left rules.
+      if (!isMissingProgram(err)) throw err;
+      log.info({ mode, err: errorMessage(err) }, 'Nothing to clean up');
     }
   }
+}
+
+async function cleanupMode(
+  configuration: ProxyConfiguration,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  const backends = await openBackends(configuration, { node: () => undefined, log });
+  for (const backend of backends) await backend.cleanup(signal);
 }
