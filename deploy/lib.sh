@@ -37,7 +37,7 @@ require_debian() {
     *) die "k8ts runs on x86_64 and aarch64, and this machine is $(uname -m)" ;;
   esac
   local like=
-  [ -r /etc/os-release ] && like=$(. /etc/os-release && echo "${ID:-} ${ID_LIKE:-}")
+  [ -r /etc/os-release ] && like=$(. /etc/os-release && echo ${ID:-} ${ID_LIKE:-})
   case " $like " in
     *" debian "*) ;;
     *) die "this system (${like:-unknown}) is not supported; k8ts is installed on Debian 12 and systems like it" ;;

@@ -70,7 +70,7 @@ install_tools() {
 # Puts a program on the PATH. A program of that name from elsewhere stays, and is mentioned.
 link() {
   local target=$1 name=$2 other
-  other=$(PATH=$bin:$PATH command -v "$name" || true)
+  other=$(PATH=$bin:$PATH type -P "$name" || true)
   if [ -z "$other" ] || [ "$(readlink -f "$other")" = "$(readlink -f "$target")" ]; then
     mkdir -p "$bin"
     ln -sfn "$target" "$bin/$name"

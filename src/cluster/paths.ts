@@ -11,6 +11,8 @@ export interface Paths {
   readonly run: string;
   readonly logs: string;
   readonly podLogs: string;
+  /** Links to the logs of containers, for log collectors. Other kubelets of the machine would use it too. */
+  readonly containerLogs: string;
   readonly store: string;
   readonly kubelet: string;
   readonly staticPods: string;
@@ -54,6 +56,7 @@ export function pathsUnder(root: string): Paths {
     run,
     logs: join(top, 'var/log/k8ts'),
     podLogs: join(top, 'var/log/pods'),
+    containerLogs: join(top, 'var/log/containers'),
     store: join(state, 'store'),
     kubelet: join(state, 'kubelet'),
     staticPods: join(config, 'manifests'),

@@ -1,7 +1,7 @@
-import { accessSync, constants, mkdirSync, readFileSync, statfsSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { arch, platform } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { errnoOf } from '../util/errors.ts';
 import { CNI_BIN } from './containerd.ts';
 import { type Paths, socketPathProblem } from './paths.ts';
@@ -119,7 +119,7 @@ function isExecutable(file: string): boolean {
 }
 
 function freeBytesFor(directory: string): number {
-  mkdirSync(directory, { recursive: true });
+  if (!existsSync(directory)) return freeBytesFor(dirname(directory));
   const { bavail, bsize } = statfsSync(directory);
   return bavail * bsize;
 }

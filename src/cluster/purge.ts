@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../host/exec.ts';
 import { errnoOf } from '../util/errors.ts';
@@ -8,7 +8,8 @@ import type { Paths } from './paths.ts';
 import { podCgroups } from './pod-processes.ts';
 
 // libcni remembers its results here, for every network of the machine; the file names start with the network's.
-const CNI_RESULTS = '/var/lib/cni/results';
+const CNI_STATE = '/var/lib/cni';
+const CNI_RESULTS = join(CNI_STATE, 'results');
 
 /**
  * Removes what the cluster left in the kernel and on disk. Everything must have been stopped before. Done again,
@@ -23,9 +24,22 @@ export async function purge(paths: Paths): Promise<void> {
   for (const name of namesIn(CNI_RESULTS)) {
     if (name.startsWith(`${CNI_NETWORK}-`)) rmSync(join(CNI_RESULTS, name), { force: true });
   }
+  for (const directory of [CNI_RESULTS, CNI_STATE]) {
+    if (namesIn(directory).length === 0) removeIfThere(() => rmdirSync(directory));
+  }
+  removeContainerLogLinks(paths);
   for (const path of [paths.config, paths.state, paths.run, paths.logs, paths.podLogs]) {
     rmSync(path, { recursive: true, force: true });
   }
+}
+
+/** The kubelet's links to logs of containers. The directory is everybody's: others' links stay, and so does it. */
+function removeContainerLogLinks({ containerLogs, podLogs }: Paths): void {
+  for (const name of namesIn(containerLogs)) {
+    const link = join(containerLogs, name);
+    if (readlinkSync(link).startsWith(`${podLogs}/`)) rmSync(link);
+  }
+  if (namesIn(containerLogs).length === 0) removeIfThere(() => rmdirSync(containerLogs));
 }
 
 /** Unmounts everything below these directories, the innermost first. */

@@ -1,5 +1,15 @@
+import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { signalProcess } from '../../src/host/processes.ts';
+import { podCgroups } from '../../src/cluster/pod-processes.ts';
+import { mountPoints } from '../../src/cluster/purge.ts';
+import { run } from '../../src/host/exec.ts';
+import {
+  commandLineOf,
+  identifyProcess,
+  listProcesses,
+  signalProcess,
+} from '../../src/host/processes.ts';
 import { eventually } from '../support/eventually.ts';
 import { list, service, webDeployment } from '../support/manifests.ts';
 import { sharedCluster } from '../support/shared-cluster.ts';
@@ -164,4 +174,47 @@ describe('a stop and start of everything', () => {
       await eventually('it answers', () => cluster.fetch(`http://${spec.clusterIP}/`, 2)),
     ).toMatch(/^returning-/);
   });
+
+  it('after a power cut runs them again: every process gone at once, and all that lived in memory', async () => {
+    const before = { uids: await uids(), ids: await ids() };
+    await cutPower();
+    await cluster.up();
+    await eventually(
+      'new containers of the same Pods are ready',
+      async () => {
+        const { status } = await ns.get('deployment', 'returning');
+        return status.readyReplicas === 2 && (await ids()).every((id) => !before.ids.includes(id));
+      },
+      60_000,
+    );
+    expect(await uids()).toEqual(before.uids);
+    const { spec } = await ns.get('service', 'returning');
+    expect(
+      await eventually('it answers', () => cluster.fetch(`http://${spec.clusterIP}/`, 2)),
+    ).toMatch(/^returning-/);
+  });
 });
+
+/** What a reset does to a node: no process ends in order; /run, mounts, devices and rules are gone, disks stay. */
+async function cutPower(): Promise<void> {
+  const { paths, network } = cluster;
+  const pidFiles = readdirSync(paths.run).filter((name) => name.endsWith('.pid'));
+  const ours = listProcesses().filter((pid) => commandLineOf(pid).join(' ').includes(paths.root));
+  const groups = podCgroups(paths);
+  const inPods = groups.flatMap((group) =>
+    readFileSync(join(group, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean).map(Number),
+  );
+  expect(pidFiles).not.toEqual([]);
+  for (const pid of [...ours, ...inPods]) signalProcess(pid, 'SIGKILL');
+  await eventually('all are dead', () =>
+    [...ours, ...inPods].every((pid) => identifyProcess(pid) === undefined),
+  );
+  const mounts = mountPoints(readFileSync('/proc/self/mountinfo', 'utf8'));
+  for (const point of mounts.reverse().filter((path) => path.startsWith(`${paths.root}/`))) {
+    await run('umount', ['--lazy', point]);
+  }
+  rmSync(paths.run, { recursive: true });
+  for (const group of groups.filter(existsSync)) rmdirSync(group);
+  await network.run('ip', ['link', 'delete', 'cni0']);
+  await network.run('iptables-restore', [], { input: '*nat\nCOMMIT\n*filter\nCOMMIT\n' });
+}
