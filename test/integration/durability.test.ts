@@ -69,7 +69,7 @@ describe('the embedded store under SIGKILL', () => {
     const promised: Acknowledged[] = [];
     for (let round = 0; round < ROUNDS; round++) {
       promised.push(...(await writeAndKill(directory)));
-      const storage = LmdbStorage.open(directory, { clock: realClock, log: silent });
+      const storage = await LmdbStorage.open(directory, { clock: realClock, log: silent });
       const history = await historyOf(storage);
       const revisions = history.map((event) => event.revision);
       expect(revisions).toEqual([...new Set(revisions)].sort((a, b) => a - b));

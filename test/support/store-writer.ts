@@ -7,7 +7,7 @@ import { silent } from '../../src/util/log.ts';
 // `KEY REVISION VALUE` (value `-`: removed). Arguments: directory, number of writers.
 
 const [directory = '', writers = '8'] = process.argv.slice(2);
-const storage = LmdbStorage.open(directory, { clock: realClock, log: silent });
+const storage = await LmdbStorage.open(directory, { clock: realClock, log: silent });
 const told = (key: string, revision: number, value: string): void => {
   writeSync(1, `${key} ${revision} ${value}\n`);
 };
