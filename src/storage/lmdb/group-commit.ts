@@ -1,3 +1,4 @@
+import { statfsSync } from 'node:fs';
 import type { Clock } from '../../util/clock.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { StorageError, type StorageEvent } from '../storage.ts';
@@ -24,6 +25,7 @@ export interface GroupCommitOptions {
 const MOST_JOBS = 1024;
 // A disk that does not answer for so long is taken for broken: lmdb itself would wait for ever.
 const STUCK_MS = 60_000;
+const NEARLY_FULL_BYTES = 16 * 2 ** 20;
 
 /**
  * Group commit: while one batch is being flushed by lmdb's own thread, writes gather for the next. Batches follow
@@ -111,7 +113,7 @@ export class GroupCommit {
     try {
       await Promise.race([batch.commit(), stuck.promise]);
     } catch (err) {
-      throw await writeError(err);
+      throw await writeError(err, this.#tables.directory);
     } finally {
       stopTimer();
     }
@@ -119,13 +121,20 @@ export class GroupCommit {
 }
 
 /** lmdb's refusal as the storage's. lmdb tells why by a promise of its own, which must not stay unhandled. */
-async function writeError(err: unknown): Promise<StorageError> {
+async function writeError(err: unknown, directory: string): Promise<StorageError> {
   if (err instanceof StorageError) return err;
   const reason = (err as { commitError?: Promise<unknown> }).commitError;
   const cause: unknown = reason !== undefined ? await reason.catch((why: unknown) => why) : err;
   const message = errorMessage(cause);
-  const isFull = /ENOSPC|No space|MDB_MAP_FULL|quota/i.test(message);
-  return isFull
+  return isFull(message, directory)
     ? new StorageError('no-space', `The disk of the store is full: ${message}`, { cause })
     : new StorageError('unavailable', `The store could not write: ${message}`, { cause });
+}
+
+/** What fits only in part is an I/O error to lmdb: then the disk is asked. */
+function isFull(message: string, directory: string): boolean {
+  if (/ENOSPC|No space|MDB_MAP_FULL|quota/i.test(message)) return true;
+  if (!/Input\/output error/.test(message)) return false;
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize < NEARLY_FULL_BYTES;
 }

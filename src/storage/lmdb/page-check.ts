@@ -12,7 +12,7 @@ export class DamagedFileError extends Error {
 const MAGIC = 0xbeefc0de;
 const FORMAT = 2;
 const META = { magic: 24, version: 28, pageSize: 48, free: 48, main: 96, txn: 152, end: 160 };
-const TREE = { depth: 6, entries: 32, root: 40, size: 48 };
+const TREE = { flags: 4, depth: 6, entries: 32, root: 40, size: 48 };
 const PAGE = { flags: 18, lower: 20, upper: 22, header: 24 };
 const NODE = { flags: 4, keySize: 6, header: 8 };
 const BRANCH = 0x01;
@@ -78,7 +78,7 @@ class PageCheck {
 
   run(): void {
     this.#walk(treeAt(this.#meta, META.free, FREE));
-    this.#walk(treeAt(this.#meta, META.main, ''));
+    this.#walk(treeAt(this.#meta, META.main, MAIN));
     for (const tree of this.#subTrees) this.#walk(tree);
   }
 
@@ -185,13 +185,15 @@ class PageCheck {
     const flags = page.readUInt16LE(at + NODE.flags);
     const size = page.readUInt32LE(at);
     const start = at + NODE.header + page.readUInt16LE(at + NODE.keySize);
-    if (flags & BIG_VALUE) {
-      const value = this.#overflow(page.readBigUInt64LE(start), size);
-      this.#check(tree.name, value);
-    } else if (flags & SUB_TREE && size === TREE.size) {
+    const isTable = tree.name === MAIN && flags === SUB_TREE && size === TREE.size;
+    if (isTable && page.readUInt16LE(start + TREE.flags) === 0) {
       this.#subTrees.push(treeAt(page, start, tableName(keyAt(page, at))));
-    } else {
+    } else if (flags === BIG_VALUE) {
+      this.#check(tree.name, this.#overflow(page.readBigUInt64LE(start), size));
+    } else if (flags === 0) {
       this.#check(tree.name, page.subarray(start, start + size));
+    } else {
+      throw this.#damaged(`an entry of '${tree.name}' is of an unknown kind`);
     }
   }
 
@@ -218,6 +220,7 @@ class PageCheck {
 }
 
 const FREE = 'free pages';
+const MAIN = 'tables';
 
 function isMeta(page: Buffer): boolean {
   return (

@@ -24,6 +24,7 @@ export interface Facts {
 
 /** The four tables of the data file. Reads within one synchronous stretch see one snapshot. */
 export class Tables {
+  readonly directory: string;
   readonly root: RootDatabase<Buffer, string>;
   /** revision → LogRecord */
   readonly log: Database<Buffer, number>;
@@ -35,10 +36,13 @@ export class Tables {
   readonly facts: Database<Buffer, string>;
 
   constructor(path: string) {
+    this.directory = path;
     this.root = open({
       path,
       // Otherwise lmdb acknowledges a commit before it is on the disk.
       overlappingSync: false,
+      // Batches are made here; lmdb's own would leave a promise that nobody handles when a commit fails.
+      eventTurnBatching: false,
       encoding: 'binary',
       mapSize: MAP_SIZE,
       maxDbs: 8,
