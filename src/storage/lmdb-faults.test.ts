@@ -12,10 +12,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FakeClock } from '../util/clock.fake.ts';
-import { realClock } from '../util/clock.ts';
 import { silent } from '../util/log.ts';
 import { LmdbStorage } from './lmdb.ts';
-import { isStorageError, type KeyValue, StorageError, type StorageEvent } from './storage.ts';
+import { type KeyValue, StorageError } from './storage.ts';
 import { defragment, directoryStatus } from './store-directory.ts';
 
 const deps = { clock: new FakeClock(), log: silent };
@@ -57,9 +56,6 @@ async function contentOf(path: string): Promise<KeyValue[]> {
   await storage.close();
   return items;
 }
-
-const revisionsOf = (items: readonly KeyValue[]): number[] =>
-  items.map((kv) => kv.revision).sort((a, b) => a - b);
 
 describe('a damaged data file', () => {
   const store = (): string => join(directory, 'store');
@@ -176,58 +172,5 @@ describe('defragmentation', () => {
     expect(await after.create('/registry/y', value(1, 'y'))).toBe(revision + 1);
     await after.close();
     expect(existsSync(join(directory, 'defragmented'))).toBe(false);
-  });
-});
-
-describe('a full disk', () => {
-  let disk: string;
-  beforeEach(() => {
-    disk = join(directory, 'disk');
-    spawnSync('mkdir', [disk]);
-    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', disk]);
-    expect(mounted.status, String(mounted.stderr)).toBe(0);
-  });
-  afterEach(() => spawnSync('umount', ['-l', disk]));
-
-  it('fails writes, keeps reads and watches, and takes writes again when space returns', {
-    timeout: 30_000,
-  }, async () => {
-    const ballast = join(disk, 'ballast');
-    writeFileSync(ballast, value(1 << 20, 'b'));
-    const storage = await LmdbStorage.open(join(disk, 'store'), { clock: realClock, log: silent });
-    const seen: StorageEvent[] = [];
-    const stop = new AbortController();
-    const watching = storage.watch(
-      '/registry/',
-      { after: 0 },
-      { events: (batch) => void seen.push(...batch) },
-      stop.signal,
-    );
-    const written: number[] = [];
-    let failure: unknown;
-    for (let i = 0; failure === undefined && i < 2000; i++) {
-      await storage.create(`/registry/n${i}`, value(20_000, 'x')).then(
-        (revision) => void written.push(revision),
-        (err: unknown) => {
-          failure = err;
-        },
-      );
-    }
-    expect(failure).toSatisfy((err) => isStorageError(err, 'no-space'));
-    expect((failure as Error).message).toMatch(/^The disk of the store is full/);
-    expect((await storage.get('/registry/n0'))?.value.length).toBe(20_000);
-    expect(revisionsOf((await storage.list('/registry/')).items)).toEqual(written);
-    await expect(storage.create('/registry/again', value(50_000, 'x'))).rejects.toSatisfy((err) =>
-      isStorageError(err, 'no-space'),
-    );
-    rmSync(ballast);
-    const next = await storage.create('/registry/after', value(20_000, 'x'));
-    // Revisions of failed writes are used again: nobody has seen them.
-    expect(next).toBe(written.length + 1);
-    await expect.poll(() => seen.map((e) => e.revision)).toEqual([...written, next]);
-    stop.abort();
-    await watching;
-    await storage.close();
-    expect(revisionsOf(await contentOf(join(disk, 'store')))).toEqual([...written, next]);
   });
 });
