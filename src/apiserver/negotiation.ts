@@ -19,12 +19,8 @@ const FORMATS: Readonly<Record<string, 'json' | 'yaml'>> = {
   '*/*': 'json',
 };
 const SHAPES = new Set(['Table', 'PartialObjectMetadata', 'PartialObjectMetadataList']);
-
-/** 406, with what would have been acceptable. */
-export function notAcceptable(types: readonly string[]): ApiError {
-  const message = `only the following media types are accepted: ${types.join(', ')}`;
-  return new ApiError('NotAcceptable', message);
-}
+const NOT_ACCEPTABLE =
+  'only the following media types are accepted: application/json, application/yaml';
 
 /** The first acceptable clause of an Accept header, in the client's order of preference. */
 export function negotiate(accept: string | undefined): Representation {
@@ -35,7 +31,7 @@ export function negotiate(accept: string | undefined): Representation {
     const found = acceptable(range);
     if (found) return found;
   }
-  throw notAcceptable(['application/json', 'application/yaml']);
+  throw new ApiError('NotAcceptable', NOT_ACCEPTABLE);
 }
 
 function acceptable({ type, parameters }: MediaRange): Representation | undefined {

@@ -18,6 +18,10 @@ const FIELDS: Readonly<Record<string, string>> = {
 export function* referencesOf(pod: Pod): Generator<[string, string]> {
   if (!pod.spec) return;
   yield ['serviceaccounts', pod.spec.serviceAccountName || 'default'];
+  for (const { name, ephemeral } of pod.spec.volumes ?? []) {
+    // The claim that is made for the volume has a name that is known before it is there.
+    if (ephemeral) yield ['persistentvolumeclaims', `${pod.metadata.name}-${name}`];
+  }
   yield* referencesIn(pod.spec, undefined);
 }
 

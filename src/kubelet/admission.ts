@@ -1,3 +1,4 @@
+import { fitsNode } from '../api/node-affinity.ts';
 import { isPodTerminal } from '../api/pods.ts';
 import { milliValue, parseQuantity, wholeValue } from '../api/quantity.ts';
 import type { Node, Pod } from '../api/types.ts';
@@ -40,9 +41,7 @@ export class Admission {
 }
 
 function selectorRefusal(pod: Pod, node: Node | undefined): Failure | undefined {
-  const labels = node?.metadata.labels ?? {};
-  const wanted = Object.entries(pod.spec?.nodeSelector ?? {});
-  if (!node || wanted.every(([key, value]) => labels[key] === value)) return undefined;
+  if (!node || !pod.spec || fitsNode(pod.spec, node)) return undefined;
   return {
     reason: 'NodeAffinity',
     message: "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",

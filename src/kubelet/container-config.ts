@@ -17,7 +17,7 @@ import {
 import type { ContainerConfig, LinuxContainerResources, Mount } from './runtime/runtime.ts';
 import { containerHash } from './runtime-pod.ts';
 import { containerSecurityContext } from './security-context.ts';
-import type { MountedVolume } from './volumes/volume-manager.ts';
+import type { MountedVolume } from './volumes/volume-error.ts';
 
 export interface ContainerFacts {
   attempt: number;

@@ -22,7 +22,7 @@ import type {
 import { newestContainer, type RuntimePod } from './runtime-pod.ts';
 import { checkNonRoot } from './security-context.ts';
 import type { SubPaths } from './volumes/sub-paths.ts';
-import type { MountedVolume } from './volumes/volume-manager.ts';
+import type { MountedVolume } from './volumes/volume-error.ts';
 
 /** A container did not start. `reason` is what its status shows while it waits. */
 export class StartError extends Error {

@@ -1,8 +1,11 @@
+import { join } from 'node:path';
 import { PODS, SERVICES } from '../api/resource-types.ts';
 import type { Pod, Service } from '../api/types.ts';
 import type { Informer } from '../client/client.ts';
 import { errorMessage } from '../util/errors.ts';
 import { ConfigObjects } from './config-objects.ts';
+import type { CsiDrivers } from './csi/csi-drivers.ts';
+import { type Plugin, PluginWatcher } from './csi/plugin-watcher.ts';
 import { type DnsConfig, readResolvConf } from './dns.ts';
 import { Housekeeping } from './housekeeping.ts';
 import type { KubeletDeps, KubeletOptions } from './kubelet-deps.ts';
@@ -40,6 +43,8 @@ export class Kubelet {
   readonly #probes: ProbeManager;
   readonly #groups: PodGroups;
   readonly #allocations: Allocations;
+  readonly #drivers: CsiDrivers;
+  readonly #plugins: PluginWatcher;
   readonly #configObjects: ConfigObjects;
   readonly #housekeeping: Housekeeping;
   readonly #tokens: ServiceAccountTokens;
@@ -71,37 +76,20 @@ export class Kubelet {
       onDeleted: (uid) => this.status.forget(uid),
     });
     this.node = this.#makeNode();
-    const { pleg, dirs, status, node } = this;
-    const groups = this.#groups;
-    const { stages, volumes } = createPodStages(
-      {
-        ...deps,
-        pleg,
-        dirs,
-        status,
-        groups,
-        probes: this.#probes,
-        configObjects: this.#configObjects,
-        tokens: this.#tokens,
-        services: () => this.#services.list(),
-        node,
-        networkProblem: () => networkProblem(node.runtimeStatus?.conditions),
-        resolver: () => this.#resolver,
-        others: (uid) =>
-          this.workers
-            .active()
-            .filter((state) => state.uid !== uid)
-            .map((state) => state.pod),
-        allocations: this.#allocations,
-        wake: this.#wake,
-        fail: (uid, failure) => this.workers.fail(uid, failure),
-      },
-      options,
-    );
+    const { stages, volumes, drivers } = this.#makeStages();
     const onGone = (): void => this.#sources.podLeft();
     this.workers = new PodWorkers({ stages, clock, log, onGone });
     this.#sources = this.#makeSources();
-    const { workers } = this;
+    const { pleg, workers, dirs } = this;
+    const groups = this.#groups;
+    this.#drivers = drivers;
+    this.#plugins = new PluginWatcher({
+      clock,
+      log,
+      directory: join(rootDir, 'plugins_registry'),
+      onAdd: (plugin, signal) => this.#addPlugin(plugin, signal),
+      onRemove: ({ name }) => drivers.remove(name),
+    });
     this.#housekeeping = new Housekeeping({
       runtime,
       clock,
@@ -181,6 +169,35 @@ export class Kubelet {
     });
   }
 
+  #makeStages(): ReturnType<typeof createPodStages> {
+    const { pleg, dirs, status, node } = this;
+    return createPodStages(
+      {
+        ...this.#deps,
+        pleg,
+        dirs,
+        status,
+        groups: this.#groups,
+        probes: this.#probes,
+        configObjects: this.#configObjects,
+        tokens: this.#tokens,
+        services: () => this.#services.list(),
+        node,
+        networkProblem: () => networkProblem(node.runtimeStatus?.conditions),
+        resolver: () => this.#resolver,
+        others: (uid) =>
+          this.workers
+            .active()
+            .filter((state) => state.uid !== uid)
+            .map((state) => state.pod),
+        allocations: this.#allocations,
+        wake: this.#wake,
+        fail: (uid, failure) => this.workers.fail(uid, failure),
+      },
+      this.options,
+    );
+  }
+
   /** Works until aborted; containers are left running. */
   async run(signal: AbortSignal): Promise<void> {
     await this.#prepare(signal);
@@ -189,7 +206,7 @@ export class Kubelet {
     await this.#firstLook(signal);
     signal.addEventListener('abort', () => this.#stop(), { once: true });
     await this.#sources.lookAtFiles();
-    loops.push(this.pleg.run(signal), this.#sources.runStatic(signal));
+    loops.push(this.pleg.run(signal), this.#sources.runStatic(signal), this.#plugins.run(signal));
     await Promise.all([...loops, this.#followApi(signal)]);
   }
 
@@ -201,6 +218,11 @@ export class Kubelet {
     await Promise.all([this.#sources.runApi(heard.resolve, signal), housekeeping]);
   }
 
+  async #addPlugin({ type, name, endpoint }: Plugin, signal: AbortSignal): Promise<void> {
+    if (type !== 'CSIPlugin') throw new Error(`plugins of type ${type} are not supported here`);
+    await this.#drivers.add(name, endpoint, signal);
+  }
+
   now(): number {
     return this.#deps.clock.now();
   }
@@ -209,6 +231,7 @@ export class Kubelet {
     this.workers.stop();
     this.#probes.stop();
     this.#configObjects.close();
+    this.#drivers.close();
   }
 
   async #prepare(signal: AbortSignal): Promise<void> {

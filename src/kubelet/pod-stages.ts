@@ -1,8 +1,11 @@
+import { SECRETS } from '../api/resource-types.ts';
 import type { Pod, Service } from '../api/types.ts';
 import { Admission } from './admission.ts';
 import type { ConfigObjects } from './config-objects.ts';
 import { ContainerKiller } from './container-killer.ts';
 import { ContainerStarter } from './container-starter.ts';
+import { CsiDrivers } from './csi/csi-drivers.ts';
+import { CsiVolumes } from './csi/csi-volumes.ts';
 import type { DnsConfig } from './dns.ts';
 import { ContainerConfigError, type FileKeyRef } from './environment.ts';
 import { Images } from './images.ts';
@@ -20,6 +23,7 @@ import { entriesOfSecret, type PullSecret } from './pull-credentials.ts';
 import type { Allocations } from './resize/allocations.ts';
 import { Resizer } from './resize/resizer.ts';
 import type { StatusManager } from './status-manager.ts';
+import { PersistentVolumes } from './volumes/persistent-volumes.ts';
 import type { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
 import { SubPaths } from './volumes/sub-paths.ts';
 import { VolumeManager } from './volumes/volume-manager.ts';
@@ -48,16 +52,15 @@ export interface PodStagesDeps extends KubeletDeps {
 export function createPodStages(
   deps: PodStagesDeps,
   options: KubeletOptions,
-): { stages: PodLifecycle; volumes: VolumeManager } {
+): { stages: PodLifecycle; volumes: VolumeManager; drivers: CsiDrivers } {
   const { clock, recorder, pleg, probes, status, node, configObjects, tokens } = deps;
   const hostIps = (): readonly string[] => options.nodeIps;
-  const volumes = new VolumeManager({
-    mounts: deps.mounts,
-    rootDir: options.rootDir,
-    config: configObjects,
-    allocatable: () => node.allocatable(),
-    token: (pod, source) => tokens.token(pod, source),
+  const drivers = new CsiDrivers({
+    client: deps.client,
+    nodeName: options.nodeName,
+    node: () => node.node,
   });
+  const volumes = volumeManager(deps, options, drivers);
   const admission = new Admission({
     node: () => node.node,
     allocatable: () => node.allocatable(),
@@ -93,7 +96,39 @@ export function createPodStages(
     },
     fail: deps.fail,
   });
-  return { stages, volumes };
+  return { stages, volumes, drivers };
+}
+
+function volumeManager(
+  { client, mounts, node, configObjects, tokens }: PodStagesDeps,
+  { rootDir, nodeName }: KubeletOptions,
+  drivers: CsiDrivers,
+): VolumeManager {
+  const csi = new CsiVolumes({
+    client,
+    drivers,
+    rootDir,
+    nodeName,
+    secret: async ({ namespace, name }) => {
+      const { data = {} } = await client.get(SECRETS, { namespace, name });
+      const texts = Object.entries(data).map(([key, text]) => [
+        key,
+        Buffer.from(text, 'base64').toString('utf8'),
+      ]);
+      return Object.fromEntries(texts);
+    },
+    token: (pod, audience, expirationSeconds) =>
+      tokens.token(pod, { audience, expirationSeconds, path: '' }),
+  });
+  return new VolumeManager({
+    mounts,
+    rootDir,
+    csi,
+    persistent: new PersistentVolumes({ client, mounts, csi, rootDir, node: () => node.node }),
+    config: configObjects,
+    allocatable: () => node.allocatable(),
+    token: (pod, source) => tokens.token(pod, source),
+  });
 }
 
 function podSync(

@@ -21,11 +21,13 @@ import type { Resizer } from './resize/resizer.ts';
 import type { ContainerRuntime, PodSandboxConfig } from './runtime/runtime.ts';
 import { newestContainer, type RuntimePod } from './runtime-pod.ts';
 import { podHostname, sandboxConfig } from './sandbox-config.ts';
-import { type MountedVolume, VolumeError, type VolumeManager } from './volumes/volume-manager.ts';
+import { type MountedVolume, VolumeError } from './volumes/volume-error.ts';
+import type { VolumeManager } from './volumes/volume-manager.ts';
 
 /** How long after a failure the pod is looked at again. */
 const SYNC_RETRY_MS = 10_000;
-const VOLUME_RETRY_MS = 2000;
+const VOLUME_FIRST_MS = 500;
+const VOLUME_MAX_MS = 122_000;
 const SANDBOX_RETRY_MS = 2000;
 const RESTART_FIRST_MS = 10_000;
 const RESTART_MAX_MS = 300_000;
@@ -57,11 +59,13 @@ export interface PodSyncDeps {
 export class PodSync {
   readonly #deps: PodSyncDeps;
   readonly #backoff: Backoff;
+  readonly #volumeBackoff: Backoff;
 
   constructor(deps: PodSyncDeps) {
     this.#deps = deps;
     const { clock } = deps;
     this.#backoff = new Backoff({ clock, firstMs: RESTART_FIRST_MS, maxMs: RESTART_MAX_MS });
+    this.#volumeBackoff = new Backoff({ clock, firstMs: VOLUME_FIRST_MS, maxMs: VOLUME_MAX_MS });
   }
 
   /** One step. Answers the milliseconds after which to look again even if nothing happens. */
@@ -81,6 +85,7 @@ export class PodSync {
 
   forget(uid: string): void {
     this.#backoff.forget(`${uid}/`);
+    this.#volumeBackoff.forget(`${uid}/`);
   }
 
   async #refreshVolumes(state: PodState): Promise<number | undefined> {
@@ -144,6 +149,7 @@ export class PodSync {
       await mkdir(this.#deps.dirs.podLogs(pod), { recursive: true, mode: 0o755 });
       volumes = await this.#deps.volumes.setUp(pod, this.#facts(state));
       await ensured;
+      this.#volumeBackoff.forget(`${state.uid}/`);
     } catch (err) {
       signal.throwIfAborted();
       return this.#volumeFailed(state, err);
@@ -154,12 +160,14 @@ export class PodSync {
   }
 
   #volumeFailed(state: PodState, err: unknown): number {
-    const { recorder, log } = this.#deps;
+    const { recorder, log, clock } = this.#deps;
     const reason = err instanceof VolumeError ? 'FailedMount' : 'FailedSync';
     log.warn({ pod: podKey(state.pod), err: errorMessage(err) }, 'Cannot prepare pod');
     const prefix = err instanceof VolumeError ? '' : 'error determining status: ';
     recorder.event(state.pod, 'Warning', reason, prefix + errorMessage(err));
-    return VOLUME_RETRY_MS;
+    const key = `${state.uid}/`;
+    this.#volumeBackoff.next(key, clock.now());
+    return this.#volumeBackoff.delay(key);
   }
 
   #facts(state: PodState, runtime: RuntimePod = this.#deps.pleg.get(state.uid)) {

@@ -1,4 +1,4 @@
-import type { Pod } from '../../api/types.ts';
+import type { PersistentVolume, Pod } from '../../api/types.ts';
 import type { KindRegistry } from '../kind-registry.ts';
 import { referencesOf } from '../pod-references.ts';
 import type { RequestInfo } from '../request-info.ts';
@@ -33,25 +33,31 @@ export interface NodeAuthorizerDeps {
  * volumes and tokens only for the Pods that are bound to the node, and leases and CSINodes only their own.
  */
 export async function nodeAuthorizer(deps: NodeAuthorizerDeps): Promise<Authorizer> {
-  const references = new NodeReferences(await podCache(deps));
+  const references = new NodeReferences(await cacheOf(deps, 'pods'));
+  const volumes = new VolumeReferences(await cacheOf(deps, 'persistentvolumes'), references);
   return {
     name: 'Node',
     authorize(user, info) {
       if (!user.groups.includes(NODES_GROUP) || !user.name.startsWith(NODE_USER)) return NO_OPINION;
       const node = user.name.slice(NODE_USER.length);
       if (!deps.rules.some((rule) => ruleAllows(rule, info))) return NO_OPINION;
-      return isItsOwn(references, node, info) ? ALLOW : NO_OPINION;
+      return isItsOwn({ references, volumes }, node, info) ? ALLOW : NO_OPINION;
     },
   };
 }
 
-function isItsOwn(references: NodeReferences, node: string, info: RequestInfo): boolean {
+interface References {
+  references: NodeReferences;
+  volumes: VolumeReferences;
+}
+
+function isItsOwn(of: References, node: string, info: RequestInfo): boolean {
   const name = info.name || (info.selectedName ?? '');
   if (info.group === '' && BY_REFERENCE.has(info.resource)) {
-    return name !== '' && references.uses(node, info.resource, info.namespace, name);
+    return name !== '' && isUsed(of, node, { ...info, name });
   }
   if (info.resource === 'serviceaccounts') {
-    return references.uses(node, 'serviceaccounts', info.namespace, name);
+    return of.references.uses(node, 'serviceaccounts', info.namespace, name);
   }
   if (info.resource === 'leases') {
     return info.namespace === 'kube-node-lease' && (info.verb === 'create' || name === node);
@@ -60,10 +66,23 @@ function isItsOwn(references: NodeReferences, node: string, info: RequestInfo): 
   return true;
 }
 
-async function podCache({ state, kinds }: NodeAuthorizerDeps): Promise<WatchCache> {
-  const pods = kinds.get('', 'v1', 'pods');
-  if (!pods) throw new Error('The kind pods is not declared');
-  return state.cache(pods);
+function isUsed(
+  { references, volumes }: References,
+  node: string,
+  { resource, namespace, name }: Pick<RequestInfo, 'resource' | 'namespace' | 'name'>,
+): boolean {
+  if (resource === 'persistentvolumes') return volumes.uses(node, name);
+  if (references.uses(node, resource, namespace, name)) return true;
+  return resource === 'secrets' && volumes.usesSecret(node, namespace, name);
+}
+
+async function cacheOf(
+  { state, kinds }: NodeAuthorizerDeps,
+  resource: string,
+): Promise<WatchCache> {
+  const kind = kinds.get('', 'v1', resource);
+  if (!kind) throw new Error(`The kind ${resource} is not declared`);
+  return state.cache(kind);
 }
 
 /** What the Pods of each node refer to, counted, kept true by the watch cache of the Pods. */
@@ -111,3 +130,44 @@ class NodeReferences {
     this.#ofPod.delete(key);
   }
 }
+
+/** Which volumes a node has through the claims of its Pods, and the secrets that mounting them takes. */
+class VolumeReferences {
+  readonly #pods: NodeReferences;
+  readonly #volumes = new Map<string, PersistentVolume>();
+
+  constructor(volumes: WatchCache, pods: NodeReferences) {
+    this.#pods = pods;
+    volumes.addWatcher({
+      scope: { namespace: '' },
+      offer: ({ type, entry }) => {
+        if (type === 'DELETED') this.#volumes.delete(nameOf(entry.key));
+        else this.#set(entry.key, entry.served.bytes);
+      },
+    });
+    for (const { key, served } of volumes.slice('')) this.#set(key, served.bytes);
+  }
+
+  uses(node: string, name: string): boolean {
+    const claim = this.#volumes.get(name)?.spec?.claimRef;
+    const { namespace = '', name: claimName = '' } = claim ?? {};
+    return this.#pods.uses(node, 'persistentvolumeclaims', namespace, claimName);
+  }
+
+  usesSecret(node: string, namespace: string, name: string): boolean {
+    for (const { metadata, spec } of this.#volumes.values()) {
+      const { nodeStageSecretRef, nodePublishSecretRef } = spec?.csi ?? {};
+      const named = [nodeStageSecretRef, nodePublishSecretRef].some(
+        (ref) => ref?.name === name && ref.namespace === namespace,
+      );
+      if (named && this.uses(node, metadata.name)) return true;
+    }
+    return false;
+  }
+
+  #set(key: string, bytes: Buffer): void {
+    this.#volumes.set(nameOf(key), parseObject(bytes) as unknown as PersistentVolume);
+  }
+}
+
+const nameOf = (key: string): string => key.slice(key.lastIndexOf('/') + 1);

@@ -85,8 +85,7 @@ async function document(
     sendDocument(exchange, found);
     return;
   }
-  const answer =
-    root === 'openapi' ? openapi.handle(info.path, query, req.headers.accept) : undefined;
+  const answer = root === 'openapi' ? openapi.handle(info.path, query) : undefined;
   if (!answer) throw pageNotFound();
   if (answer.type === 'redirect') {
     writeHead(exchange, 301, { Location: answer.location });

@@ -1,24 +1,6 @@
-import { fromMap, matches, type Requirement } from '../../api/labels.ts';
+import { fitsNode } from '../../api/node-affinity.ts';
 import type { DaemonSet, Node, PodSpec } from '../../api/types.ts';
 import { type Toleration, tolerates } from '../taints.ts';
-
-type NodeSelectorTerm = NonNullable<
-  NonNullable<
-    NonNullable<
-      NonNullable<PodSpec['affinity']>['nodeAffinity']
-    >['requiredDuringSchedulingIgnoredDuringExecution']
-  >['nodeSelectorTerms']
->[number];
-type NodeRequirement = NonNullable<NodeSelectorTerm['matchExpressions']>[number];
-
-const OPERATORS: Readonly<Record<string, Requirement['operator']>> = {
-  In: 'in',
-  NotIn: 'notin',
-  Exists: 'exists',
-  DoesNotExist: '!',
-  Gt: 'gt',
-  Lt: 'lt',
-};
 
 /** What every daemon Pod tolerates: daemons serve the node also when it is unwell (util.AddOrUpdateDaemonPodTolerations). */
 export function daemonTolerations(spec: PodSpec): Toleration[] {
@@ -55,26 +37,6 @@ export function placement(set: DaemonSet, node: Node): { run: boolean; stay: boo
     );
   const evicted = untolerated('NoExecute');
   return { run: !evicted && !untolerated('NoSchedule'), stay: !evicted };
-}
-
-/** nodeSelector and the required node affinity, of which one term must match. */
-function fitsNode(spec: PodSpec, node: Node): boolean {
-  if (!matches(fromMap(spec.nodeSelector), node.metadata.labels)) return false;
-  const required = spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-  return !required || required.nodeSelectorTerms.some((term) => matchesTerm(term, node));
-}
-
-function matchesTerm({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm, node: Node) {
-  if (matchExpressions.length === 0 && matchFields.length === 0) return false;
-  const fields = { 'metadata.name': node.metadata.name };
-  return (
-    matches(matchExpressions.map(requirement), node.metadata.labels) &&
-    matches(matchFields.map(requirement), fields)
-  );
-}
-
-function requirement({ key, operator, values = [] }: NodeRequirement): Requirement {
-  return { key, operator: OPERATORS[operator] ?? 'exists', values };
 }
 
 /** Binds a Pod to one node through the scheduler: an affinity for its name in every term. */

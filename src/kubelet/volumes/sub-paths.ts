@@ -5,7 +5,7 @@ import type { Container, Pod } from '../../api/types.ts';
 import { isMountPoint, type Mounts } from '../../host/mounts.ts';
 import { errnoOf } from '../../util/errors.ts';
 import type { PodDirs } from '../pod-dirs.ts';
-import type { MountedVolume } from './volume-manager.ts';
+import type { MountedVolume } from './volume-error.ts';
 
 export interface SubPathRequest {
   pod: Pod;

@@ -3,33 +3,21 @@ import { join } from 'node:path';
 import { parseQuantity, wholeValue } from '../../api/quantity.ts';
 import type { Pod, Volume } from '../../api/types.ts';
 import { isMountPoint, type Mounts } from '../../host/mounts.ts';
-import { errorMessage } from '../../util/errors.ts';
+import { type CsiVolumes, inlineCsiVolume } from '../csi/csi-volumes.ts';
 import type { PodFacts } from '../downward.ts';
+import { podResources } from '../resources.ts';
 import { type Payload, payloadDigest, writeAtomically } from './atomic-writer.ts';
 import { checkHostPath } from './host-path.ts';
+import { mountNfs, type PersistentVolumes } from './persistent-volumes.ts';
 import { commonUser, type ProjectionDeps, projectedFiles } from './projection.ts';
-
-/** A volume as it stands on the node, ready to be mounted into containers. */
-export interface MountedVolume {
-  readonly hostPath: string;
-  readonly readOnly: boolean;
-}
-
-/** A volume could not be made ready. The message is the FailedMount event's. */
-export class VolumeError extends Error {
-  override readonly name = 'VolumeError';
-  readonly volume: string;
-
-  constructor(volume: string, cause: unknown) {
-    super(`MountVolume.SetUp failed for volume "${volume}" : ${errorMessage(cause)}`, { cause });
-    this.volume = volume;
-  }
-}
+import { type MountedVolume, setUpFailed } from './volume-error.ts';
 
 export interface VolumeDeps extends ProjectionDeps {
   mounts: Mounts;
   /** --root-dir. */
   rootDir: string;
+  persistent: PersistentVolumes;
+  csi: CsiVolumes;
 }
 
 /** Makes a pod's volumes ready and takes them away again. Both are safe to repeat. */
@@ -37,6 +25,8 @@ export class VolumeManager {
   readonly #deps: VolumeDeps;
   // What each projected volume held when it was last written, so that a sync without news writes nothing.
   readonly #written = new Map<string, string>();
+  // Volumes from outside, mounted once for a pod: `UID/NAME`.
+  readonly #mounted = new Map<string, MountedVolume>();
   #memoryReady: Promise<void> | undefined;
 
   constructor(deps: VolumeDeps) {
@@ -48,19 +38,23 @@ export class VolumeManager {
   }
 
   async setUp(pod: Pod, facts: PodFacts): Promise<Map<string, MountedVolume>> {
-    const mounted = new Map<string, MountedVolume>();
-    for (const volume of pod.spec?.volumes ?? []) {
-      try {
-        mounted.set(volume.name, await this.#setUpOne(pod, volume, facts));
-      } catch (err) {
-        throw new VolumeError(volume.name, err);
-      }
-    }
-    return mounted;
+    const mounted = await Promise.allSettled(
+      (pod.spec?.volumes ?? []).map(async (volume) => {
+        try {
+          return [volume.name, await this.#setUpOne(pod, volume, facts)] as const;
+        } catch (err) {
+          throw setUpFailed(volume.name, err);
+        }
+      }),
+    );
+    const failed = mounted.find((m) => m.status === 'rejected');
+    if (failed) throw failed.reason;
+    return new Map(mounted.flatMap((m) => (m.status === 'fulfilled' ? [m.value] : [])));
   }
 
   async tearDown(uid: string): Promise<void> {
-    const { mounts } = this.#deps;
+    const { mounts, csi } = this.#deps;
+    await csi.tearDown(uid);
     const directories = [this.podDir(uid), join(this.#memoryDir(), uid)];
     for (const point of (await mounts.list()).reverse()) {
       if (directories.some((d) => point.path.startsWith(`${d}/`))) await mounts.unmount(point.path);
@@ -68,6 +62,9 @@ export class VolumeManager {
     for (const directory of directories) await removeWithinFilesystem(directory);
     for (const path of this.#written.keys()) {
       if (path.includes(`/${uid}/`)) this.#written.delete(path);
+    }
+    for (const key of this.#mounted.keys()) {
+      if (key.startsWith(`${uid}/`)) this.#mounted.delete(key);
     }
   }
 
@@ -87,8 +84,26 @@ export class VolumeManager {
     }
     if (volume.emptyDir) return this.#emptyDir(pod, volume);
     const files = await projectedFiles(pod, volume, facts, this.#deps);
-    if (!files) throw new Error(`no volume plugin matched name: ${volume.name}`);
-    return this.#projected(pod, volume, files);
+    if (files) return this.#projected(pod, volume, files);
+    const key = `${pod.metadata.uid}/${volume.name}`;
+    const mounted = this.#mounted.get(key) ?? (await this.#fromOutside(pod, volume));
+    this.#mounted.set(key, mounted);
+    return mounted;
+  }
+
+  async #fromOutside(pod: Pod, volume: Volume): Promise<MountedVolume> {
+    const { persistent, csi } = this.#deps;
+    if (volume.csi) return csi.setUp(pod, inlineCsiVolume(pod, volume.name, volume.csi));
+    if (volume.nfs) {
+      const { nfs: source, name } = volume;
+      const readOnly = source.readOnly === true;
+      const options = readOnly ? ['ro'] : [];
+      return mountNfs(this.#deps, pod, { name, source, options, readOnly });
+    }
+    const found = await persistent.setUp(pod, volume);
+    if (found) return found;
+    const kind = Object.keys(volume).find((field) => field !== 'name') ?? 'none';
+    throw new Error(`no volume plugin matched: volumes of type ${kind} are not supported here`);
   }
 
   async #emptyDir(pod: Pod, volume: Volume): Promise<MountedVolume> {
@@ -98,8 +113,8 @@ export class VolumeManager {
     if (medium === 'Memory') {
       const { mounts } = this.#deps;
       if (!(await isMountPoint(mounts, path))) {
-        const size = sizeLimit === undefined ? [] : [`size=${sizeInBytes(sizeLimit)}`];
-        await mounts.mount({ source: 'tmpfs', target: path, fsType: 'tmpfs', options: size });
+        const options = [`size=${memorySize(pod, sizeLimit, this.#deps.allocatable())}`];
+        await mounts.mount({ source: 'tmpfs', target: path, fsType: 'tmpfs', options });
       }
     } else if (medium !== '') {
       throw new Error(`unknown storage medium ${JSON.stringify(medium)}`);
@@ -152,14 +167,14 @@ export class VolumeManager {
 const hasToken = (volume: Volume): boolean =>
   (volume.projected?.sources ?? []).some((s) => s.serviceAccountToken !== undefined);
 
-/** With an fsGroup the group may read what the owner may. */
+// What an fsGroup adds to files that nobody writes.
+const READABLE = 0o440;
+
+/** The fsGroup may read every file. */
 function withGroupAccess(files: Payload, gid: number | undefined): Payload {
   if (gid === undefined) return files;
   return new Map(
-    [...files].map(([path, { data, mode }]) => [
-      path,
-      { data, mode: mode | ((mode >> 3) & 0o040) },
-    ]),
+    [...files].map(([path, { data, mode }]) => [path, { data, mode: mode | READABLE }]),
   );
 }
 
@@ -175,8 +190,16 @@ async function openToContainers(path: string, pod: Pod): Promise<void> {
   await chmod(path, gid === undefined ? 0o777 : 0o2777);
 }
 
-function sizeInBytes(quantity: string): number {
-  return wholeValue(parseQuantity(quantity));
+/** Bytes that a memory-backed emptyDir may hold: no more than its limit, the pod's memory, the node's. */
+function memorySize(
+  pod: Pod,
+  sizeLimit: string | undefined,
+  allocatable: Readonly<Record<string, string>>,
+): number {
+  const bounds = [sizeLimit, allocatable.memory]
+    .filter((text) => text !== undefined)
+    .map((text) => wholeValue(parseQuantity(text)));
+  return Math.min(...[...bounds, podResources(pod).memoryLimit].filter((bytes) => bytes > 0));
 }
 
 /** Deletes a directory, but never anything that is still mounted below it. */

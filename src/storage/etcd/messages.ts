@@ -3,8 +3,6 @@ export interface EtcdKeyValue {
   key: Buffer;
   value: Buffer;
   modRevision: number;
-  /** 0: it does not vanish. */
-  lease: number;
 }
 
 export interface Header {
@@ -24,14 +22,16 @@ export interface TxnResponse {
   responses: { responseRange?: RangeResponse }[];
 }
 
-export interface WatchRequest {
-  createRequest: {
-    key: Buffer;
-    rangeEnd: Buffer;
-    startRevision: number;
-    progressNotify: boolean;
-  };
-}
+export type WatchRequest =
+  | {
+      createRequest: {
+        key: Buffer;
+        rangeEnd: Buffer;
+        startRevision: number;
+        progressNotify: boolean;
+      };
+    }
+  | { progressRequest: Record<string, never> };
 
 export interface WatchResponse {
   header: Header;
@@ -46,5 +46,4 @@ export interface StatusResponse {
   header: Header;
   version: string;
   dbSize: number;
-  dbSizeInUse: number;
 }

@@ -1,0 +1,237 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hostMounts } from '../../src/host/mounts.ts';
+import { type CsiDriver, startCsiDriver } from '../support/csi-driver.ts';
+import { eventually } from '../support/eventually.ts';
+import { BUSYBOX_IMAGE, list } from '../support/manifests.ts';
+import { sharedCluster } from '../support/shared-cluster.ts';
+import { testNamespace } from '../support/test-namespace.ts';
+
+const cluster = sharedCluster();
+const ns = testNamespace(cluster, 'volumes');
+const kubeletRoot = join(cluster.paths.state, 'kubelet');
+let scratch = '';
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), 'k8ts-volumes-'));
+});
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+type Fields = Record<string, unknown>;
+
+/** A Pod with one volume at /v. */
+function podWith(name: string, volume: Fields, script = 'sleep 3600', spec: Fields = {}): Fields {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name },
+    spec: {
+      terminationGracePeriodSeconds: 0,
+      restartPolicy: 'Never',
+      volumes: [{ name: 'v', ...volume }],
+      containers: [
+        {
+          name: 'main',
+          image: BUSYBOX_IMAGE,
+          command: ['sh', '-c', script],
+          volumeMounts: [{ name: 'v', mountPath: '/v' }],
+        },
+      ],
+      ...spec,
+    },
+  };
+}
+
+const ANY_NODE = {
+  required: {
+    nodeSelectorTerms: [
+      { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'Exists' }] },
+    ],
+  },
+};
+
+/** A PersistentVolume and a claim that are bound to one another. */
+async function boundClaim(name: string, source: Fields): Promise<void> {
+  const shared = {
+    storageClassName: '',
+    accessModes: ['ReadWriteOnce'],
+  };
+  await ns.apply({
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name },
+    spec: { ...shared, volumeName: name, resources: { requests: { storage: '1Mi' } } },
+  });
+  const { metadata } = await ns.get('pvc', name);
+  await cluster.apply({
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name },
+    spec: {
+      ...shared,
+      capacity: { storage: '1Mi' },
+      claimRef: { kind: 'PersistentVolumeClaim', namespace: ns.name, name, uid: metadata.uid },
+      ...source,
+    },
+  });
+  const status = JSON.stringify({ status: { phase: 'Bound' } });
+  await ns.kubectl('patch', 'pvc', name, '--subresource=status', '--type=merge', '-p', status);
+}
+
+const running = (name: string) =>
+  ns.kubectl('wait', '--for=jsonpath={.status.phase}=Running', `pod/${name}`, '--timeout=60s');
+const succeeded = (name: string) =>
+  ns.kubectl('wait', '--for=jsonpath={.status.phase}=Succeeded', `pod/${name}`, '--timeout=60s');
+
+describe('a claim', () => {
+  it('on a hostPath volume shows the directory', async () => {
+    const path = join(scratch, 'host');
+    mkdirSync(path);
+    await boundClaim('host', { hostPath: { path } });
+    const volume = { persistentVolumeClaim: { claimName: 'host' } };
+    await ns.apply(podWith('host-user', volume, 'echo hello > /v/file'));
+    await succeeded('host-user');
+    expect(readdirSync(path)).toEqual(['file']);
+  });
+
+  it('on a local volume is given to the fsGroup, with what is in it', async () => {
+    const path = join(scratch, 'local');
+    mkdirSync(path);
+    writeFileSync(join(path, 'old'), '', { mode: 0o600 });
+    await boundClaim('local', { local: { path }, nodeAffinity: ANY_NODE });
+    const volume = { persistentVolumeClaim: { claimName: 'local' } };
+    const securityContext = { fsGroup: 4321, runAsUser: 1234 };
+    await ns.apply(podWith('local-user', volume, 'echo x > /v/new', { securityContext }));
+    await succeeded('local-user');
+    expect(statSync(path).gid).toBe(4321);
+    expect(statSync(join(path, 'old'))).toMatchObject({ gid: 4321, mode: 0o100660 });
+    expect(statSync(join(path, 'new'))).toMatchObject({ gid: 4321, uid: 1234 });
+  });
+
+  it('whose directory is missing is told in an event, and the Pod starts once it is there', async () => {
+    const path = join(scratch, 'late');
+    await boundClaim('late', { local: { path }, nodeAffinity: ANY_NODE });
+    await ns.apply(podWith('late-user', { persistentVolumeClaim: { claimName: 'late' } }, 'true'));
+    await eventually('the event', async () =>
+      (await ns.kubectl('describe', 'pod', 'late-user')).includes(
+        `MountVolume.SetUp failed for volume "late" : path "${path}" does not exist`,
+      ),
+    );
+    mkdirSync(path);
+    await succeeded('late-user');
+  });
+});
+
+describe('a CSI driver', () => {
+  let driver: CsiDriver;
+  const mountsOf = async () =>
+    (await hostMounts.list()).filter((m) => m.path.startsWith(kubeletRoot) && /csi/.test(m.path));
+  beforeAll(async () => {
+    await cluster.apply({
+      apiVersion: 'storage.k8s.io/v1',
+      kind: 'CSIDriver',
+      metadata: { name: 'directory.test' },
+      spec: {
+        attachRequired: false,
+        podInfoOnMount: true,
+        fsGroupPolicy: 'File',
+        volumeLifecycleModes: ['Persistent', 'Ephemeral'],
+        tokenRequests: [{ audience: 'storage' }],
+      },
+    });
+    const storage = join(scratch, 'csi');
+    driver = await startCsiDriver('directory.test', { kubeletRoot, storage });
+  });
+  afterAll(async () => {
+    await driver?.stop();
+    await cluster.kubectl('delete', 'csidriver', 'directory.test');
+  });
+
+  it('registers by its socket, and the API shows it', async () => {
+    expect(await driver.registered).toEqual({ pluginRegistered: true, error: '' });
+    const { spec } = await cluster.get('csinode', 'node-1');
+    expect(spec.drivers).toContainEqual({
+      name: 'directory.test',
+      nodeID: 'node-of-directory.test',
+      allocatable: { count: 5 },
+    });
+  });
+
+  it('stages a volume once for two Pods, publishes it to each, and takes it away after the last', async () => {
+    await ns.apply({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'credentials' },
+      stringData: { user: 'me' },
+    });
+    const secret = { name: 'credentials', namespace: ns.name };
+    await boundClaim('shared', {
+      csi: {
+        driver: 'directory.test',
+        volumeHandle: 'handle-1',
+        volumeAttributes: { size: 'small' },
+        nodePublishSecretRef: secret,
+      },
+    });
+    const volume = { persistentVolumeClaim: { claimName: 'shared' } };
+    const securityContext = { fsGroup: 2000 };
+    await ns.apply(
+      list(
+        podWith('one', volume, 'echo from-one > /v/file; sleep 3600', { securityContext }),
+        podWith('two', volume),
+      ),
+    );
+    await Promise.all([running('one'), running('two')]);
+    const seen = () => ns.kubectl('exec', 'two', '--', 'cat', '/v/file');
+    expect(await eventually('the file', seen)).toBe('from-one\n');
+    const published = driver.calls.filter((c) => c.method === 'NodePublishVolume');
+    expect(published).toHaveLength(2);
+    const ofOne = published.find(
+      (c) => c.request.volumeContext['csi.storage.k8s.io/pod.name'] === 'one',
+    );
+    expect(ofOne?.request).toMatchObject({
+      volumeId: 'handle-1',
+      secrets: { user: 'me' },
+      volumeCapability: { accessMode: { mode: 'SINGLE_NODE_WRITER' } },
+      volumeContext: {
+        size: 'small',
+        'csi.storage.k8s.io/pod.namespace': ns.name,
+        'csi.storage.k8s.io/ephemeral': 'false',
+        'csi.storage.k8s.io/serviceAccount.tokens': expect.stringContaining('"storage"'),
+      },
+    });
+    expect(statSync(join(scratch, 'csi/volumes/handle-1')).gid).toBe(2000);
+    await ns.kubectl('delete', 'pod', 'one');
+    const unstaged = () => driver.calls.some((c) => c.method === 'NodeUnstageVolume');
+    expect(unstaged()).toBe(false);
+    await ns.kubectl('delete', 'pod', 'two');
+    await eventually('it is unstaged', unstaged);
+    await eventually('no mount is left', async () => (await mountsOf()).length === 0);
+  });
+
+  it('gives a Pod a volume of its own', async () => {
+    const csi = { driver: 'directory.test', volumeAttributes: { kind: 'scratch' } };
+    await ns.apply(podWith('inline', { csi }, 'echo x > /v/file'));
+    await succeeded('inline');
+    const call = driver.calls.findLast((c) => c.method === 'NodePublishVolume');
+    expect(call?.request).toMatchObject({
+      volumeId: expect.stringMatching(/^csi-[0-9a-f]{64}$/),
+      stagingTargetPath: '',
+      volumeContext: { kind: 'scratch', 'csi.storage.k8s.io/ephemeral': 'true' },
+    });
+    await ns.kubectl('delete', 'pod', 'inline');
+    await eventually('no mount is left', async () => (await mountsOf()).length === 0);
+  });
+
+  it('that fails is told in an event and asked again', async () => {
+    driver.fail('NodePublishVolume', new Error('the disk is on fire'));
+    await ns.apply(podWith('unlucky', { csi: { driver: 'directory.test' } }, 'true'));
+    await eventually('the event', async () =>
+      (await ns.kubectl('describe', 'pod', 'unlucky')).includes('the disk is on fire'),
+    );
+    driver.fail('NodePublishVolume', undefined);
+    await succeeded('unlucky');
+    await ns.kubectl('delete', 'pod', 'unlucky');
+  });
+});
