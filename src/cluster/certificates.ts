@@ -57,7 +57,6 @@ export function certificateSpecs(paths: Paths, settings: ClusterSettings): Certi
       authority: 'ca',
       identity: {
         commonName: 'kube-apiserver-kubelet-client',
-        organizations: ['system:masters'],
         usages: ['client'],
       },
     },
@@ -148,6 +147,7 @@ export function stillGood(
   return (
     facts.notAfter.getTime() - now > RENEW_BEFORE_MS &&
     facts.commonName === identity.commonName &&
+    facts.organizations.join() === (identity.organizations ?? []).join() &&
     (identity.names ?? []).every((name) => facts.names.includes(name)) &&
     isIssuedBy(pair.certificate, pair.key, authority.certificate)
   );

@@ -27,8 +27,8 @@ export interface HttpHandlers {
 
 export interface HttpListener {
   readonly port: number;
-  /** New connections are served with this from now on. */
-  useCertificate(certificate: string, key: string): void;
+  /** New connections are served with this from now on, and with these authorities of clients if any are given. */
+  useCertificate(certificate: string, key: string, clientAuthority?: string): void;
   /** Stops to listen and ends all connections; what is being answered gets up to `graceMs`. */
   close(graceMs?: number): Promise<void>;
 }
@@ -64,7 +64,14 @@ export async function listen(
   });
   return {
     port: (server.address() as AddressInfo).port,
-    useCertificate: (certificate, key) => server.setSecureContext({ cert: certificate, key }),
+    useCertificate: (certificate, key, clientAuthority = options.clientAuthority) =>
+      // The whole context is replaced: what is not said again is lost.
+      server.setSecureContext({
+        cert: certificate,
+        key,
+        minVersion: 'TLSv1.2',
+        ...(clientAuthority === undefined ? {} : { ca: clientAuthority }),
+      }),
     close: (graceMs = 1000) => closeServer(server, connections, graceMs),
   };
 }

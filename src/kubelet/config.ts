@@ -15,7 +15,17 @@ export interface KubeletConfiguration {
   healthzPort: number;
   tlsCertFile: string;
   tlsPrivateKeyFile: string;
-  authentication: { anonymous: { enabled: boolean }; x509: { clientCAFile: string } };
+  authentication: {
+    anonymous: { enabled: boolean };
+    x509: { clientCAFile: string };
+    webhook: { enabled: boolean; cacheTTL: string };
+  };
+  authorization: {
+    mode: string;
+    webhook: { cacheAuthorizedTTL: string; cacheUnauthorizedTTL: string };
+  };
+  rotateCertificates: boolean;
+  serverTLSBootstrap: boolean;
   staticPodPath: string;
   containerRuntimeEndpoint: string;
   cgroupRoot: string;
@@ -59,7 +69,17 @@ export const DEFAULTS: KubeletConfiguration = {
   healthzPort: 10_248,
   tlsCertFile: '',
   tlsPrivateKeyFile: '',
-  authentication: { anonymous: { enabled: false }, x509: { clientCAFile: '' } },
+  authentication: {
+    anonymous: { enabled: false },
+    x509: { clientCAFile: '' },
+    webhook: { enabled: true, cacheTTL: '2m' },
+  },
+  authorization: {
+    mode: 'Webhook',
+    webhook: { cacheAuthorizedTTL: '5m', cacheUnauthorizedTTL: '30s' },
+  },
+  rotateCertificates: false,
+  serverTLSBootstrap: false,
   staticPodPath: '',
   containerRuntimeEndpoint: 'unix:///run/containerd/containerd.sock',
   cgroupRoot: '/',
@@ -113,13 +133,10 @@ const IGNORED = new Set([
   'fileCheckFrequency',
   'httpCheckFrequency',
   'nodeStatusUpdateFrequency',
-  'authorization',
   'runtimeRequestTimeout',
   'failSwapOn',
   'failCgroupV1',
   'featureGates',
-  'rotateCertificates',
-  'serverTLSBootstrap',
   'streamingConnectionIdleTimeout',
   'volumeStatsAggPeriod',
   'cpuManagerReconcilePeriod',
@@ -174,19 +191,28 @@ export async function parseConfiguration(
   }
   const merged = overlay(base as unknown as JsonObject, known) as unknown as KubeletConfiguration;
   checkTypes(merged, text);
+  if (!MODES.includes(merged.authorization.mode)) {
+    throw new Error(
+      `line ${lineOf(text, 'mode')}: authorization.mode must be AlwaysAllow or Webhook`,
+    );
+  }
   return merged;
 }
+
+const MERGED = new Set(['authentication', 'anonymous', 'x509', 'webhook', 'authorization']);
 
 /** Objects merge, everything else replaces; an eviction map is one value. */
 function overlay(base: JsonObject, over: JsonObject): JsonObject {
   const result: JsonObject = { ...base };
   for (const [field, value] of Object.entries(over)) {
     const before = result[field];
-    const merges = field === 'authentication' || field === 'anonymous' || field === 'x509';
+    const merges = MERGED.has(field);
     result[field] = merges && isObject(before) && isObject(value) ? overlay(before, value) : value;
   }
   return result;
 }
+
+const MODES = ['AlwaysAllow', 'Webhook'];
 
 function checkTypes(config: KubeletConfiguration, text: string): void {
   for (const [field, fallback] of Object.entries(DEFAULTS)) {

@@ -1,23 +1,34 @@
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
+import type { Client } from '../client/client.ts';
 import { listen } from '../http/server.ts';
 import { refuseUpgrade } from '../http/upgrade.ts';
+import type { KeyAndCertificate } from '../pki/ca.ts';
 import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
-import { aborted } from '../util/lifecycle.ts';
 import type { Logger } from '../util/log.ts';
 import type { KubeletConfiguration } from './config.ts';
 import type { Kubelet } from './kubelet.ts';
 import { containerLogs } from './server/container-logs.ts';
+import { KubeletDoor } from './server/door.ts';
 import { HttpError } from './server/http-error.ts';
 import { runCommand, streamToRuntime } from './server/streaming.ts';
 
 export interface KubeletServerDeps {
   kubelet: Kubelet;
+  client: Client;
   log: Logger;
   clock: Clock;
+  serving: ServingCertificate;
+}
+
+/** What the kubelet serves with, now and later. */
+export interface ServingCertificate {
+  /** Resolves when there is one to begin with. */
+  first(signal: AbortSignal): Promise<KeyAndCertificate>;
+  /** Calls back whenever it has changed, until aborted. */
+  follow(onChange: (pair: KeyAndCertificate) => void, signal: AbortSignal): Promise<void>;
 }
 
 /** One request that has passed authentication. */
@@ -36,22 +47,25 @@ type Handler = (request: KubeletRequest, kubelet: Kubelet) => Promise<void>;
 export class KubeletServer {
   readonly #deps: KubeletServerDeps;
   readonly #config: KubeletConfiguration;
+  readonly #door: KubeletDoor;
 
   constructor(deps: KubeletServerDeps, config: KubeletConfiguration) {
     this.#deps = deps;
     this.#config = config;
+    const { client, clock, kubelet } = deps;
+    this.#door = new KubeletDoor({ client, clock, nodeName: kubelet.options.nodeName }, config);
   }
 
   /** Serves until aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    const { tlsCertFile, tlsPrivateKeyFile, authentication, address, port } = this.#config;
+    const { authentication, address, port } = this.#config;
+    const { serving, log } = this.#deps;
     const authority = authentication.x509.clientCAFile;
     const listener = await listen(
       {
         host: address,
         port,
-        certificate: await readFile(tlsCertFile, 'utf8'),
-        key: await readFile(tlsPrivateKeyFile, 'utf8'),
+        ...(await serving.first(signal)),
         clientAuthority: authority === '' ? undefined : await readFile(authority, 'utf8'),
       },
       {
@@ -60,7 +74,11 @@ export class KubeletServer {
       },
     );
     const health = await this.#listenForHealth();
-    await aborted(signal);
+    const use = ({ certificate, key }: KeyAndCertificate): void => {
+      listener.useCertificate(certificate, key);
+      log.info({ port }, 'Serving with a new certificate');
+    };
+    await serving.follow(use, signal);
     health?.close();
     await listener.close();
   }
@@ -84,7 +102,7 @@ export class KubeletServer {
     const closed = new AbortController();
     res.on('close', () => closed.abort());
     try {
-      this.#authenticate(req);
+      await this.#door.admit(req);
       const url = new URL(req.url ?? '/', 'https://kubelet');
       const [first = '', ...parts] = url.pathname.split('/').filter((p) => p !== '');
       const handler = HANDLERS[first];
@@ -122,7 +140,7 @@ export class KubeletServer {
     socket.on('close', () => closed.abort());
     socket.on('error', () => {});
     try {
-      this.#authenticate(req);
+      await this.#door.admit(req);
       if (!this.#config.enableDebuggingHandlers) {
         throw new HttpError(405, 'Debug endpoints are disabled.');
       }
@@ -130,20 +148,6 @@ export class KubeletServer {
     } catch (err) {
       const code = err instanceof HttpError ? err.code : 500;
       refuseUpgrade(socket, { code, body: errorMessage(err) });
-    }
-  }
-
-  /** A client certificate of our authority. Who it names is the API server's business to have checked. */
-  #authenticate(req: IncomingMessage): void {
-    if (this.#config.authentication.anonymous.enabled) return;
-    const path = (req.url ?? '').split('?')[0] ?? '';
-    if (path === '/healthz' && !this.#config.authentication.x509.clientCAFile) return;
-    const socket = req.socket as TLSSocket;
-    if (!socket.authorized) throw new HttpError(401, 'Unauthorized');
-    const subject = socket.getPeerCertificate().subject as { O?: string | string[] } | undefined;
-    const groups = [subject?.O ?? []].flat();
-    if (!groups.includes('system:masters')) {
-      throw new HttpError(403, 'Forbidden');
     }
   }
 }

@@ -1,6 +1,9 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ApiError } from '../../src/api/errors.ts';
-import { CONFIG_MAPS, SECRETS } from '../../src/api/resource-types.ts';
+import { CONFIG_MAPS, NODES, SECRETS } from '../../src/api/resource-types.ts';
 import {
   CERTIFICATE_SIGNING_REQUESTS,
   CLUSTER_ROLE_BINDINGS,
@@ -8,9 +11,13 @@ import {
 } from '../../src/api/system-resource-types.ts';
 import { loadKubeconfig } from '../../src/client/kubeconfig.ts';
 import { RestClient } from '../../src/client/rest-client.ts';
+import { kubeletAccess, rotateServingCertificate } from '../../src/kubelet/identity.ts';
+import { readCertificate } from '../../src/pki/certificate.ts';
 import { createSigningRequest } from '../../src/pki/csr.ts';
 import { verifyDetached } from '../../src/pki/detached-jws.ts';
 import { generateKeyPair } from '../../src/pki/keys.ts';
+import { realClock } from '../../src/util/clock.ts';
+import { silent } from '../../src/util/log.ts';
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -98,6 +105,57 @@ describe('a bootstrap token', () => {
     await issued('renewed');
     newcomer.close();
     node.close();
+  });
+
+  it('is all that a kubelet needs to become a node that renews its own certificate', async () => {
+    const { id, secret } = await token('kkkkkk');
+    const directory = mkdtempSync(join(tmpdir(), 'k8ts-kubelet-'));
+    const admin = await loadKubeconfig(plane.kubeconfig);
+    const authority = admin.ca && 'data' in admin.ca ? admin.ca.data : '';
+    const bootstrapKubeconfig = join(directory, 'bootstrap.conf');
+    const cluster = { server: admin.server, 'certificate-authority-data': base64(authority) };
+    const config = {
+      clusters: [{ name: 'c', cluster }],
+      users: [{ name: 'u', user: { token: `${id}.${secret}` } }],
+      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+      'current-context': 'x',
+    };
+    writeFileSync(bootstrapKubeconfig, JSON.stringify(config));
+    const options = {
+      ...{ kubeconfig: join(directory, 'kubelet.conf'), bootstrapKubeconfig },
+      ...{ certDir: join(directory, 'pki'), nodeName: 'n7', names: ['n7', '10.0.0.7'] },
+      ...{ rotates: true, userAgent: 'kubelet' },
+    };
+    const stop = new AbortController();
+    const deps = { clock: realClock, log: silent };
+    const access = await kubeletAccess(options, deps, stop.signal);
+    const client = new RestClient(access);
+    const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n7' } };
+    await client.create(NODES, node);
+    // The second start needs no token.
+    rmSync(bootstrapKubeconfig);
+    await kubeletAccess(options, deps, stop.signal);
+    // Its serving certificate waits for a person.
+    const served = Promise.withResolvers<{ certificate: string }>();
+    const serving = { ...deps, client, onChange: served.resolve };
+    const rotating = rotateServingCertificate(options, serving, stop.signal);
+    const asked = await eventually('it asks', async () => {
+      const { items } = await plane.client.list(CERTIFICATE_SIGNING_REQUESTS);
+      return items.find(({ spec }) => spec.signerName === 'kubernetes.io/kubelet-serving') ?? false;
+    });
+    if (!asked) throw new Error('unreachable');
+    const condition = { type: 'Approved', status: 'True', reason: 'Checked', message: '' };
+    await plane.client.update(
+      CERTIFICATE_SIGNING_REQUESTS,
+      { ...asked, status: { conditions: [condition] } },
+      { subresource: 'approval' },
+    );
+    const { names } = readCertificate((await served.promise).certificate);
+    expect(names).toEqual(['n7', '10.0.0.7']);
+    stop.abort();
+    await rotating.catch(() => undefined);
+    client.close();
+    rmSync(directory, { recursive: true });
   });
 
   it('is refused with another secret, without its usage, and after it has expired', async () => {

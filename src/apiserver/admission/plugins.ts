@@ -34,8 +34,8 @@ export interface AdmissionDeps extends PluginDeps {
   readonly authorizer: () => Authorizer;
 }
 
-/** On only when asked for by name. kubeadm asks for NodeRestriction; the finalizers need controllers that end them. */
-const OFF_BY_DEFAULT = new Set(['NodeRestriction', 'StorageObjectInUseProtection']);
+/** On only when asked for by name. kubeadm asks for NodeRestriction. */
+const OFF_BY_DEFAULT = new Set(['NodeRestriction']);
 
 /**
  * The plug-ins that are on, in upstream's order. The names of all are known here: an unknown one in the options is

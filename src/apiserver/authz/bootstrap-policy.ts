@@ -113,6 +113,7 @@ function aggregate(role: PolicyObject, all: readonly PolicyObject[]): void {
 }
 
 const DNS = 'system:coredns';
+const KUBELET_CLIENT = 'kube-apiserver-kubelet-client';
 const LOCAL_PATH = 'system:controller:local-path-provisioner';
 
 /** Roles and bindings of parts that upstream has not; cells as in the table of upstream's. */
@@ -126,6 +127,17 @@ const OWN_POLICY: readonly (readonly string[])[] = [
     '""|endpoints,services,pods,namespaces|list,watch ; discovery.k8s.io|endpointslices|list,watch',
   ],
   ['ClusterRoleBinding', '', `k8ts:${DNS}:${DNS}`, '', '', '', DNS, `user:${DNS}`],
+  // How this server comes to the kubelets: allowed what they offer, and nothing else.
+  [
+    'ClusterRoleBinding',
+    '',
+    `k8ts:${KUBELET_CLIENT}`,
+    '',
+    '',
+    '',
+    'system:kubelet-api-admin',
+    `user:${KUBELET_CLIENT}`,
+  ],
   [
     'ClusterRole',
     '',

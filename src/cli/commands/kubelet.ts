@@ -1,23 +1,33 @@
 import { hostname } from 'node:os';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { EventWriter } from '../../client/events.ts';
 import { createInformer } from '../../client/informer.ts';
-import { createClient } from '../../client/rest-client.ts';
+import { RestClient } from '../../client/rest-client.ts';
 import { createCgroups } from '../../host/cgroups.ts';
 import { machineAddresses, machineFacts } from '../../host/machine.ts';
 import { hostMounts } from '../../host/mounts.ts';
 import { type KubeletConfiguration, loadConfiguration } from '../../kubelet/config.ts';
 import type { InformerFactory } from '../../kubelet/config-objects.ts';
+import {
+  type IdentityOptions,
+  kubeletAccess,
+  rotateClientCertificate,
+} from '../../kubelet/identity.ts';
 import { Kubelet } from '../../kubelet/kubelet.ts';
 import { KubeletServer } from '../../kubelet/kubelet-server.ts';
 import { openRuntime } from '../../kubelet/open-runtime.ts';
+import { filedServing, issuedServing } from '../../kubelet/serving.ts';
 import { realClock } from '../../util/clock.ts';
 import { runAll, shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger } from '../../util/log.ts';
 import { GIT_VERSION } from '../../util/version.ts';
 
 interface Options {
+  bootstrapKubeconfig?: string;
+  certDir?: string;
+  rotateCertificates?: true;
+  rotateServerCertificates?: true;
   kubeconfig: string;
   config?: string;
   configDir?: string;
@@ -47,6 +57,10 @@ export function command(): Command {
   return new Command('kubelet')
     .description('Runs the Pods of this node through a container runtime')
     .requiredOption('--kubeconfig <file>', 'how to reach the API server')
+    .option('--bootstrap-kubeconfig <file>', 'how to get in the first time: a bootstrap token')
+    .option('--cert-dir <directory>', 'where certificates are kept (default: ROOT-DIR/pki)')
+    .option('--rotate-certificates', 'renew the client certificate before it lapses')
+    .option('--rotate-server-certificates', 'let the cluster sign the serving certificate')
     .option('--config <file>', 'a KubeletConfiguration; flags that are given as well win')
     .option('--config-dir <directory>', 'drop-in configuration: *.conf, in their order')
     .option('--hostname-override <name>', "this node's name (default: the host name)")
@@ -76,10 +90,13 @@ async function run(options: Options): Promise<void> {
   const log = createLogger('kubelet', Number(options.v));
   const signal = shutdownSignal(log);
   const config = withFlags(await loadConfiguration(options.config, options.configDir), options);
-  const client = await createClient(options.kubeconfig, { userAgent: `kubelet/${GIT_VERSION}` });
   const machine = await machineFacts();
   const runtime = openRuntime(config.containerRuntimeEndpoint);
   const nodeName = (options.hostnameOverride ?? hostname()).toLowerCase();
+  const nodeIps = options.nodeIp?.split(',') ?? machineAddresses().slice(0, 1);
+  const identity = identityOf(options, config, { nodeName, nodeIps });
+  const access = await kubeletAccess(identity, { clock: realClock, log }, signal);
+  const client = new RestClient(access, { userAgent: identity.userAgent });
   const base = { client, clock: realClock, log };
   const recorder = new EventWriter(base, { component: 'kubelet', host: nodeName });
   const informers: InformerFactory = (type, selection) =>
@@ -97,16 +114,37 @@ async function run(options: Options): Promise<void> {
     {
       config,
       nodeName,
-      nodeIps: options.nodeIp?.split(',') ?? machineAddresses().slice(0, 1),
+      nodeIps,
       rootDir: resolve(options.rootDir),
       labels: pairs(options.nodeLabels ?? ''),
       gitVersion: GIT_VERSION,
     },
   );
-  const server = new KubeletServer({ kubelet, log, clock: realClock }, config);
-  await runAll(signal, [recorder.run(signal), kubelet.run(signal), server.run(signal)]);
+  const serving = config.serverTLSBootstrap
+    ? issuedServing(identity, base)
+    : await filedServing(identity, config, base);
+  const server = new KubeletServer({ ...base, kubelet, serving }, config);
+  const loops = [recorder.run(signal), kubelet.run(signal), server.run(signal)];
+  if (identity.rotates) loops.push(rotateClientCertificate(identity, base, signal));
+  await runAll(signal, loops);
   runtime.close();
   client.close();
+}
+
+function identityOf(
+  options: Options,
+  config: KubeletConfiguration,
+  { nodeName, nodeIps }: { nodeName: string; nodeIps: readonly string[] },
+): IdentityOptions {
+  return {
+    kubeconfig: options.kubeconfig,
+    bootstrapKubeconfig: options.bootstrapKubeconfig,
+    certDir: options.certDir ?? join(resolve(options.rootDir), 'pki'),
+    nodeName,
+    names: [nodeName, ...nodeIps],
+    rotates: config.rotateCertificates,
+    userAgent: `kubelet/${GIT_VERSION}`,
+  };
 }
 
 /** Flags win over the file. */
@@ -138,6 +176,8 @@ function withFlags(file: KubeletConfiguration, options: Options): KubeletConfigu
   if (options.clientCaFile !== undefined) {
     config.authentication.x509.clientCAFile = options.clientCaFile;
   }
+  if (options.rotateCertificates) config.rotateCertificates = true;
+  if (options.rotateServerCertificates) config.serverTLSBootstrap = true;
   if (options.registerNode !== undefined) config.registerNode = options.registerNode !== 'false';
   return config;
 }

@@ -1,0 +1,37 @@
+import { watch } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { aborted } from '../util/lifecycle.ts';
+
+const SETTLE_MS = 100;
+
+/**
+ * Calls `onChange` with the texts of files whenever one of them has changed, until aborted. Files that are replaced as
+ * a whole, and links that are turned, count as changed. What cannot be read or used is told to `onError` and left alone.
+ */
+export async function followFiles(
+  files: readonly string[],
+  handlers: { onChange: (texts: string[]) => void; onError: (err: unknown) => void },
+  signal: AbortSignal,
+): Promise<void> {
+  const read = () => Promise.all(files.map((file) => readFile(file, 'utf8')));
+  let known = (await read()).join('\0');
+  let timer: NodeJS.Timeout | undefined;
+  const check = async (): Promise<void> => {
+    const texts = await read();
+    if (texts.join('\0') === known) return;
+    // Remembered first: what cannot be used now will not get better by itself.
+    known = texts.join('\0');
+    handlers.onChange(texts);
+  };
+  const changed = () => {
+    // Certificate and key are written one after the other.
+    clearTimeout(timer);
+    timer = setTimeout(() => void check().catch(handlers.onError), SETTLE_MS);
+  };
+  const watchers = [...new Set(files.map(dirname))].map((directory) => watch(directory, changed));
+  for (const watcher of watchers) watcher.on('error', handlers.onError);
+  await aborted(signal);
+  clearTimeout(timer);
+  for (const watcher of watchers) watcher.close();
+}
