@@ -48,7 +48,7 @@ describe('ensureCertificates', () => {
     expect(facts('front-proxy-client.crt').issuer).toBe('front-proxy-ca');
     expect(facts('apiserver-kubelet-client.crt')).toMatchObject({
       commonName: 'kube-apiserver-kubelet-client',
-      organizations: ['system:masters'],
+      organizations: [],
     });
     for (const key of ['ca.key', 'apiserver.key', 'sa.key']) {
       expect(statSync(join(paths.pki, key)).mode & 0o777).toBe(0o600);
