@@ -10,7 +10,7 @@ export default defineConfig({
         test: {
           ...common,
           name: 'unit',
-          include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'test/support/**/*.test.ts'],
+          include: ['{src,scripts,deploy}/**/*.test.ts', 'test/support/**/*.test.ts'],
         },
       },
       {

@@ -70,7 +70,7 @@ function percentile(values: number[], share: number): number {
 }
 
 const directory = mkdtempSync(join(tmpdir(), 'k8ts-bench-'));
-const lmdb = LmdbStorage.open(directory, { clock: realClock, log: silent });
+const lmdb = await LmdbStorage.open(directory, { clock: realClock, log: silent });
 const cluster = await startEtcd();
 const etcd = new EtcdStorage({ endpoints: cluster.endpoints }, { clock: realClock });
 console.log(

@@ -7,17 +7,19 @@ repo=$(dirname "$here")
 
 usage() {
   cat <<END
-usage: sudo ./deploy/up.sh [--no-demo] [--root DIR] [--port PORT]
+usage: sudo ./deploy/up.sh [--no-demo] [--no-dns] [--root DIR] [--port PORT]
   --no-demo    only the cluster
+  --no-dns     without cluster DNS, for one of your own
   --root DIR   keep everything below DIR instead of /
   --port PORT  port of the API server (6443)
 END
 }
 
-demo=yes root=/ port=6443
+demo=yes dns=yes root=/ port=6443
 while [ $# -gt 0 ]; do
   case $1 in
     --no-demo) demo=no ;;
+    --no-dns) dns=no ;;
     --root) root=${2:?--root needs a directory}; shift ;;
     --port) port=${2:?--port needs a number}; shift ;;
     -h | --help) usage; exit ;;
@@ -80,7 +82,9 @@ link() {
 }
 
 start_cluster() {
-  "$repo/bin/k8ts" up --detach --root "${root:-/}" --port "$port" | while read -r _ line; do step "$line"; done
+  local options=(--detach --root "${root:-/}" --port "$port")
+  [ $dns = yes ] || options+=(--no-dns)
+  "$repo/bin/k8ts" up "${options[@]}" | while read -r _ line; do step "$line"; done
 }
 
 kubectl() {
@@ -102,6 +106,20 @@ run_demo() {
   printf '%s' "$answers" | sort | uniq -c | while read -r count pod; do step "  $pod ($count times)"; done
 }
 
+# Cluster DNS comes last: its image is large, and nothing before needs it.
+await_dns() {
+  local system=(-n kube-system) ip name=kubernetes.default.svc.cluster.local answer
+  if ! kubectl "${system[@]}" wait --for=create deployment/coredns --timeout=60s >/dev/null ||
+    ! kubectl "${system[@]}" rollout status deployment/coredns --timeout=60s >/dev/null; then
+    kubectl "${system[@]}" get pods,events >&2 || true
+    die "cluster DNS did not start; above are its Pods and their events, and $root/var/log/k8ts/supervisor.log may say more"
+  fi
+  ip=$(kubectl "${system[@]}" get service kube-dns -o 'jsonpath={.spec.clusterIP}')
+  answer=$("$repo/node_modules/.bin/node" "$here/ask-dns.ts" "$ip" $name) ||
+    die "cluster DNS runs, but $ip does not answer the name $name; see: kubectl -n kube-system logs deployment/coredns"
+  step "Cluster DNS at $ip answers: $name is $answer"
+}
+
 check_machine "$@"
 running || step "Setting up k8ts on $(. /etc/os-release && echo "$PRETTY_NAME")"
 install_packages "${NODE_PACKAGES[@]}" "${IMAGE_PACKAGES[@]}" curl
@@ -113,4 +131,5 @@ start_cluster
 "$repo/bin/k8ts" kubeconfig merge --root "${root:-/}" | while read -r line; do step "$line"; done
 link "$repo/bin/k8ts" k8ts
 [ $demo = no ] || run_demo
+[ $dns = no ] || await_dns
 step "Ready. Try: kubectl get pods -A -o wide; k8ts status; README.md has a tour of five minutes"

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { K8TS_IMAGE } from '../../src/cluster/settings.ts';
+import { k8tsFiles, nodeFiles } from './k8ts-files.ts';
 import type { ImageConfig } from './oci.ts';
 import type { TarEntry } from './tar.ts';
 
@@ -6,7 +7,8 @@ import type { TarEntry } from './tar.ts';
 export interface ImageDefinition {
   /** As Pods name it. `localhost/` says that no registry has it. */
   readonly name: string;
-  readonly files: () => TarEntry[];
+  /** What changes least comes first. */
+  readonly layers: () => TarEntry[][];
   readonly config: ImageConfig;
 }
 
@@ -17,26 +19,39 @@ echo "$HOSTNAME" > /tmp/www/index.html
 exec httpd -f -p "\${PORT:-8080}" -h /tmp/www
 `;
 
-/** File name of the archive, without ending → image. The programs are Debian's, statically linked. */
+/** File name of the archive, without ending → image. The programs are Debian's, statically linked, but for Node.js. */
 export const IMAGES: Readonly<Record<string, ImageDefinition>> = {
   // catatonit -P waits for ever and reaps orphans: what a sandbox must do.
   pause: {
     name: 'localhost/k8ts/pause:1',
-    files: () => [program('pause', '/usr/bin/catatonit')],
+    layers: () => [[program('pause', '/usr/bin/catatonit')]],
     config: { Entrypoint: ['/pause', '-P'] },
   },
   busybox: {
     name: 'localhost/k8ts/busybox:1',
-    files: busybox,
+    layers: () => [busybox()],
     config: { Cmd: ['sh'], Env: ['PATH=/bin'] },
   },
   web: {
     name: 'localhost/k8ts/web:1',
-    files: () => [...busybox(), text('web', WEB_SCRIPT, 0o755)],
+    layers: () => [busybox(), [text('web', WEB_SCRIPT, 0o755)]],
     config: {
       Entrypoint: ['/web'],
       Env: ['PATH=/bin'],
       ExposedPorts: { '8080/tcp': {} },
+    },
+  },
+  // The arguments of a container are those of k8ts: `args: [dns, --port=53]`.
+  k8ts: {
+    name: K8TS_IMAGE,
+    layers: () => [nodeFiles(), k8tsFiles()],
+    config: {
+      Entrypoint: [
+        '/usr/bin/node',
+        '--disable-warning=ExperimentalWarning',
+        '/k8ts/dist/lib/cli.js',
+      ],
+      Env: ['PATH=/usr/bin'],
     },
   },
 };
@@ -64,7 +79,7 @@ const APPLETS = (
 ).split(' ');
 
 function program(path: string, from: string): TarEntry {
-  return { path, mode: 0o755, content: readFileSync(from) };
+  return { path, mode: 0o755, from: { file: from } };
 }
 
 function text(path: string, content: string, mode = 0o644): TarEntry {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { arch } from 'node:os';
-import { type TarEntry, tar } from './tar.ts';
+import { sizeOf, type TarEntry, tar } from './tar.ts';
 
 /** How a container of an image runs, unless its Pod says otherwise (OCI image configuration, `config`). */
 export interface ImageConfig {
@@ -22,28 +22,28 @@ const MEDIA = 'application/vnd.oci.image';
 const ARCHITECTURES: Record<string, string> = { x64: 'amd64', arm64: 'arm64' };
 
 /**
- * An image of one layer as an OCI image layout in a tar archive, which `ctr images import` reads.
+ * An image, the lowest layer first, as an OCI image layout in a tar archive, which `ctr images import` reads. In pieces.
  * https://github.com/opencontainers/image-spec/blob/main/image-layout.md
  */
 export function imageArchive(
   name: string,
-  files: readonly TarEntry[],
+  layers: readonly (readonly TarEntry[])[],
   config: ImageConfig,
-): Buffer {
+): Uint8Array[] {
   const blobs: TarEntry[] = [];
-  const add = (mediaType: string, content: Uint8Array): Descriptor => {
+  const add = (mediaType: string, content: readonly Uint8Array[]): Descriptor => {
     const digest = sha256(content);
     blobs.push({ path: `blobs/sha256/${digest}`, mode: 0o644, content });
-    return { mediaType, digest: `sha256:${digest}`, size: content.length };
+    return { mediaType, digest: `sha256:${digest}`, size: sizeOf(content) };
   };
-  const layer = add(`${MEDIA}.layer.v1.tar`, tar(files));
+  const contents = layers.map((files) => add(`${MEDIA}.layer.v1.tar`, tar(files)));
   const configuration = add(
     `${MEDIA}.config.v1+json`,
     json({
       architecture: ARCHITECTURES[arch()] ?? arch(),
       os: 'linux',
       config,
-      rootfs: { type: 'layers', diff_ids: [layer.digest] },
+      rootfs: { type: 'layers', diff_ids: contents.map(({ digest }) => digest) },
     }),
   );
   const manifest = add(
@@ -52,7 +52,7 @@ export function imageArchive(
       schemaVersion: 2,
       mediaType: `${MEDIA}.manifest.v1+json`,
       config: configuration,
-      layers: [layer],
+      layers: contents,
     }),
   );
   const index = {
@@ -66,10 +66,12 @@ export function imageArchive(
   ]);
 }
 
-function sha256(content: Uint8Array): string {
-  return createHash('sha256').update(content).digest('hex');
+function sha256(pieces: readonly Uint8Array[]): string {
+  const hash = createHash('sha256');
+  for (const piece of pieces) hash.update(piece);
+  return hash.digest('hex');
 }
 
-function json(value: unknown): Buffer {
-  return Buffer.from(JSON.stringify(value));
+function json(value: unknown): Uint8Array[] {
+  return [Buffer.from(JSON.stringify(value))];
 }

@@ -1,26 +1,48 @@
+import { readFileSync } from 'node:fs';
+
 /** One entry of a tar archive. Times and owners are always zero, so that equal content makes equal bytes. */
 export interface TarEntry {
   /** Without a leading slash. */
   readonly path: string;
   readonly mode: number;
-  readonly content?: Uint8Array;
+  /** In one piece or several. */
+  readonly content?: Uint8Array | readonly Uint8Array[];
+  /** In place of `content`: a file that is read when the archive is made, and what is then done to it. */
+  readonly from?: { readonly file: string; readonly change?: (content: Buffer) => Uint8Array };
   /** Target of a symbolic link. */
   readonly link?: string;
 }
 
 const BLOCK = 512;
 
-/** A POSIX ustar archive (POSIX.1-1988) of files, symbolic links, and directories (entries that end in a slash). */
-export function tar(entries: readonly TarEntry[]): Buffer {
-  const blocks: Uint8Array[] = [];
+/**
+ * A POSIX ustar archive (POSIX.1-1988) of files, symbolic links, and directories (entries that end in a slash). In
+ * pieces: large files are not copied.
+ */
+export function tar(entries: readonly TarEntry[]): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
   for (const entry of entries) {
-    const content = entry.content ?? new Uint8Array();
-    blocks.push(header(entry, content.length), content);
-    const rest = content.length % BLOCK;
-    if (rest > 0) blocks.push(new Uint8Array(BLOCK - rest));
+    const content = contentOf(entry);
+    const size = sizeOf(content);
+    pieces.push(header(entry, size), ...content);
+    const rest = size % BLOCK;
+    if (rest > 0) pieces.push(new Uint8Array(BLOCK - rest));
   }
-  blocks.push(new Uint8Array(2 * BLOCK));
-  return Buffer.concat(blocks);
+  pieces.push(new Uint8Array(2 * BLOCK));
+  return pieces;
+}
+
+/** The bytes of all pieces together. */
+export function sizeOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
+}
+
+function contentOf({ content = [], from }: TarEntry): readonly Uint8Array[] {
+  if (from) {
+    const text = readFileSync(from.file);
+    return [from.change?.(text) ?? text];
+  }
+  return content instanceof Uint8Array ? [content] : content;
 }
 
 function header(entry: TarEntry, size: number): Buffer {

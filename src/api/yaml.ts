@@ -19,3 +19,14 @@ export async function stringifyYaml(value: unknown): Promise<string> {
   const { stringify } = await import('yaml');
   return stringify(value);
 }
+
+/** The documents of a YAML stream as plain data, empty ones left out. */
+export async function parseYamlDocuments(text: string): Promise<unknown[]> {
+  const { parseAllDocuments } = await import('yaml');
+  const documents = parseAllDocuments(text);
+  return Array.from(documents, (document) => {
+    const [problem] = document.errors;
+    if (problem) throw problem;
+    return document.toJS() as unknown;
+  }).filter((value) => value !== null);
+}

@@ -33,8 +33,10 @@ import { type ApiServerOptions, DEFAULT_NODE_PORTS } from './options.ts';
 import { ResourceStore } from './resource-store.ts';
 import { builtinKinds } from './resources/registry.ts';
 import { tokenService } from './service-account-tokens.ts';
+import { ServiceResolver } from './service-resolver.ts';
 import { State } from './state.ts';
 import { GIT_VERSION, versionInfo } from './version.ts';
+import { WebhookClient } from './webhook-client.ts';
 import type { WriteHooks } from './write-hooks.ts';
 
 export interface ApiServerDeps {
@@ -82,13 +84,17 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
     clock,
     index,
   });
-  const custom = new CustomResources({ state, store, kinds, builtin, schema, clock, log });
+  const resolver = new ServiceResolver({ state, store, kinds });
+  const webhooks = new WebhookClient(resolver);
+  const custom = new CustomResources({
+    ...{ state, store, kinds, builtin, schema, webhooks, clock, log },
+  });
   const kubelets = new Kubelets(options.kubelet ?? {});
   const tokens = tokenService(options.serviceAccounts);
   const tokenAuthenticator: Authenticator | undefined =
     tokens && new ServiceAccountAuthenticator({ ...tokens, kinds, store, clock });
   const handlerDeps: ConnectorDeps = {
-    ...{ state, store, clock, log, schema, kinds, kubelets },
+    ...{ state, store, clock, log, schema, kinds, kubelets, resolver },
     tokens: tokens?.issuer,
   };
   const resources = {

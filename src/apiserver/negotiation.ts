@@ -19,8 +19,12 @@ const FORMATS: Readonly<Record<string, 'json' | 'yaml'>> = {
   '*/*': 'json',
 };
 const SHAPES = new Set(['Table', 'PartialObjectMetadata', 'PartialObjectMetadataList']);
-const NOT_ACCEPTABLE =
-  'only the following media types are accepted: application/json, application/yaml';
+
+/** 406, with what would have been acceptable. */
+export function notAcceptable(types: readonly string[]): ApiError {
+  const message = `only the following media types are accepted: ${types.join(', ')}`;
+  return new ApiError('NotAcceptable', message);
+}
 
 /** The first acceptable clause of an Accept header, in the client's order of preference. */
 export function negotiate(accept: string | undefined): Representation {
@@ -31,7 +35,7 @@ export function negotiate(accept: string | undefined): Representation {
     const found = acceptable(range);
     if (found) return found;
   }
-  throw new ApiError('NotAcceptable', NOT_ACCEPTABLE);
+  throw notAcceptable(['application/json', 'application/yaml']);
 }
 
 function acceptable({ type, parameters }: MediaRange): Representation | undefined {

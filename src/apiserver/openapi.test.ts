@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { builtinSchema } from '../api/builtin-schema.ts';
+import { readMessage } from '../api/protobuf-reader.ts';
 import { referredNames } from './openapi/schemas.ts';
 import { OpenApi } from './openapi.ts';
 import { builtinKinds } from './resources/registry.ts';
@@ -91,3 +92,61 @@ describe('OpenAPI v3', () => {
     expect(ids.filter((id, i) => ids.indexOf(id) !== i)).toEqual([]);
   });
 });
+
+describe('OpenAPI v2', () => {
+  const ask = (accept?: string) => openApi.handle('/openapi/v2', new URLSearchParams(), accept);
+  const AT = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+  const { body } = read('/openapi/v2');
+
+  it('is one document of every group, and defines everything that it refers to', () => {
+    expect(body.swagger).toBe('2.0');
+    const defined = new Set(Object.keys(body.definitions));
+    expect([...referredNames(body)].filter((name) => !defined.has(name))).toEqual([]);
+    for (const { definition, virtual } of builtinKinds()) {
+      if (!virtual) expect(defined).toContain(definition);
+    }
+  });
+
+  it('says the same in the protocol buffers that older clients ask for', () => {
+    const answer = ask(AT);
+    if (answer?.type !== 'document') throw new Error('no document');
+    expect(answer.contentType).toBe(AT.replace('@', '.'));
+    const found = new Map<string, string>();
+    let swagger = '';
+    readMessage(answer.bytes, {
+      1: (reader) => {
+        swagger = reader.text();
+      },
+      9: (definitions) =>
+        readMessage(definitions.bytes(), { 1: (pair) => addDefinition(pair.bytes(), found) }),
+    });
+    expect(swagger).toBe('2.0');
+    const described = Object.entries<{ description?: string }>(body.definitions);
+    expect([...found].sort()).toEqual(
+      described.map(([name, { description = '' }]) => [name, description]).sort(),
+    );
+  });
+
+  it('is refused in forms that it does not have', () => {
+    expect(() => ask('application/xml')).toThrow(expect.objectContaining({ code: 406 }));
+    expect(ask('application/xml, */*')?.type).toBe('document');
+  });
+});
+
+/** NamedSchema: its name, and the description of its schema. */
+function addDefinition(bytes: Buffer, found: Map<string, string>): void {
+  let name = '';
+  let description = '';
+  readMessage(bytes, {
+    1: (reader) => {
+      name = reader.text();
+    },
+    2: (schema) =>
+      readMessage(schema.bytes(), {
+        4: (reader) => {
+          description = reader.text();
+        },
+      }),
+  });
+  found.set(name, description);
+}

@@ -1,9 +1,19 @@
 import type { Schema } from '../api/schema.ts';
+import type { JsonObject } from '../util/json.ts';
+import { notAcceptable } from './negotiation.ts';
 import { DefinitionSource } from './openapi/definitions.ts';
+import { documentV2 } from './openapi/document-v2.ts';
 import { documentV3 } from './openapi/document-v3.ts';
+import { gnosticDocument } from './openapi/gnostic.ts';
 import { operationsOf } from './openapi/operations.ts';
 import type { ResourceKind } from './resource-kind.ts';
-import { type ServedDocument, servedJson } from './served-document.ts';
+import {
+  acceptsJson,
+  parseAccept,
+  type ServedDocument,
+  servedDocument,
+  servedJson,
+} from './served-document.ts';
 
 export interface OpenApiSources {
   /** Every served kind. Answers the same array until something changes. */
@@ -22,6 +32,10 @@ export type OpenApiAnswer =
   /** The client asked for content that is no more: it shall come here. */
   | { readonly type: 'redirect'; readonly location: string };
 
+/** The protocol buffer form of OpenAPI v2; older clients write its name with an at sign. */
+const GNOSTIC_TYPE = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
+const GNOSTIC_TYPES = new Set([GNOSTIC_TYPE, GNOSTIC_TYPE.replace('v2.v1', 'v2@v1')]);
+
 /** The OpenAPI documents. Each is made when first asked for and kept until the kinds change. */
 export class OpenApi {
   readonly #sources: OpenApiSources;
@@ -32,9 +46,12 @@ export class OpenApi {
     this.#sources = sources;
   }
 
-  /** The answer to GET `path?query`, or undefined where there is none. */
-  handle(path: string, query: URLSearchParams): OpenApiAnswer | undefined {
+  /** The answer to GET `path?query`, or undefined where there is none. Throws NotAcceptable. */
+  handle(path: string, query: URLSearchParams, accept?: string): OpenApiAnswer | undefined {
     this.#refresh();
+    if (path === '/openapi/v2') {
+      return { type: 'document', immutable: false, ...this.#versionTwo(accept) };
+    }
     if (path === '/openapi/v3' || path === '/openapi/v3/') {
       return { type: 'document', immutable: false, ...this.#kept('v3', () => this.#index()) };
     }
@@ -47,6 +64,27 @@ export class OpenApi {
       return { type: 'redirect', location: locationOf(place, document) };
     }
     return { type: 'document', immutable: asked !== null, ...document };
+  }
+
+  #versionTwo(accept: string | undefined): ServedDocument {
+    for (const range of parseAccept(accept)) {
+      if (acceptsJson(range)) return this.#kept('v2', () => this.#documentTwo());
+      if (GNOSTIC_TYPES.has(range.type)) return this.#gnostic();
+    }
+    throw notAcceptable(['application/json', GNOSTIC_TYPE]);
+  }
+
+  #gnostic(): ServedDocument {
+    const kept = this.#documents.get(GNOSTIC_TYPE);
+    if (kept) return kept;
+    const made = servedDocument(GNOSTIC_TYPE, gnosticDocument(this.#documentTwo()));
+    this.#documents.set(GNOSTIC_TYPE, made);
+    return made;
+  }
+
+  #documentTwo(): JsonObject {
+    const definitions = new DefinitionSource(this.#sources.schema, this.#madeFrom);
+    return documentV2(this.#madeFrom.flatMap(operationsOf), definitions, this.#sources.version);
   }
 
   #refresh(): void {

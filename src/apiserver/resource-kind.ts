@@ -97,6 +97,13 @@ export interface ConnectSubresource {
 
 export type Subresource = ViewSubresource | ScaleSubresource | ConnectSubresource;
 
+/** How objects of a kind get into its version and into the stored one, where only a webhook can tell. Throws ApiError. */
+export interface Conversion {
+  /** In the kind's own version, whatever versions they come in. */
+  toServed(objects: KubeObject[]): Promise<KubeObject[]>;
+  toStored(object: KubeObject): Promise<KubeObject>;
+}
+
 /** What a custom kind does in ways of its own. */
 export interface CustomParts {
   /** Plain data as an object of the kind, with known fields only; the paths of the others are told. Throws ApiError. */
@@ -122,6 +129,8 @@ export interface ResourceKind extends ResourceType {
     toStored(object: KubeObject): KubeObject;
     fromStored(object: KubeObject): KubeObject;
   };
+  /** Set when a webhook converts between versions. Then everything but the store works in the kind's own version. */
+  readonly conversion?: Conversion;
   readonly strategy: Strategy;
   readonly subresources: Readonly<Record<string, Subresource>>;
   readonly columns: readonly Column[];

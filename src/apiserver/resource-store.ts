@@ -13,6 +13,7 @@ import {
   validateCreate,
   validateUpdate,
 } from './before-write.ts';
+import { convertAll } from './converted-cache.ts';
 import {
   checkPreconditions,
   type DeleteOptions,
@@ -69,7 +70,9 @@ export class ResourceStore {
       const found = await this.#state.storage.get(storageKey(kind, key));
       if (!found) throw notFound(kind, key.name);
       const { bytes } = withRevision(found.value, found.revision);
-      return { object: parseObject(bytes), revision: found.revision };
+      const stored = parseObject(bytes);
+      const [object = stored] = await convertAll(kind, [stored]);
+      return { object, revision: found.revision };
     }
     const cache = await this.#state.cache(kind);
     const entry = cache.get(keyString(key));
@@ -197,11 +200,10 @@ export class ResourceStore {
       if (await this.#state.storage.get(key)) throw new StorageError('exists', key);
       return { object, bytes: Buffer.from(JSON.stringify(object)) };
     }
-    const stored = encodeForStore(object);
-    this.#state.remember(stored, object);
+    const stored = await this.#encode(kind, object);
     const revision = await this.#state.storage.create(key, stored, { ttlSeconds: kind.ttlSeconds });
     await this.#state.until(revision);
-    return written(object, stored, revision);
+    return written(kind, object, stored, revision);
   }
 
   async #replace(
@@ -268,19 +270,32 @@ export class ResourceStore {
     object: KubeObject,
     revision: number,
   ): Promise<Written> {
-    const stored = encodeForStore(object);
-    this.#state.remember(stored, object);
+    const stored = await this.#encode(kind, object);
     const now = await this.#state.storage.update(storageKey(kind, key), stored, revision, {
       ttlSeconds: kind.ttlSeconds,
     });
     await this.#state.until(now);
-    return written(object, stored, now);
+    return written(kind, object, stored, now);
+  }
+
+  /** The bytes to store, in the version that is stored. */
+  async #encode(kind: ResourceKind, object: KubeObject): Promise<Buffer> {
+    if (kind.conversion) return encodeForStore(await kind.conversion.toStored(cloneJson(object)));
+    const stored = encodeForStore(object);
+    this.#state.remember(stored, object);
+    return stored;
   }
 }
 
-function written(object: KubeObject, stored: Buffer, revision: number): Written {
+function written(
+  kind: ResourceKind,
+  object: KubeObject,
+  stored: Buffer,
+  revision: number,
+): Written {
+  const own = kind.conversion ? encodeForStore(object) : stored;
   object.metadata.resourceVersion = String(revision);
-  return { object, bytes: withRevision(stored, revision).bytes };
+  return { object, bytes: withRevision(own, revision).bytes };
 }
 
 export function storageKey(kind: ResourceKind, key: ObjectKey): string {

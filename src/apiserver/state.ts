@@ -8,6 +8,7 @@ import {
 import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
+import { ConvertedCache } from './converted-cache.ts';
 import type { KindRegistry } from './kind-registry.ts';
 import type { ResourceKind } from './resource-kind.ts';
 import { WatchCache } from './watch-cache.ts';
@@ -22,6 +23,7 @@ interface Waiter {
   resolve(): void;
 }
 
+type CachedKind = Pick<ResourceKind, 'storagePrefix' | 'conversion'>;
 type FieldsOf = (object: KubeObject) => Readonly<Record<string, string>>;
 
 /**
@@ -33,6 +35,8 @@ export class State {
   readonly #log: Logger;
   readonly #kinds: KindRegistry;
   readonly #caches = new Map<string, WatchCache>();
+  /** By storage prefix and version: what webhooks convert. */
+  readonly #conversions = new Map<string, ConvertedCache>();
   readonly #loading = new Map<string, Promise<WatchCache>>();
   /** Objects whose stored bytes were just made here, so that the cache need not parse them again. */
   readonly #parsed = new WeakMap<Buffer, KubeObject>();
@@ -46,6 +50,7 @@ export class State {
     this.#kinds = deps.kinds;
     this.storage = deps.storage;
     this.#log = deps.log;
+    deps.kinds.onChange(() => this.#forgetConversions());
   }
 
   /** Every cache holds everything up to this revision. */
@@ -85,9 +90,34 @@ export class State {
   }
 
   /** The kind's cache, loaded. */
-  cache(kind: { storagePrefix: string }): Promise<WatchCache> | WatchCache {
+  cache(kind: CachedKind): Promise<WatchCache> | WatchCache {
+    if (kind.conversion) return this.#converted(kind as ResourceKind);
     const { storagePrefix } = kind;
     return this.#loading.get(storagePrefix) ?? this.#load(storagePrefix);
+  }
+
+  async #converted(kind: ResourceKind): Promise<WatchCache> {
+    const { storagePrefix, version, fieldsOf } = kind;
+    const base = await this.cache({ storagePrefix });
+    const name = `${storagePrefix}/${version}`;
+    let known = this.#conversions.get(name);
+    if (known?.kind.conversion !== kind.conversion) {
+      known?.close();
+      const options = { prefix: prefixOf(storagePrefix), fieldsOf, parsedOf: () => undefined };
+      known = new ConvertedCache({ base, kind, options, clock: this.#clock });
+      this.#conversions.set(name, known);
+    }
+    return known?.caughtUp() ?? base;
+  }
+
+  /** Caches of versions that are no longer served. */
+  #forgetConversions(): void {
+    for (const [name, { kind }] of this.#conversions) {
+      const { group, version, resource, conversion } = kind;
+      if (this.#kinds.get(group, version, resource)?.conversion === conversion) continue;
+      this.#conversions.get(name)?.close();
+      this.#conversions.delete(name);
+    }
   }
 
   caches(): Iterable<[string, WatchCache]> {
@@ -128,7 +158,9 @@ export class State {
 
   /** The selectable fields under the names of every version that is stored below this prefix. */
   fieldsOf(storagePrefix: string): FieldsOf | undefined {
-    const all = this.#kinds.all().filter((kind) => kind.storagePrefix === storagePrefix);
+    const all = this.#kinds
+      .all()
+      .filter((kind) => kind.storagePrefix === storagePrefix && !kind.conversion);
     const parts = all.flatMap((kind) => (kind.fieldsOf ? [fieldsOfStored(kind)] : []));
     if (parts.length < 2) return parts[0];
     return (object) => Object.assign({}, ...parts.map((fieldsOf) => fieldsOf(object)));

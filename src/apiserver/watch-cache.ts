@@ -22,6 +22,7 @@ export class WatchCache {
   /** Events that arrive while the first list is on its way. */
   #early: StorageEvent[] | undefined = [];
   #loadedAt = 0;
+  #newest = 0;
 
   constructor(options: WatchCacheOptions) {
     this.#options = options;
@@ -48,6 +49,7 @@ export class WatchCache {
     );
     this.#ring = new EventRing(revision);
     this.#loadedAt = revision;
+    this.#newest = revision;
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const event of early) this.apply(event);
@@ -63,6 +65,7 @@ export class WatchCache {
     if (!change) return;
     if (change.type === 'DELETED') this.#entries.delete(change.entry.key);
     else this.#entries.set(change.entry);
+    this.#newest = change.revision;
     this.#ring.push(change);
     this.#watchers.offer(change);
   }
@@ -84,6 +87,11 @@ export class WatchCache {
   /** Nothing of this kind changed behind `revision`: the state now is the state then. */
   unchangedSince(revision: number): boolean {
     return this.#ring.after(revision, 1)?.length === 0;
+  }
+
+  /** The revision of the last change. */
+  get newest(): number {
+    return this.#newest;
   }
 
   /** The oldest revision that a watch may start from. */

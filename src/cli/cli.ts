@@ -26,6 +26,10 @@ const COMMANDS: Record<
     summary: 'Back up and restore the state of a cluster',
     load: () => import('./commands/snapshot.ts'),
   },
+  store: {
+    summary: 'Look at, defragment and move the store',
+    load: () => import('./commands/store.ts'),
+  },
   apiserver: {
     summary: 'Serve the API: the front door of the cluster',
     load: () => import('./commands/apiserver.ts'),

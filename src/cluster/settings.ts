@@ -14,7 +14,12 @@ export interface ClusterSettings {
   /** Names and addresses besides the usual ones that the API server's certificate is good for. */
   readonly extraNames: readonly string[];
   readonly verbosity: number;
+  /** Addons (deploy/addons) that are left out, by name. */
+  readonly disabledAddons: readonly string[];
 }
+
+/** k8ts itself, for the components that run in Pods. Built by deploy/images. */
+export const K8TS_IMAGE = 'localhost/k8ts/k8ts:1';
 
 export const DEFAULT_SETTINGS = {
   port: 6443,
@@ -26,6 +31,7 @@ export const DEFAULT_SETTINGS = {
   domain: 'cluster.local',
   extraNames: [],
   verbosity: 2,
+  disabledAddons: [],
 } as const satisfies Omit<ClusterSettings, 'nodeName' | 'nodeIp'>;
 
 /** The issuer of service account tokens, and the audience that they are for by default. */

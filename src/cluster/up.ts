@@ -6,6 +6,7 @@ import { defaultRouteDevice } from '../host/links.ts';
 import { identifyProcess, isAlive, type ProcessIdentity } from '../host/processes.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
+import { applyAddons, unknownAddon } from './addons.ts';
 import { PORTS, processSpecs, type SelfCommand } from './components.ts';
 import { readIfExists, writeWhole } from './files.ts';
 import { importBundles } from './images.ts';
@@ -39,6 +40,8 @@ export async function assertFit(
   const ports = specs.some(({ name }) => findLeftBehind(name, paths.run) !== undefined)
     ? []
     : [settings.port, ...Object.values(PORTS)];
+  const unknown = unknownAddon(settings.disabledAddons);
+  if (unknown !== undefined) throw new Error(unknown);
   const facts = await machineFacts(paths, ports, defaultRouteDevice() !== undefined);
   const problems = problemsOf(facts, paths);
   if (problems.length > 0) throw new Error(problems.join('\n'));
@@ -77,7 +80,8 @@ export async function upDetached(
   const running = supervisorOf(paths);
   if (running) {
     deps.progress(`The cluster is already running (process ${running.pid})`);
-    return awaitReady(paths, settings, deps, AbortSignal.timeout(READY_TIMEOUT_MS));
+    await awaitReady(paths, settings, deps, AbortSignal.timeout(READY_TIMEOUT_MS));
+    return;
   }
   await assertFit(paths, settings, deps);
   mkdirSync(paths.logs, { recursive: true });
@@ -103,8 +107,10 @@ async function announceReady(
 ): Promise<void> {
   try {
     const bundles = importBundles(paths, signal);
-    await awaitReady(paths, settings, deps, signal);
+    const client = await awaitReady(paths, settings, deps, signal);
+    // Addons run on images of ours: their Pods must not look for them too early.
     await bundles;
+    for (const problem of await applyAddons(client, settings, signal)) deps.progress(problem);
   } catch (err) {
     if (!signal.aborted) throw err;
   }
@@ -115,12 +121,13 @@ async function awaitReady(
   settings: ClusterSettings,
   deps: UpDeps,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Client> {
   const client = await deps.connect(paths.kubeconfig('admin'));
   await waitForApi(client, deps.clock, signal);
   deps.progress(`The API server is ready at https://${settings.nodeIp}:${settings.port}`);
   await waitForNode(client, settings.nodeName, deps.clock, signal);
   deps.progress(`Node ${settings.nodeName} is Ready`);
+  return client;
 }
 
 /** The supervisor that runs this root's cluster, if one does. */

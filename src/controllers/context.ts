@@ -34,6 +34,11 @@ export interface ManagerOptions {
   readonly largeClusterSizeThreshold: number;
   readonly terminatedPodGcThreshold: number;
   readonly resourceQuotaSyncPeriodMs: number;
+  readonly hpaSyncPeriodMs: number;
+  readonly hpaDownscaleStabilizationMs: number;
+  readonly hpaTolerance: number;
+  readonly hpaCpuInitializationMs: number;
+  readonly hpaInitialReadinessMs: number;
   /** Where node-local volumes are made, and the image of the Pods that make them. */
   readonly localPath: { readonly directory: string; readonly image: string };
 }

@@ -13,6 +13,7 @@ import { endpointsController } from './endpoints/endpoints-controller.ts';
 import { endpointSliceController } from './endpointslice/endpointslice-controller.ts';
 import { endpointSliceMirroringController } from './endpointslice-mirroring/mirroring-controller.ts';
 import { garbageCollector } from './garbage-collector/garbage-collector.ts';
+import { horizontalPodAutoscaler } from './horizontal-pod-autoscaler/hpa-controller.ts';
 import { jobController } from './job/job-controller.ts';
 import { localPathProvisioner } from './local-path/local-path-provisioner.ts';
 import { namespaceController } from './namespace/namespace-controller.ts';
@@ -173,6 +174,13 @@ export const CONTROLLERS: Readonly<Record<string, Registration>> = {
     create: volumeBinder,
     account: 'persistent-volume-binder',
     alias: 'persistentvolume-binder',
+  },
+  'horizontal-pod-autoscaler-controller': {
+    create: horizontalPodAutoscaler,
+    account: 'horizontal-pod-autoscaler',
+    alias: 'horizontalpodautoscaling',
+    workers: 5,
+    workersFlag: 'concurrent-horizontal-pod-autoscaler-syncs',
   },
   // Not upstream's: elsewhere it is a Deployment.
   'local-path-provisioner': {

@@ -23,6 +23,11 @@ const OPTIONS: ManagerOptions = {
   largeClusterSizeThreshold: 50,
   terminatedPodGcThreshold: 12_500,
   resourceQuotaSyncPeriodMs: 300_000,
+  hpaSyncPeriodMs: 15_000,
+  hpaDownscaleStabilizationMs: 300_000,
+  hpaTolerance: 0.1,
+  hpaCpuInitializationMs: 300_000,
+  hpaInitialReadinessMs: 30_000,
   localPath: { directory: '/volumes', image: 'busybox' },
 };
 

@@ -12,7 +12,7 @@ const temporary = (): string => mkdtempSync(join(tmpdir(), 'k8ts-lmdb-'));
 storageContract('lmdb', async () => {
   const path = temporary();
   const clock = new FakeClock();
-  const storage = LmdbStorage.open(path, { clock, log: silent });
+  const storage = await LmdbStorage.open(path, { clock, log: silent });
   return {
     storage,
     passTime: (seconds) => clock.advance(seconds * 1000),
@@ -32,14 +32,14 @@ describe('LmdbStorage', () => {
 
   it('finds values, revisions and history again after a restart', async () => {
     const clock = new FakeClock();
-    const before = LmdbStorage.open(path, { clock, log: silent });
+    const before = await LmdbStorage.open(path, { clock, log: silent });
     const first = await before.create('/r/a', Buffer.from('1'));
     const second = await before.update('/r/a', Buffer.from('2'), first);
     const last = await before.delete('/r/a', second);
     await before.compact(last);
     await before.close();
 
-    const after = LmdbStorage.open(path, { clock, log: silent });
+    const after = await LmdbStorage.open(path, { clock, log: silent });
     expect(await after.status()).toMatchObject({ revision: last, compacted: last });
     expect(await after.create('/r/a', Buffer.from('3'))).toBe(last + 1);
     await after.close();
@@ -47,11 +47,11 @@ describe('LmdbStorage', () => {
 
   it('removes after a restart what expired meanwhile', async () => {
     const clock = new FakeClock();
-    const before = LmdbStorage.open(path, { clock, log: silent });
+    const before = await LmdbStorage.open(path, { clock, log: silent });
     await before.create('/r/a', Buffer.from('1'), { ttlSeconds: 5 });
     await before.close();
     await clock.advance(6_000);
-    const after = LmdbStorage.open(path, { clock, log: silent });
+    const after = await LmdbStorage.open(path, { clock, log: silent });
     await clock.advance(1);
     await expect.poll(() => after.get('/r/a')).toBeUndefined();
     await after.close();

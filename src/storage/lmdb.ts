@@ -2,10 +2,17 @@ import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
 import { Feed } from './feed.ts';
+import type { Batch } from './lmdb/batch.ts';
 import { compactTables } from './lmdb/compaction.ts';
-import { encodeHead, encodeLog, type Head } from './lmdb/records.ts';
-import { Tables } from './lmdb/tables.ts';
+import { dumpTables } from './lmdb/dump.ts';
+import { Expirer } from './lmdb/expirer.ts';
+import { GroupCommit } from './lmdb/group-commit.ts';
+import { openTables } from './lmdb/open-tables.ts';
+import type { Ownership } from './lmdb/owner.ts';
+import type { Head } from './lmdb/records.ts';
+import type { Tables } from './lmdb/tables.ts';
 import {
+  type Dump,
   type KeyValue,
   type ListOptions,
   type ListResult,
@@ -23,42 +30,41 @@ export interface LmdbDeps {
 }
 
 type Ttl = { ttlSeconds?: number | undefined };
-/** A write's result inside its transaction: throwing there would not undo anything. */
-type Outcome = { revision: number } | { error: StorageError };
 
 const REPLAY_STEP = 500;
-// Expired keys are removed in one go per so many milliseconds, so that a busy store is not woken for each.
-const EXPIRY_GRAIN_MS = 5_000;
 
 /** The embedded store. Concurrent writes share one commit, and one flush of the disk (group commit). */
 export class LmdbStorage implements Storage {
-  readonly #deps: LmdbDeps;
+  readonly #clock: Clock;
   readonly #tables: Tables;
+  readonly #ownership: Ownership;
+  readonly #commits: GroupCommit;
+  readonly #expirer: Expirer;
   readonly #feed = new Feed();
-  /** Written, perhaps not yet durable, not yet published. In the order of their revisions. */
-  readonly #unpublished: StorageEvent[] = [];
   readonly #closing = new AbortController();
-  #revision: number;
-  #expiryTimer: { at: number; cancel: () => void } | undefined;
 
-  private constructor(tables: Tables, deps: LmdbDeps) {
-    this.#deps = deps;
+  private constructor(parts: { tables: Tables; ownership: Ownership }, deps: LmdbDeps) {
+    const { tables, ownership } = parts;
+    this.#clock = deps.clock;
     this.#tables = tables;
-    this.#revision = tables.revision;
+    this.#ownership = ownership;
+    this.#commits = new GroupCommit(
+      { tables, clock: deps.clock },
+      { revision: tables.revision, committed: (events) => this.#feed.publish(events) },
+    );
+    this.#expirer = new Expirer({ tables, commits: this.#commits, ...deps });
   }
 
-  /** Opens or makes the data file in the directory `path`. */
-  static open(path: string, deps: LmdbDeps): LmdbStorage {
-    let tables: Tables;
+  /** Opens or makes the store in the directory `path`. Fails when its data are damaged or another process has it. */
+  static async open(path: string, deps: LmdbDeps): Promise<LmdbStorage> {
     try {
-      tables = new Tables(path);
+      const storage = new LmdbStorage(await openTables(path), deps);
+      storage.#expirer.start();
+      return storage;
     } catch (err) {
-      const message = `Cannot open the data file in ${path}: ${errorMessage(err)}`;
+      const message = `Cannot open the store: ${errorMessage(err)}`;
       throw new StorageError('unavailable', message, { cause: err });
     }
-    const storage = new LmdbStorage(tables, deps);
-    storage.#scheduleExpiry();
-    return storage;
   }
 
   async get(key: string): Promise<KeyValue | undefined> {
@@ -87,25 +93,27 @@ export class LmdbStorage implements Storage {
   }
 
   create(key: string, value: Buffer, options: Ttl = {}): Promise<number> {
-    return this.#write(key, (head) =>
-      head && !head.removed
-        ? { error: new StorageError('exists', `Key exists: ${key}`, { revision: head.revision }) }
-        : this.#append(key, value, { head, ...options }),
-    );
+    return this.#commits.run((batch) => {
+      const head = batch.head(key);
+      if (head && !head.removed) {
+        throw new StorageError('exists', `Key exists: ${key}`, { revision: head.revision });
+      }
+      return this.#append(batch, key, value, options);
+    });
   }
 
   update(key: string, value: Buffer, expected: number, options: Ttl = {}): Promise<number> {
-    return this.#write(
-      key,
-      (head) => mismatch(key, head, expected) ?? this.#append(key, value, { head, ...options }),
-    );
+    return this.#commits.run((batch) => {
+      expectRevision(key, batch.head(key), expected);
+      return this.#append(batch, key, value, options);
+    });
   }
 
   delete(key: string, expected: number): Promise<number> {
-    return this.#write(
-      key,
-      (head) => mismatch(key, head, expected) ?? this.#append(key, undefined, { head }),
-    );
+    return this.#commits.run((batch) => {
+      expectRevision(key, batch.head(key), expected);
+      return batch.append(key, undefined, 0);
+    });
   }
 
   async watch(
@@ -129,71 +137,33 @@ export class LmdbStorage implements Storage {
   }
 
   compact(revision: number): Promise<void> {
-    return compactTables(this.#tables, Math.min(revision, this.#tables.revision));
+    return compactTables(this.#tables, this.#commits, Math.min(revision, this.#tables.revision));
   }
 
   async status(): Promise<StorageStatus> {
-    const { mapSize: _, ...stats } = this.#tables.root.getStats() as Record<string, number>;
-    const pages = (stats.lastPageNumber ?? 0) + 1;
-    return {
-      revision: this.#tables.revision,
-      compacted: this.#tables.compacted,
-      size: pages * (stats.pageSize ?? 4096),
-    };
+    const { broken } = this.#commits;
+    if (broken) throw broken;
+    const { revision, compacted, size, sizeInUse } = this.#tables;
+    return { revision, compacted, size, sizeInUse };
+  }
+
+  async dump(): Promise<Dump> {
+    return dumpTables(this.#tables);
   }
 
   async close(): Promise<void> {
     this.#closing.abort();
-    this.#expiryTimer?.cancel();
+    this.#expirer.stop();
+    await this.#commits.idle();
     await this.#tables.root.close();
+    this.#ownership.release();
   }
 
-  async #write(key: string, decide: (head: Head | undefined) => Outcome): Promise<number> {
-    let outcome: Outcome | undefined;
-    try {
-      await this.#tables.root.transaction(() => {
-        outcome = decide(this.#tables.head(key));
-      });
-    } catch (err) {
-      if (outcome && 'revision' in outcome) this.#forget(outcome.revision);
-      throw writeError(key, err);
-    }
-    if (!outcome) throw new StorageError('unavailable', `Write was not executed: ${key}`);
-    if ('error' in outcome) throw outcome.error;
-    this.#publish(outcome.revision);
-    return outcome.revision;
-  }
-
-  /** Within a transaction: gives the write its revision. */
-  #append(
-    key: string,
-    value: Buffer | undefined,
-    { head, ttlSeconds }: Ttl & { head: Head | undefined },
-  ): Outcome {
-    const revision = ++this.#revision;
-    const previous = head?.revision ?? 0;
-    this.#tables.log.putSync(revision, encodeLog({ key, value, previous }));
-    this.#tables.heads.putSync(key, encodeHead({ revision, removed: value === undefined }));
-    if (ttlSeconds !== undefined) {
-      const at = this.#deps.clock.now() + ttlSeconds * 1000;
-      this.#tables.expiries.putSync([at, revision], key);
-      this.#armExpiry(at);
-    }
-    this.#unpublished.push({ key, revision, value });
-    return { revision };
-  }
-
-  /** Commits are in order: when this write is durable, all before it are. */
-  #publish(revision: number): void {
-    const later = this.#unpublished.findIndex((e) => e.revision > revision);
-    const count = later < 0 ? this.#unpublished.length : later;
-    this.#feed.publish(this.#unpublished.splice(0, count));
-  }
-
-  /** The commit failed; the revision stays unused. */
-  #forget(revision: number): void {
-    const at = this.#unpublished.findIndex((e) => e.revision === revision);
-    if (at >= 0) this.#unpublished.splice(at, 1);
+  #append(batch: Batch, key: string, value: Buffer, { ttlSeconds }: Ttl): number {
+    const expires = ttlSeconds === undefined ? 0 : this.#clock.now() + ttlSeconds * 1000;
+    const revision = batch.append(key, value, expires);
+    if (expires > 0) this.#expirer.arm(expires);
+    return revision;
   }
 
   /** The value that the key had at `revision`. */
@@ -222,38 +192,6 @@ export class LmdbStorage implements Storage {
     return { events, last: last === after ? Math.max(after, this.#tables.revision) : last };
   }
 
-  #scheduleExpiry(): void {
-    for (const [at] of this.#tables.expiries.getKeys({ limit: 1 })) this.#armExpiry(at);
-  }
-
-  #armExpiry(at: number): void {
-    if (this.#closing.signal.aborted) return;
-    if (this.#expiryTimer && this.#expiryTimer.at <= at) return;
-    this.#expiryTimer?.cancel();
-    const { clock, log } = this.#deps;
-    const cancel = clock.after(Math.max(0, at - clock.now()), () => {
-      this.#expiryTimer = undefined;
-      this.#expire().catch((err) => log.error({ err }, 'Could not remove expired keys'));
-    });
-    this.#expiryTimer = { at, cancel };
-  }
-
-  async #expire(): Promise<void> {
-    const until = this.#deps.clock.now();
-    const due = [...this.#tables.expiries.getRange({ end: [until + 1, 0] })];
-    await Promise.all(
-      due.map(async ({ key: [at, revision], value: key }) => {
-        const head = this.#tables.head(key);
-        if (head && !head.removed && head.revision === revision) {
-          await this.delete(key, revision).catch(() => {}); // somebody wrote it just now
-        }
-        await this.#tables.expiries.remove([at, revision]);
-      }),
-    );
-    const [next] = this.#tables.expiries.getKeys({ limit: 1 });
-    if (next) this.#armExpiry(Math.max(next[0], until + EXPIRY_GRAIN_MS));
-  }
-
   #tooOld(revision: number): StorageError {
     return new StorageError('compacted', `Revision ${revision} has been compacted`, {
       revision: this.#tables.compacted,
@@ -261,16 +199,8 @@ export class LmdbStorage implements Storage {
   }
 }
 
-function mismatch(key: string, head: Head | undefined, expected: number): Outcome | undefined {
-  if (head && !head.removed && head.revision === expected) return undefined;
+function expectRevision(key: string, head: Head | undefined, expected: number): void {
+  if (head && !head.removed && head.revision === expected) return;
   const revision = head?.removed ? undefined : head?.revision;
-  return { error: new StorageError('conflict', `Key has changed: ${key}`, { revision }) };
-}
-
-function writeError(key: string, err: unknown): StorageError {
-  const message = errorMessage(err);
-  const full = /ENOSPC|No space|MDB_MAP_FULL/.test(message);
-  return new StorageError(full ? 'no-space' : 'unavailable', `Could not write ${key}: ${message}`, {
-    cause: err,
-  });
+  throw new StorageError('conflict', `Key has changed: ${key}`, { revision });
 }

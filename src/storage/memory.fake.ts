@@ -1,6 +1,8 @@
 import type { Clock } from '../util/clock.ts';
 import { Feed } from './feed.ts';
 import {
+  type Dump,
+  type DumpItem,
   type KeyValue,
   type ListOptions,
   type ListResult,
@@ -19,6 +21,8 @@ export class MemoryStorage implements Storage {
   readonly #state = new Map<string, KeyValue>();
   readonly #log: StorageEvent[] = [];
   readonly #feed = new Feed();
+  /** Revision → when its key vanishes. */
+  readonly #expiries = new Map<number, number>();
   #revision = 0;
   #compacted = 0;
 
@@ -73,7 +77,16 @@ export class MemoryStorage implements Storage {
   }
 
   async status(): Promise<StorageStatus> {
-    return { revision: this.#revision, compacted: this.#compacted, size: 0 };
+    return { revision: this.#revision, compacted: this.#compacted, size: 0, sizeInUse: 0 };
+  }
+
+  async dump(): Promise<Dump> {
+    const all = [...this.#state.values()];
+    const expiries = this.#expiries;
+    async function* items(): AsyncGenerator<DumpItem> {
+      for (const kv of all) yield { ...kv, expires: expiries.get(kv.revision) ?? 0 };
+    }
+    return { revision: this.#revision, items: items() };
   }
 
   async close(): Promise<void> {}
@@ -100,6 +113,7 @@ export class MemoryStorage implements Storage {
   #put(key: string, value: Buffer, { ttlSeconds }: Ttl): number {
     const revision = this.#append(key, value);
     if (ttlSeconds !== undefined) {
+      this.#expiries.set(revision, this.#clock.now() + ttlSeconds * 1000);
       this.#clock.after(ttlSeconds * 1000, () => {
         if (this.#state.get(key)?.revision === revision) this.#append(key, undefined);
       });

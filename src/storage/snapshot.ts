@@ -1,18 +1,9 @@
 import { createHash, type Hash } from 'node:crypto';
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
-import { decodeHead, encodeHead, encodeLog } from './lmdb/records.ts';
-import { Tables } from './lmdb/tables.ts';
+import { existsSync, renameSync, rmSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { syncDirectory } from './lmdb/files.ts';
+import type { Dump, DumpItem } from './storage.ts';
 
 /** What a snapshot file holds. */
 export interface SnapshotInfo {
@@ -23,106 +14,123 @@ export interface SnapshotInfo {
   readonly sha256: string;
 }
 
-interface Item {
-  readonly key: string;
-  readonly revision: number;
-  /** Milliseconds since the epoch when the key vanishes. */
-  readonly expires?: number;
-  readonly value: Buffer;
-}
-
 const FORMAT = 'k8ts-snapshot/v1';
+const CHUNK = 1 << 20;
+// Far above what an API server takes; a damaged length must not ask for all memory.
+const LONGEST_VALUE = 1 << 28;
 const NEWLINE = Buffer.from('\n');
 
 /**
- * Writes the newest state of an embedded store, which may be in use, to a new file: a line that says what follows,
- * per key a line and its value, and a checksum of it all. The file appears when it is whole and on the disk.
+ * Writes a dump to a new file: a line that says what follows, per key a line and its value, a line with the sums, and a
+ * checksum of it all. The file appears when it is whole and on the disk.
  */
-export function saveSnapshot(dataDir: string, file: string): SnapshotInfo {
-  if (!existsSync(dataDir)) throw new Error(`There is no store in ${dataDir}`);
-  if (existsSync(file)) throw new Error(`${file} exists already`);
-  const tables = new Tables(dataDir);
+export async function saveSnapshot(take: () => Promise<Dump>, file: string): Promise<SnapshotInfo> {
+  if (existsSync(file)) throw new Error(`${file} exists already: a snapshot is never overwritten`);
   const partial = `${file}.partial`;
-  const fd = openSync(partial, 'w', 0o600);
+  const handle = await open(partial, 'w', 0o600);
   try {
-    const info = writeItems(fd, tables);
-    fsyncSync(fd);
+    const info = await writeDump(await take(), new ChunkWriter(handle));
+    await handle.sync();
     renameSync(partial, file);
+    syncDirectory(dirname(file));
     return info;
   } catch (err) {
     rmSync(partial, { force: true });
     throw err;
   } finally {
-    closeSync(fd);
-    void tables.root.close();
+    await handle.close();
   }
 }
 
 /** Reads and checks a whole snapshot. */
-export function snapshotStatus(file: string): SnapshotInfo {
-  return readSnapshot(file).info;
+export async function snapshotStatus(file: string): Promise<SnapshotInfo> {
+  const { info, items } = await readSnapshot(file);
+  for await (const _ of items) void _;
+  return info();
 }
 
-/** Makes a store of a snapshot. Objects keep their resourceVersions. Refuses a directory that holds anything. */
-export async function restoreSnapshot(file: string, dataDir: string): Promise<SnapshotInfo> {
-  if (existsSync(dataDir) && readdirSync(dataDir).length > 0) {
-    throw new Error(`${dataDir} is not empty: a restore never overwrites a store`);
-  }
-  const { info, items } = readSnapshot(file);
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const tables = new Tables(dataDir);
-  try {
-    await tables.root.transaction(() => {
-      for (const item of items) writeItem(tables, item);
-      // The history before the snapshot is not in it.
-      tables.facts.putSync('compacted', info.revision);
-      tables.facts.putSync('swept', info.revision);
-    });
-  } finally {
-    await tables.root.close();
-  }
-  return info;
+export interface SnapshotReader {
+  readonly revision: number;
+  /** Fails at its end when the file is not what was written. */
+  readonly items: AsyncIterable<DumpItem>;
+  /** Known when `items` has ended. */
+  info(): SnapshotInfo;
 }
 
-// Synchronous, so that all of it is one consistent read of the store.
-function writeItems(fd: number, tables: Tables): SnapshotInfo {
-  const hash = createHash('sha256');
-  const { revision } = tables;
-  const expiries = new Map<number, number>();
-  for (const [at, own] of tables.expiries.getKeys({})) expiries.set(own, at);
-  put(fd, hash, line({ format: FORMAT, revision }));
+/** Reads a snapshot piece by piece. */
+export async function readSnapshot(file: string): Promise<SnapshotReader> {
+  const reader = new ChunkReader(await open(file, 'r'), file);
+  const head = await reader.line().catch(async (err: unknown) => {
+    await reader.close();
+    throw err;
+  });
+  const { format, revision } = head;
+  if (format !== FORMAT || revision === undefined) {
+    await reader.close();
+    throw new Error(`${file} is no snapshot of k8ts`);
+  }
+  let known: SnapshotInfo | undefined;
+  async function* items(): AsyncGenerator<DumpItem> {
+    try {
+      let keys = 0;
+      for (;;) {
+        const line = await reader.line();
+        if (line.key === undefined) {
+          const sums = await checkSums(reader, line, keys, file);
+          known = { revision: revision ?? 0, ...sums };
+          return;
+        }
+        const { key, revision: own = 0, expires = 0, bytes = 0 } = line;
+        yield { key, revision: own, expires, value: await reader.bytes(bytes) };
+        keys++;
+      }
+    } finally {
+      await reader.close();
+    }
+  }
+  const info = (): SnapshotInfo => {
+    if (!known) throw new Error(`${file} has not been read to its end`);
+    return known;
+  };
+  return { revision, items: items(), info };
+}
+
+async function checkSums(
+  reader: ChunkReader,
+  { keys = -1, size = -1 }: Line,
+  found: number,
+  file: string,
+): Promise<Omit<SnapshotInfo, 'revision'>> {
+  const sha256 = reader.digest();
+  const last = await reader.line();
+  if (keys !== found || last.sha256 !== sha256) {
+    throw new Error(`${file} is damaged: its checksum is wrong`);
+  }
+  return { keys, size, sha256 };
+}
+
+async function writeDump({ revision, items }: Dump, out: ChunkWriter): Promise<SnapshotInfo> {
+  await out.put(line({ format: FORMAT, revision }));
   let keys = 0;
   let size = 0;
-  for (const { key, value: head } of tables.heads.getRange({})) {
-    const { revision: own, removed } = decodeHead(head);
-    const value = removed ? undefined : tables.record(own)?.value;
-    if (!value) continue;
-    const expires = expiries.get(own);
-    put(fd, hash, line({ key, revision: own, expires, bytes: value.length }));
-    put(fd, hash, value);
-    put(fd, hash, NEWLINE);
+  for await (const { key, revision: own, expires, value } of items) {
+    await out.put(
+      line({ key, revision: own, ...(expires > 0 ? { expires } : {}), bytes: value.length }),
+    );
+    await out.put(value);
+    await out.put(NEWLINE);
     keys++;
     size += value.length;
   }
-  put(fd, hash, line({ keys, size }));
-  const sha256 = hash.digest('hex');
-  writeSync(fd, line({ sha256 }));
+  await out.put(line({ keys, size }));
+  const sha256 = out.digest();
+  await out.put(line({ sha256 }));
+  await out.flush();
   return { revision, keys, size, sha256 };
 }
 
-function put(fd: number, hash: Hash, bytes: Buffer): void {
-  hash.update(bytes);
-  writeSync(fd, bytes);
-}
-
-function line(fields: object): Buffer {
+function line(fields: Line): Buffer {
   return Buffer.from(`${JSON.stringify(fields)}\n`);
-}
-
-function writeItem(tables: Tables, { key, revision, expires, value }: Item): void {
-  tables.log.putSync(revision, encodeLog({ key, value, previous: 0 }));
-  tables.heads.putSync(key, encodeHead({ revision, removed: false }));
-  if (expires !== undefined) tables.expiries.putSync([expires, revision], key);
 }
 
 type Line = Partial<{
@@ -136,47 +144,62 @@ type Line = Partial<{
   sha256: string;
 }>;
 
-function readSnapshot(file: string): { info: SnapshotInfo; items: Item[] } {
-  const content = readFileSync(file);
-  const reader = new LineReader(content, file);
-  const head = reader.next();
-  if (head.format !== FORMAT || head.revision === undefined) {
-    throw new Error(`${file} is no snapshot of k8ts`);
+/** Gathers small pieces to large writes, and sums them up. */
+class ChunkWriter {
+  readonly #handle: FileHandle;
+  readonly #hash: Hash = createHash('sha256');
+  #pieces: Buffer[] = [];
+  #length = 0;
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle;
   }
-  const items: Item[] = [];
-  for (;;) {
-    const at = reader.next();
-    if (at.key === undefined || at.revision === undefined || at.bytes === undefined) {
-      const { keys = -1, size = -1 } = at;
-      const sha256 = createHash('sha256')
-        .update(content.subarray(0, reader.position))
-        .digest('hex');
-      if (keys !== items.length || reader.next().sha256 !== sha256) {
-        throw new Error(`${file} is damaged: its checksum is wrong`);
-      }
-      return { info: { revision: head.revision, keys, size, sha256 }, items };
-    }
-    const { key, revision, expires } = at;
-    const value = reader.bytes(at.bytes);
-    items.push({ key, revision, value, ...(expires === undefined ? {} : { expires }) });
+
+  async put(bytes: Buffer): Promise<void> {
+    this.#pieces.push(bytes);
+    this.#length += bytes.length;
+    if (this.#length >= CHUNK) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    const chunk = this.#take();
+    if (chunk.length > 0) await this.#handle.appendFile(chunk);
+  }
+
+  /** Of everything that was put so far. */
+  digest(): string {
+    const rest = Buffer.concat(this.#pieces);
+    return this.#hash.copy().update(rest).digest('hex');
+  }
+
+  #take(): Buffer {
+    const chunk = Buffer.concat(this.#pieces);
+    this.#pieces = [];
+    this.#length = 0;
+    this.#hash.update(chunk);
+    return chunk;
   }
 }
 
-class LineReader {
-  position = 0;
-  readonly #content: Buffer;
+class ChunkReader {
+  readonly #handle: FileHandle;
   readonly #file: string;
+  readonly #hash: Hash = createHash('sha256');
+  #buffer: Buffer = Buffer.alloc(0);
 
-  constructor(content: Buffer, file: string) {
-    this.#content = content;
+  constructor(handle: FileHandle, file: string) {
+    this.#handle = handle;
     this.#file = file;
   }
 
-  next(): Line {
-    const end = this.#content.indexOf(0x0a, this.position);
-    if (end < 0) throw this.#cut();
-    const text = this.#content.toString('utf8', this.position, end);
-    this.position = end + 1;
+  async line(): Promise<Line> {
+    let end = this.#buffer.indexOf(0x0a);
+    while (end < 0) {
+      const from = this.#buffer.length;
+      await this.#more(1);
+      end = this.#buffer.indexOf(0x0a, from);
+    }
+    const text = this.#take(end + 1).toString();
     try {
       return JSON.parse(text) as Line;
     } catch (err) {
@@ -184,16 +207,38 @@ class LineReader {
     }
   }
 
-  /** That many bytes and the newline behind them. */
-  bytes(length: number): Buffer {
-    const end = this.position + length;
-    if (end >= this.#content.length) throw this.#cut();
-    const value = this.#content.subarray(this.position, end);
-    this.position = end + 1;
-    return value;
+  /** That many bytes; the newline behind them is left out. */
+  async bytes(length: number): Promise<Buffer> {
+    if (length > LONGEST_VALUE) throw new Error(`${this.#file} is damaged`);
+    if (this.#buffer.length < length + 1) await this.#more(length + 1 - this.#buffer.length);
+    return Buffer.from(this.#take(length + 1).subarray(0, length));
   }
 
-  #cut(): Error {
-    return new Error(`${this.#file} is damaged: it ends too early`);
+  /** Of everything that was taken so far. */
+  digest(): string {
+    return this.#hash.copy().digest('hex');
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+
+  #take(length: number): Buffer {
+    const taken = this.#buffer.subarray(0, length);
+    this.#buffer = this.#buffer.subarray(length);
+    this.#hash.update(taken);
+    return taken;
+  }
+
+  /** Reads on by at least `least` bytes. */
+  async #more(least: number): Promise<void> {
+    const buffer = Buffer.allocUnsafe(Math.max(least, CHUNK));
+    let filled = 0;
+    while (filled < least) {
+      const { bytesRead } = await this.#handle.read(buffer, filled, buffer.length - filled);
+      if (bytesRead === 0) throw new Error(`${this.#file} is damaged: it ends too early`);
+      filled += bytesRead;
+    }
+    this.#buffer = Buffer.concat([this.#buffer, buffer.subarray(0, filled)]);
   }
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { isStorageError, type Storage, type StorageEvent } from './storage.ts';
+import { type DumpItem, isStorageError, type Storage, type StorageEvent } from './storage.ts';
 
 export interface StorageFixture {
   storage: Storage;
@@ -207,6 +207,31 @@ export function storageContract(name: string, open: () => Promise<StorageFixture
       const next = await storage.create('/r/gone', bytes('again'));
       await expect.poll(() => seen.map((e) => e.revision)).toEqual([next]);
       expect((await storage.status()).compacted).toBe(removed);
+    });
+
+    it('a dump is everything as of one revision, while writes go on', async () => {
+      const written = await Promise.all(
+        Array.from({ length: 500 }, (_, i) => storage.create(`/registry/n${i}`, bytes(`${i}`))),
+      );
+      await storage.create('/registry/brief', bytes('x'), { ttlSeconds: 100 });
+      const gone = await storage.create('/registry/gone', bytes('x'));
+      await storage.delete('/registry/gone', gone);
+      const dump = await storage.dump();
+      const later = written.map((at, i) => storage.update(`/registry/n${i}`, bytes('new'), at));
+      await Promise.all(later.slice(0, 250));
+      const found = new Map<string, DumpItem>();
+      for await (const item of dump.items) found.set(item.key, item);
+      await Promise.all(later);
+      expect(found.size).toBe(501);
+      for (const [i, revision] of written.entries()) {
+        const { value, ...rest } = found.get(`/registry/n${i}`) ?? { value: bytes('') };
+        expect([value.toString(), rest]).toEqual([
+          `${i}`,
+          { key: `/registry/n${i}`, revision, expires: 0 },
+        ]);
+      }
+      expect(found.get('/registry/brief')?.expires).toBeGreaterThan(0);
+      expect(dump.revision).toBeLessThan(Math.min(...(await Promise.all(later))));
     });
 
     it('a key with a time to live vanishes with an event, unless written again', {

@@ -42,6 +42,20 @@ export interface StorageStatus {
   readonly compacted: number;
   /** Bytes on disk. */
   readonly size: number;
+  /** Bytes of these that hold something; the rest is reused, or given back by defragmentation. */
+  readonly sizeInUse: number;
+}
+
+/** A key as a backup holds it. */
+export interface DumpItem extends KeyValue {
+  /** Milliseconds since the epoch when the key vanishes; 0: it does not. */
+  readonly expires: number;
+}
+
+/** All keys as of one revision, in no promised order. */
+export interface Dump {
+  readonly revision: number;
+  readonly items: AsyncIterable<DumpItem>;
 }
 
 /**
@@ -89,6 +103,8 @@ export interface Storage {
   /** Forgets the history up to and including `revision`; the newest state of each key stays. */
   compact(revision: number): Promise<void>;
   status(): Promise<StorageStatus>;
+  /** Everything as of now, read step by step while writes go on. `items` must be read to its end or returned. */
+  dump(): Promise<Dump>;
   close(): Promise<void>;
 }
 

@@ -13,6 +13,8 @@ import type {
 import { age } from '../resources/cells.ts';
 import { ALL_VERBS, statusSubresource } from '../resources/kind.ts';
 import { keepAllButStatus, keepStatus, withoutStatus } from '../resources/status.ts';
+import type { WebhookClient } from '../webhook-client.ts';
+import { webhookConversion } from './conversion.ts';
 import { applyDefaults, hasDefaults } from './defaults.ts';
 import { findJsonPath, parseJsonPath } from './json-path.ts';
 import type { JsonSchema } from './json-schema.ts';
@@ -37,7 +39,11 @@ export function definitionOf(crd: Crd, version: CrdVersion): string {
 }
 
 /** One served version of a CustomResourceDefinition as the server's kind. */
-export function customKind(crd: Crd, version: CrdVersion, builtin: Schema): ResourceKind {
+export function customKind(
+  crd: Crd,
+  version: CrdVersion,
+  { builtin, webhooks }: { builtin: Schema; webhooks: WebhookClient },
+): ResourceKind {
   const { spec } = crd;
   const schema = schemaOf(version);
   const hasStatus = version.subresources?.status !== undefined;
@@ -55,7 +61,9 @@ export function customKind(crd: Crd, version: CrdVersion, builtin: Schema): Reso
     verbs: ALL_VERBS,
     definition: definitionOf(crd, version),
     storagePrefix: `${group}/${spec.names.plural}`,
-    ...storedAs(crd, version, schema),
+    ...(spec.conversion?.strategy === 'Webhook'
+      ? { conversion: webhookConversion(crd, version, { schema, webhooks }) }
+      : storedAs(crd, version, schema)),
     strategy,
     subresources: subresourcesOf(version, strategy),
     ...tableOf(version),

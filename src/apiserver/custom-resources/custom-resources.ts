@@ -12,6 +12,7 @@ import type { ResourceKind, WriteContext } from '../resource-kind.ts';
 import type { ResourceStore } from '../resource-store.ts';
 import type { State } from '../state.ts';
 import { parseObject } from '../stored-object.ts';
+import type { WebhookClient } from '../webhook-client.ts';
 import { CLEANUP_FINALIZER, conditionsOf, withCondition } from './conditions.ts';
 import { type Crd, customKind, definitionOf, schemaOf } from './custom-kind.ts';
 import type { CustomSchema } from './definitions.ts';
@@ -22,6 +23,7 @@ export interface CustomResourcesDeps {
   readonly kinds: KindRegistry;
   readonly builtin: Schema;
   readonly schema: CustomSchema;
+  readonly webhooks: WebhookClient;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -119,9 +121,9 @@ export class CustomResources {
   }
 
   #serve(crd: Crd): void {
-    const { kinds, schema, builtin } = this.#deps;
+    const { kinds, schema, builtin, webhooks } = this.#deps;
     const versions = crd.spec.versions.filter(({ served }) => served);
-    const now = versions.map((version) => customKind(crd, version, builtin));
+    const now = versions.map((version) => customKind(crd, version, { builtin, webhooks }));
     const name = crd.metadata.name;
     const before = this.#served.get(name);
     if (before && jsonEqual(before.crd.spec, crd.spec) && sameStored(before.crd, crd)) return;
@@ -186,7 +188,7 @@ export class CustomResources {
     const [kind] = this.#served.get(crd.metadata.name)?.kinds ?? [];
     const [version] = crd.spec.versions;
     if (!version) return 0;
-    const of = kind ?? customKind(crd, version, this.#deps.builtin);
+    const { conversion: _, ...of } = kind ?? customKind(crd, version, this.#deps);
     const cache = await state.cache(of);
     for (const { namespace, name } of cache.slice('')) {
       await store

@@ -1,12 +1,12 @@
 import {
   duplicate,
   type FieldError,
-  forbidden,
   invalid,
   notSupported,
   required,
 } from '../../api/field-errors.ts';
 import { dns1035Label, dns1123Subdomain } from '../../api/names.ts';
+import { validateClientConfig } from '../webhook-client-validation.ts';
 import type { Crd, CrdVersion } from './custom-kind.ts';
 import { parseJsonPath } from './json-path.ts';
 import type { JsonSchema } from './json-schema.ts';
@@ -119,10 +119,24 @@ function validateVersion(version: CrdVersion, path: string): FieldError[] {
 function conversion({ conversion: asked }: Crd['spec']): FieldError[] {
   if (asked === undefined || asked.strategy === 'None') return [];
   const path = 'spec.conversion.strategy';
-  if (asked.strategy === 'Webhook') {
-    return [forbidden(path, 'conversion by webhook is not supported by this server')];
-  }
+  if (asked.strategy === 'Webhook') return webhookConversion(asked);
   return [notSupported(path, asked.strategy, ['None', 'Webhook'])];
+}
+
+function webhookConversion({ webhook }: NonNullable<Crd['spec']['conversion']>): FieldError[] {
+  const path = 'spec.conversion.webhook';
+  if (!webhook) return [required(`${path}.clientConfig`)];
+  const errors: FieldError[] = [];
+  const { clientConfig, conversionReviewVersions: versions } = webhook;
+  if (!clientConfig) errors.push(required(`${path}.clientConfig`));
+  else errors.push(...validateClientConfig(clientConfig, `${path}.clientConfig`));
+  if (!versions?.length) {
+    errors.push(required(`${path}.conversionReviewVersions`));
+  } else if (!versions.some((version) => version === 'v1' || version === 'v1beta1')) {
+    const why = 'must include at least one of v1, v1beta1';
+    errors.push(invalid(`${path}.conversionReviewVersions`, versions, why));
+  }
+  return errors;
 }
 
 /** What an update of a CustomResourceDefinition may not do, besides being wrong. */

@@ -5,6 +5,7 @@ import type { KindRegistry } from '../kind-registry.ts';
 import type { Kubelets } from '../kubelets.ts';
 import type { ResourceKind } from '../resource-kind.ts';
 import type { TokenIssuer } from '../service-account-tokens.ts';
+import type { ServiceResolver } from '../service-resolver.ts';
 import { bindPod } from './binding.ts';
 import type { ConnectHandlers } from './connect.ts';
 import { evictPod } from './eviction.ts';
@@ -17,6 +18,7 @@ import { requestToken } from './token.ts';
 export interface ConnectorDeps extends HandlerDeps {
   readonly kinds: KindRegistry;
   readonly kubelets: Kubelets;
+  readonly resolver: ServiceResolver;
   readonly tokens: TokenIssuer | undefined;
 }
 

@@ -3,6 +3,7 @@ import { ApiError } from '../../api/errors.ts';
 import { isStorageError } from '../../storage/storage.ts';
 import { type CacheEntry, createEntry } from '../cache-entry.ts';
 import { type ContinueToken, decodeContinue, encodeContinue } from '../continue-token.ts';
+import { convertAll } from '../converted-cache.ts';
 import { type Exchange, writeHead } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import { type ListOptions, parseListOptions } from '../list-options.ts';
@@ -10,6 +11,7 @@ import { sendJson, shapeOf } from '../reading.ts';
 import { type ListMeta, listEnvelope, type Shape, shapeItem } from '../representation.ts';
 import { parseSelection, type Selection, selectsAll, selectsEntry } from '../selection.ts';
 import { prefixOf } from '../state.ts';
+import { encodeForStore, parseObject } from '../stored-object.ts';
 
 interface Page {
   readonly items: readonly CacheEntry[];
@@ -100,10 +102,10 @@ async function snapshot(
 ): Promise<Snapshot> {
   const { state } = deps;
   const { selection, token } = page;
-  const cache = await state.cache(kind);
   const wanted = options.resourceVersion;
   if (wanted === undefined && !token) await state.fresh();
   else if (wanted !== undefined) await untilRevision(deps, wanted);
+  const cache = await state.cache(kind);
   const exact = token ? token.revision : exactRevision(options);
   if (exact === undefined || exact < 0 || cache.unchangedSince(exact)) {
     const revision = exact !== undefined && exact >= 0 ? exact : state.revision;
@@ -131,15 +133,27 @@ async function fromHistory(
       revision,
       ...(after === undefined ? {} : { after: root + after }),
     });
-    const fieldsOf = state.fieldsOf(kind.storagePrefix);
-    const entries = items.map(({ key, value: stored, revision: own }) =>
-      createEntry({ key: key.slice(root.length), stored, revision: own }, fieldsOf),
-    );
+    const fieldsOf = kind.conversion ? kind.fieldsOf : state.fieldsOf(kind.storagePrefix);
+    const values = await inOwnVersion(kind, items);
+    const entries = items.map(({ key, revision: own }, i) => {
+      const stored = values[i] ?? Buffer.alloc(0);
+      return createEntry({ key: key.slice(root.length), stored, revision: own }, fieldsOf);
+    });
     return { entries, revision };
   } catch (err) {
     if (isStorageError(err, 'compacted')) throw expired(revision, after);
     throw err;
   }
+}
+
+/** Stored objects as the kind's cache would hold them. */
+async function inOwnVersion(
+  kind: Target['kind'],
+  items: readonly { readonly value: Buffer }[],
+): Promise<Buffer[]> {
+  if (!kind.conversion) return items.map(({ value }) => value);
+  const objects = items.map(({ value }) => parseObject(value));
+  return (await convertAll(kind, objects)).map(encodeForStore);
 }
 
 const PAGE_EXPIRED =

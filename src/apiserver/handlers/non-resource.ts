@@ -85,7 +85,8 @@ async function document(
     sendDocument(exchange, found);
     return;
   }
-  const answer = root === 'openapi' ? openapi.handle(info.path, query) : undefined;
+  const answer =
+    root === 'openapi' ? openapi.handle(info.path, query, req.headers.accept) : undefined;
   if (!answer) throw pageNotFound();
   if (answer.type === 'redirect') {
     writeHead(exchange, 301, { Location: answer.location });

@@ -1,17 +1,15 @@
 import type { IncomingMessage } from 'node:http';
 import { ApiError, badRequest } from '../../api/errors.ts';
-import { ENDPOINT_SLICES } from '../../api/resource-types.ts';
-import type { EndpointSlice, Node, Pod, Service } from '../../api/types.ts';
+import type { Node, Pod, Service } from '../../api/types.ts';
 import { proxyUpgrade } from '../../http/upgrade-proxy.ts';
 import { joinHostPort } from '../../util/ip.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import { forward, type ProxyTarget, passOn } from '../http-proxy.ts';
-import type { KindRegistry } from '../kind-registry.ts';
 import type { Kubelets } from '../kubelets.ts';
-import { parseObject } from '../stored-object.ts';
+import type { ServiceResolver } from '../service-resolver.ts';
 
-export type ProxyDeps = HandlerDeps & { kubelets: Kubelets; kinds: KindRegistry };
+export type ProxyDeps = HandlerDeps & { kubelets: Kubelets; resolver: ServiceResolver };
 
 /** `[SCHEME:]NAME[:PORT]`, the form in which proxied names are given. */
 interface Address {
@@ -122,46 +120,10 @@ function numericPort(pod: Pod, port: string): number {
   return named.containerPort;
 }
 
-async function serviceUrl(deps: ProxyDeps, service: Service, address: Address): Promise<URL> {
-  const { name, namespace } = service.metadata;
-  const port = servicePort(service, address.port);
-  const kind = deps.kinds.get(
-    ENDPOINT_SLICES.group,
-    ENDPOINT_SLICES.version,
-    ENDPOINT_SLICES.resource,
-  );
-  if (!kind) throw new ApiError('ServiceUnavailable', 'endpoint slices are not served');
-  const cache = await deps.state.cache(kind);
-  const slices = cache
-    .slice(namespace)
-    .filter((entry) => entry.labels?.['kubernetes.io/service-name'] === name)
-    .map((entry) => parseObject(entry.served.bytes) as unknown as EndpointSlice);
-  const candidates = slices.flatMap((slice) => {
-    const number = slice.ports?.find((p) => (p.name ?? '') === (port.name ?? ''))?.port;
-    if (!number) return [];
-    return (slice.endpoints ?? [])
-      .filter((endpoint) => endpoint.conditions?.ready !== false)
-      .map((endpoint) => joinHostPort(endpoint.addresses[0] ?? '', number));
-  });
-  const chosen = candidates[Math.floor(Math.random() * candidates.length)];
-  if (chosen === undefined) {
-    throw new ApiError(
-      'ServiceUnavailable',
-      `no endpoints available for service ${JSON.stringify(name)}`,
-    );
-  }
-  return new URL(`${address.scheme || 'http'}://${chosen}/`);
-}
-
-function servicePort(service: Service, asked: string): { name?: string | undefined } {
-  const ports = service.spec?.ports ?? [];
-  if (asked === '' && ports.length === 1 && ports[0]) return ports[0];
-  const found = ports.find((p) => p.name === asked || String(p.port) === asked);
-  if (asked !== '' && found) return found;
-  const unnamed = asked === '' ? ports.find((p) => !p.name) : undefined;
-  if (unnamed) return unnamed;
-  throw new ApiError(
-    'ServiceUnavailable',
-    `no service port ${JSON.stringify(asked)} found for service ${JSON.stringify(service.metadata.name)}`,
-  );
+async function serviceUrl(
+  { resolver }: ProxyDeps,
+  service: Service,
+  { scheme, port }: Address,
+): Promise<URL> {
+  return new URL(`${scheme || 'http'}://${await resolver.resolveIn(service, port)}/`);
 }

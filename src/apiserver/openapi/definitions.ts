@@ -44,11 +44,22 @@ export class DefinitionSource {
     this.#custom.set(`${definition}List`, listSchema(definition));
   }
 
+  /** apiVersion and kind as the built-in kinds describe them. */
+  #head(edition: Edition): JsonObject {
+    const any = this.#schema.definition('io.k8s.api.core.v1.ConfigMap');
+    const { properties } = any ? definitionSchema(any, [], edition) : {};
+    const { apiVersion, kind } = (properties ?? {}) as JsonObject;
+    return { apiVersion, kind };
+  }
+
   #make(name: string, edition: Edition): JsonObject {
     const special = specialDefinition(name, edition);
     if (special) return special;
     const custom = this.#custom.get(name);
-    if (custom) return customSchema(custom, this.#kindsOf.get(name) ?? [], edition);
+    if (custom) {
+      const kinds = this.#kindsOf.get(name) ?? [];
+      return customSchema(custom, { kinds, head: this.#head(edition) }, edition);
+    }
     const definition = this.#schema.definition(name);
     if (definition) return definitionSchema(definition, this.#kindsOf.get(name) ?? [], edition);
     return { type: 'object' };

@@ -68,7 +68,7 @@ export function definitionSchema(
   const properties: JsonObject = {};
   const required: string[] = [];
   for (const [name, field] of definition.fields) {
-    properties[name] = fieldSchema(field, edition);
+    properties[name] = fieldSchema(described(name, field), edition);
     if (field.required) required.push(name);
   }
   return {
@@ -79,6 +79,14 @@ export function definitionSchema(
     ...(definition.mapType ? { 'x-kubernetes-map-type': definition.mapType } : {}),
     ...(kinds.length > 0 ? { 'x-kubernetes-group-version-kind': kinds } : {}),
   };
+}
+
+export const STANDARD_METADATA =
+  "Standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata";
+
+function described(name: string, field: Field): Field {
+  const isMetadata = name === 'metadata' && field.description === '';
+  return isMetadata ? { ...field, description: STANDARD_METADATA } : field;
 }
 
 function fieldSchema(field: Field, edition: Edition): JsonObject {

@@ -1,5 +1,5 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { ApiServer } from '../../apiserver/apiserver.ts';
 import {
@@ -11,13 +11,10 @@ import type { Storage } from '../../storage/storage.ts';
 import { realClock } from '../../util/clock.ts';
 import { shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger, type Logger } from '../../util/log.ts';
+import { addEtcdOptions, type EtcdFlags, etcdOptions } from '../store-options.ts';
 
-interface Flags {
+interface Flags extends EtcdFlags {
   dataDir?: string;
-  etcdServers?: string;
-  etcdCafile?: string;
-  etcdCertfile?: string;
-  etcdKeyfile?: string;
   securePort: number;
   bindAddress: string;
   advertiseAddress?: string;
@@ -43,12 +40,8 @@ interface Flags {
 /** `k8ts apiserver`: flags under upstream's names, and `--data-dir` for the embedded store. */
 export function command(): Command {
   const collect = (value: string, all: string[]): string[] => [...all, value];
-  return new Command('apiserver')
-    .option('--data-dir <dir>', 'directory of the embedded store')
-    .option('--etcd-servers <urls>', 'an etcd cluster instead of the embedded store')
-    .option('--etcd-cafile <file>', 'authorities of its certificates')
-    .option('--etcd-certfile <file>', 'client certificate towards it')
-    .option('--etcd-keyfile <file>', 'its key')
+  return addEtcdOptions(new Command('apiserver'))
+    .option('--data-dir <dir>', 'directory of the embedded store, instead of an etcd cluster')
     .option('--secure-port <port>', 'port to serve HTTPS on', Number, 6443)
     .option('--bind-address <ip>', 'address to listen on', '0.0.0.0')
     .option('--advertise-address <ip>', 'address under which the cluster reaches this server')
@@ -75,19 +68,13 @@ export function command(): Command {
 /** The one engine that the flags name; the other is not even loaded. */
 async function openStorage(flags: Flags, log: Logger): Promise<Storage> {
   if (flags.etcdServers !== undefined) {
+    if (flags.dataDir !== undefined) throw new Error('Only one of --data-dir and --etcd-servers');
     const { EtcdStorage } = await import('../../storage/etcd.ts');
-    const options = {
-      endpoints: flags.etcdServers.split(','),
-      authority: read(flags.etcdCafile),
-      certificate: read(flags.etcdCertfile),
-      key: read(flags.etcdKeyfile),
-    };
-    return new EtcdStorage(options, { clock: realClock });
+    return new EtcdStorage(etcdOptions(flags.etcdServers, flags), { clock: realClock });
   }
   if (flags.dataDir === undefined)
     throw new Error('One of --data-dir and --etcd-servers is needed');
   const { LmdbStorage } = await import('../../storage/lmdb.ts');
-  mkdirSync(flags.dataDir, { recursive: true, mode: 0o700 });
   return LmdbStorage.open(flags.dataDir, { clock: realClock, log });
 }
 

@@ -40,6 +40,11 @@ interface Flags {
   readonly largeClusterSizeThreshold: string;
   readonly terminatedPodGcThreshold: string;
   readonly resourceQuotaSyncPeriod: string;
+  readonly horizontalPodAutoscalerSyncPeriod: string;
+  readonly horizontalPodAutoscalerDownscaleStabilization: string;
+  readonly horizontalPodAutoscalerTolerance: string;
+  readonly horizontalPodAutoscalerCpuInitializationPeriod: string;
+  readonly horizontalPodAutoscalerInitialReadinessDelay: string;
   readonly localPathDir: string;
   readonly localPathHelperImage: string;
   readonly bindAddress: string;
@@ -69,13 +74,23 @@ export function command(): Command {
     if (workersFlag)
       command.option(`--${workersFlag} <count>`, 'work at the same time', String(workers));
   }
-  return nodeFlags(networkFlags(servingFlags(command)))
+  return nodeFlags(networkFlags(servingFlags(autoscalerFlags(command))))
     .option('--terminated-pod-gc-threshold <count>', 'ended Pods that are kept', '12500')
     .option('--resource-quota-sync-period <duration>', 'until a foreign status is undone', '5m')
     .option('--local-path-dir <dir>', 'where node-local volumes are', '/var/lib/k8ts/volumes')
     .option('--local-path-helper-image <image>', 'makes and removes them', HELPER_IMAGE)
     .option('-v, --v <level>', 'log verbosity', '2')
     .action(run);
+}
+
+function autoscalerFlags(command: Command): Command {
+  const flag = (name: string) => `--horizontal-pod-autoscaler-${name}`;
+  return command
+    .option(`${flag('sync-period')} <duration>`, 'between two looks at the metrics', '15s')
+    .option(`${flag('downscale-stabilization')} <duration>`, 'wait before shrinking', '5m')
+    .option(`${flag('tolerance')} <number>`, 'ignored part of the target', '0.1')
+    .option(`${flag('cpu-initialization-period')} <duration>`, 'CPU may be high at start', '5m')
+    .option(`${flag('initial-readiness-delay')} <duration>`, 'a start is not over yet', '30s');
 }
 
 function networkFlags(command: Command): Command {
@@ -187,6 +202,11 @@ async function managerOptions(flags: Flags): Promise<ControllerManagerOptions> {
     largeClusterSizeThreshold: Number(flags.largeClusterSizeThreshold),
     terminatedPodGcThreshold: Number(flags.terminatedPodGcThreshold),
     resourceQuotaSyncPeriodMs: parseDuration(flags.resourceQuotaSyncPeriod),
+    hpaSyncPeriodMs: parseDuration(flags.horizontalPodAutoscalerSyncPeriod),
+    hpaDownscaleStabilizationMs: parseDuration(flags.horizontalPodAutoscalerDownscaleStabilization),
+    hpaTolerance: Number(flags.horizontalPodAutoscalerTolerance),
+    hpaCpuInitializationMs: parseDuration(flags.horizontalPodAutoscalerCpuInitializationPeriod),
+    hpaInitialReadinessMs: parseDuration(flags.horizontalPodAutoscalerInitialReadinessDelay),
     localPath: { directory: flags.localPathDir, image: flags.localPathHelperImage },
   };
 }

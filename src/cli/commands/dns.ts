@@ -1,16 +1,17 @@
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import { Command } from 'commander';
 import { ENDPOINT_SLICES, SERVICES } from '../../api/resource-types.ts';
 import { createInformer } from '../../client/informer.ts';
 import { createClient, RestClient } from '../../client/rest-client.ts';
 import { CachingForwarder, parseResolvConf, type Upstream } from '../../dns/forwarder.ts';
+import { serveHttpPage } from '../../dns/http-endpoints.ts';
 import { dnsMetrics } from '../../dns/metrics.ts';
 import { addDnsIndexes, ClusterRecords } from '../../dns/records.ts';
 import { Resolver } from '../../dns/resolver.ts';
 import { DnsServer } from '../../dns/server.ts';
 import { realClock } from '../../util/clock.ts';
+import { errnoOf } from '../../util/errors.ts';
 import { joinHostPort } from '../../util/ip.ts';
 import { runAll, shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger } from '../../util/log.ts';
@@ -24,6 +25,9 @@ interface Options {
   resolvConf: string;
   clusterDns: string;
   healthPort: number;
+  readyPort: number;
+  metricsPort: number;
+  lameduck: number;
   v: number;
 }
 
@@ -46,14 +50,18 @@ export function command(): Command {
     )
     .option('--resolv-conf <file>', 'where upstream servers are listed', '/etc/resolv.conf')
     .option('--cluster-dns <ip>', 'the address of this service, never asked', '10.96.0.10')
-    .option('--health-port <number>', '/health, /ready and /metrics', Number, 8181)
+    .option('--health-port <number>', 'for /health', Number, 8080)
+    .option('--ready-port <number>', 'for /ready', Number, 8181)
+    .option('--metrics-port <number>', 'for /metrics', Number, 9153)
+    .option('--lameduck <seconds>', 'how long to answer on after being asked to end', Number, 1)
     .option('-v <level>', 'how much is logged', Number, 2)
     .action(runDns);
 }
 
 async function runDns(options: Options): Promise<void> {
   const log = createLogger('dns', options.v);
-  const signal = shutdownSignal(log);
+  const leaving = shutdownSignal(log);
+  const signal = delayed(leaving, options.lameduck * 1000);
   const client = options.kubeconfig ? await createClient(options.kubeconfig) : inClusterClient();
   const services = createInformer(client, SERVICES, {}, { log });
   const slices = createInformer(client, ENDPOINT_SLICES, {}, { log });
@@ -66,19 +74,37 @@ async function runDns(options: Options): Promise<void> {
   });
   const records = new ClusterRecords(services, slices, zone);
   const server = new DnsServer({ resolver: new Resolver({ records, forwarder, zone }), metrics });
+  let listening = false;
   const serve = async () => {
     // A name that is not known yet must not be denied.
     await Promise.all([services.whenSynced(signal), slices.whenSynced(signal)]);
     const address = { host: options.bindAddress, port: options.port };
-    await server.run(address, (port) => log.info({ port, zone }, 'Serving DNS'), signal);
+    const onListening = (port: number) => {
+      listening = true;
+      log.info({ port, zone }, 'Serving DNS');
+    };
+    await server.run(address, onListening, signal);
   };
-  const ready = () => services.synced && slices.synced;
+  const ready = () => listening && !leaving.aborted;
+  const page = (name: 'health' | 'ready' | 'metrics', port: number) =>
+    serveHttpPage(name, port, { ready, metrics }, signal);
   await runAll(signal, [
     services.run(signal),
     slices.run(signal),
     serve(),
-    serveHealth(options.healthPort, { ready, metrics }, signal),
+    page('health', options.healthPort),
+    page('ready', options.readyPort),
+    page('metrics', options.metricsPort),
   ]);
+}
+
+/** Aborts `ms` after `leaving`: meanwhile everybody learns that questions are to be sent elsewhere. */
+function delayed(leaving: AbortSignal, ms: number): AbortSignal {
+  const end = new AbortController();
+  leaving.addEventListener('abort', () => void realClock.sleep(ms).then(() => end.abort()), {
+    once: true,
+  });
+  return end.signal;
 }
 
 function inClusterClient(): RestClient {
@@ -98,30 +124,16 @@ async function upstreams(options: Options): Promise<Upstream[]> {
   const never = [...own, '127.0.0.1', '127.0.0.53', '::1', options.clusterDns];
   const text = options.upstream
     ? options.upstream.map((ip) => `nameserver ${ip}`).join('\n')
-    : await readFile(options.resolvConf, 'utf8');
+    : await readIfThere(options.resolvConf);
   return parseResolvConf(text, never);
 }
 
-async function serveHealth(
-  port: number,
-  facts: { ready: () => boolean; metrics: ReturnType<typeof dnsMetrics> },
-  signal: AbortSignal,
-): Promise<void> {
-  const server = createServer((request, response) => {
-    if (request.url === '/metrics') {
-      facts.metrics.registry.render().then(
-        (text) => response.end(text),
-        () => response.destroy(),
-      );
-      return;
-    }
-    const well = request.url === '/health' || (request.url === '/ready' && facts.ready());
-    response.writeHead(well ? 200 : 503).end(well ? 'OK' : 'not ready');
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.once('close', resolve);
-    server.listen({ port, signal });
-    signal.addEventListener('abort', () => server.closeAllConnections(), { once: true });
-  });
+/** A node without a resolver has no file, or an empty one: then names of the cluster are all that there is. */
+async function readIfThere(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (err) {
+    if (errnoOf(err) === 'ENOENT') return '';
+    throw err;
+  }
 }

@@ -18,6 +18,7 @@ const PROTO = join(import.meta.dirname, '../../../proto/etcd.proto');
 // A member that does not answer a connection attempt for so long is left for the next one.
 const CONNECT_MS = 2_000;
 const CALL_MS = 10_000;
+const MAINTENANCE_MS = 300_000;
 const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   'grpc.max_receive_message_length': -1,
   'grpc.max_send_message_length': -1,
@@ -54,21 +55,30 @@ export class EtcdConnection {
   /** Only asks a member that is connected, so that a call is sent at most once. */
   async call<Response>(method: string, request: object): Promise<Response> {
     const channel = await this.#connected();
-    const { path, requestSerialize, responseDeserialize } = this.#method(method);
-    return new Promise((resolve, reject) => {
-      channel.makeUnaryRequest(
-        path,
-        requestSerialize,
-        responseDeserialize as (bytes: Buffer) => Response,
-        request,
-        new grpc.Metadata(),
-        { deadline: Date.now() + CALL_MS },
-        (err, response) => {
-          if (err) reject(err);
-          else resolve(response as Response);
-        },
-      );
-    });
+    try {
+      return await this.#ask<Response>(channel, method, { request, timeoutMs: CALL_MS });
+    } catch (err) {
+      if (isAway(err)) this.#avoid(channel);
+      throw err;
+    }
+  }
+
+  /** For calls that may be repeated: asks each member once, until one answers. */
+  async callAgain<Response>(method: string, request: object): Promise<Response> {
+    for (let left = this.#channels.length; ; left--) {
+      try {
+        return await this.call<Response>(method, request);
+      } catch (err) {
+        if (left <= 1 || !isAway(err)) throw err;
+      }
+    }
+  }
+
+  async onEveryMember(method: string, request: object): Promise<void> {
+    for (const channel of this.#channels) {
+      await ready(channel);
+      await this.#ask(channel, method, { request, timeoutMs: MAINTENANCE_MS });
+    }
   }
 
   async duplex<Request, Response>(
@@ -76,11 +86,16 @@ export class EtcdConnection {
   ): Promise<grpc.ClientDuplexStream<Request, Response>> {
     const channel = await this.#connected();
     const { path, requestSerialize, responseDeserialize } = this.#method(method);
-    return channel.makeBidiStreamRequest(
+    const stream = channel.makeBidiStreamRequest(
       path,
       requestSerialize as (value: Request) => Buffer,
       responseDeserialize as (bytes: Buffer) => Response,
+      requireLeader(),
     );
+    stream.on('error', (err) => {
+      if (isAway(err)) this.#avoid(channel);
+    });
+    return stream;
   }
 
   close(): void {
@@ -91,6 +106,34 @@ export class EtcdConnection {
     const method = this.#methods[name];
     if (!method) throw new Error(`Unknown method: ${name}`);
     return method;
+  }
+
+  #ask<Response>(
+    channel: Channel,
+    method: string,
+    { request, timeoutMs }: { request: object; timeoutMs: number },
+  ): Promise<Response> {
+    const { path, requestSerialize, responseDeserialize } = this.#method(method);
+    return new Promise((resolve, reject) => {
+      channel.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize as (bytes: Buffer) => Response,
+        request,
+        requireLeader(),
+        { deadline: Date.now() + timeoutMs },
+        (err, response) => {
+          if (err) reject(err);
+          else resolve(response as Response);
+        },
+      );
+    });
+  }
+
+  /** The next call goes to another member: this one is away, or has lost the others. */
+  #avoid(channel: Channel): void {
+    const index = this.#channels.indexOf(channel);
+    if (index === this.#preferred) this.#preferred = (index + 1) % this.#channels.length;
   }
 
   async #connected(): Promise<Channel> {
@@ -109,6 +152,18 @@ export class EtcdConnection {
     }
     throw new Error('No etcd endpoint can be reached', { cause: last });
   }
+}
+
+/** A member that has lost the others refuses, rather than wait for them. */
+function requireLeader(): grpc.Metadata {
+  const metadata = new grpc.Metadata();
+  metadata.set('hasleader', 'true');
+  return metadata;
+}
+
+function isAway(err: unknown): boolean {
+  const code = (err as { code?: number }).code;
+  return code === grpc.status.UNAVAILABLE || code === grpc.status.DEADLINE_EXCEEDED;
 }
 
 function ready(channel: Channel): Promise<void> | void {

@@ -30,6 +30,14 @@ export class Leases {
     return id;
   }
 
+  /** When a key with this lease vanishes, in milliseconds since the epoch. */
+  async expiryOf(lease: number): Promise<number> {
+    const { TTL } = await this.#connection.call<{ TTL: number }>('Lease.LeaseTimeToLive', {
+      ID: lease,
+    });
+    return this.#clock.now() + Math.max(0, TTL) * 1000;
+  }
+
   async #grant(seconds: number): Promise<number> {
     // etcd's own choice would not fit into a number.
     const ID = randomInt(1, MAX_ID);

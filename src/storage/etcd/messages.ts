@@ -3,6 +3,8 @@ export interface EtcdKeyValue {
   key: Buffer;
   value: Buffer;
   modRevision: number;
+  /** 0: it does not vanish. */
+  lease: number;
 }
 
 export interface Header {
@@ -22,16 +24,14 @@ export interface TxnResponse {
   responses: { responseRange?: RangeResponse }[];
 }
 
-export type WatchRequest =
-  | {
-      createRequest: {
-        key: Buffer;
-        rangeEnd: Buffer;
-        startRevision: number;
-        progressNotify: boolean;
-      };
-    }
-  | { progressRequest: Record<string, never> };
+export interface WatchRequest {
+  createRequest: {
+    key: Buffer;
+    rangeEnd: Buffer;
+    startRevision: number;
+    progressNotify: boolean;
+  };
+}
 
 export interface WatchResponse {
   header: Header;
@@ -46,4 +46,5 @@ export interface StatusResponse {
   header: Header;
   version: string;
   dbSize: number;
+  dbSizeInUse: number;
 }

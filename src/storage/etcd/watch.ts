@@ -1,4 +1,3 @@
-import type * as grpc from '@grpc/grpc-js';
 import type { Clock } from '../../util/clock.ts';
 import { StorageError, type StorageEvent, type WatchSink } from '../storage.ts';
 import type { EtcdConnection } from './connection.ts';
@@ -11,10 +10,10 @@ export interface EtcdWatchOptions {
   readonly key: Buffer;
   readonly rangeEnd: Buffer;
   readonly after: number;
+  /** How far the store's revisions are ahead of etcd's. */
+  readonly offset: number;
   readonly sink: WatchSink;
 }
-
-type Stream = grpc.ClientDuplexStream<WatchRequest, WatchResponse>;
 
 /** One watch of etcd, which survives the loss of its connection: it goes on behind the last event that it told. */
 export class EtcdWatch {
@@ -23,7 +22,6 @@ export class EtcdWatch {
   readonly #options: EtcdWatchOptions;
   /** Everything up to here was told. */
   #seen: number;
-  #stream: Stream | undefined;
 
   constructor(deps: { connection: EtcdConnection; clock: Clock }, options: EtcdWatchOptions) {
     this.#connection = deps.connection;
@@ -46,18 +44,12 @@ export class EtcdWatch {
     }
   }
 
-  /** Asks etcd to say how far it has told everything. */
-  requestProgress(): void {
-    this.#stream?.write({ progressRequest: {} });
-  }
-
   async #once(signal: AbortSignal): Promise<void> {
     const stream = await this.#connection.duplex<WatchRequest, WatchResponse>('Watch.Watch');
     const end = (): void => stream.cancel();
     if (signal.aborted) end();
     signal.addEventListener('abort', end, { once: true });
-    this.#stream = stream;
-    const { key, rangeEnd } = this.#options;
+    const { key, rangeEnd, offset } = this.#options;
     try {
       await new Promise<void>((resolve, reject) => {
         stream.on('data', (response: WatchResponse) => {
@@ -67,34 +59,38 @@ export class EtcdWatch {
         stream.on('error', reject);
         stream.on('end', resolve);
         stream.write({
-          createRequest: { key, rangeEnd, startRevision: this.#seen + 1, progressNotify: true },
+          createRequest: {
+            key,
+            rangeEnd,
+            startRevision: this.#seen - offset + 1,
+            progressNotify: true,
+          },
         });
       });
     } finally {
-      this.#stream = undefined;
       signal.removeEventListener('abort', end);
       stream.cancel();
     }
   }
 
   #take(response: WatchResponse): Error | undefined {
-    const { events, header, created, canceled, compactRevision } = response;
+    const { events, created, canceled, compactRevision } = response;
+    const { sink, offset } = this.#options;
     if (canceled) {
       if (compactRevision > 0) {
         return new StorageError('compacted', 'Revision has been compacted', {
-          revision: compactRevision,
+          revision: compactRevision + offset,
         });
       }
       return new Error(response.cancelReason || 'The watch was ended');
     }
-    const { sink } = this.#options;
     const fresh = events.flatMap(({ type, kv }): StorageEvent[] =>
-      kv.modRevision <= this.#seen
+      kv.modRevision + offset <= this.#seen
         ? []
         : [
             {
               key: kv.key.toString(),
-              revision: kv.modRevision,
+              revision: kv.modRevision + offset,
               value: type === 'DELETE' ? undefined : kv.value,
             },
           ],
@@ -104,11 +100,16 @@ export class EtcdWatch {
       this.#seen = last;
       sink.events(fresh);
       sink.progress?.(last);
-    } else if (!created && events.length === 0 && header.revision > this.#seen) {
-      // A progress notification: nothing is missing up to this revision.
-      this.#seen = header.revision;
-      sink.progress?.(header.revision);
+    } else if (!created && events.length === 0) {
+      this.#progress(response.header.revision + offset);
     }
     return undefined;
+  }
+
+  /** Nothing is missing up to this revision. */
+  #progress(revision: number): void {
+    if (revision <= this.#seen) return;
+    this.#seen = revision;
+    this.#options.sink.progress?.(revision);
   }
 }

@@ -1,6 +1,9 @@
+import { isIntact, seal, unseal } from './checksum.ts';
+
 /**
  * How lmdb's records look. `log` maps a revision to what was written then; `heads` maps a key to the revision of
- * its newest log record. A value is stored once; older values are found along `previous`.
+ * its newest log record. A value is stored once; older values are found along `previous`. All but the heads
+ * carry a checksum; a head is right when the record that it names has its key.
  */
 export interface LogRecord {
   readonly key: string;
@@ -8,6 +11,8 @@ export interface LogRecord {
   readonly value: Buffer | undefined;
   /** The key's revision before this one; 0 when it did not exist. */
   readonly previous: number;
+  /** Milliseconds since the epoch when the key vanishes; 0: it does not. */
+  readonly expires: number;
 }
 
 export interface Head {
@@ -15,29 +20,40 @@ export interface Head {
   readonly removed: boolean;
 }
 
-const PUT = 0;
-const REMOVE = 1;
-const LOG_HEADER = 11;
-
-// Layout: kind (1 byte), previous revision (8, double), key length (2), key, value.
-export function encodeLog(record: LogRecord): Buffer {
-  const keyLength = Buffer.byteLength(record.key);
-  const buffer = Buffer.allocUnsafe(LOG_HEADER + keyLength + (record.value?.length ?? 0));
-  buffer.writeUInt8(record.value ? PUT : REMOVE, 0);
-  buffer.writeDoubleBE(record.previous, 1);
-  buffer.writeUInt16BE(keyLength, 9);
-  buffer.write(record.key, LOG_HEADER);
-  record.value?.copy(buffer, LOG_HEADER + keyLength);
-  return buffer;
+/** A key that is to vanish, unless it was written again. */
+export interface Expiry {
+  readonly at: number;
+  readonly revision: number;
+  readonly key: string;
 }
 
-/** The record's value shares memory with `buffer`. */
-export function decodeLog(buffer: Buffer): LogRecord {
-  const keyEnd = LOG_HEADER + buffer.readUInt16BE(9);
+const PUT = 0;
+const REMOVE = 1;
+const LOG_HEADER = 27;
+
+// Layout: checksum (4 bytes), kind (1), the record's own revision (8, double), previous revision (8), time to
+// vanish (8), key length (2), key, value. Offsets below are behind the checksum.
+export function encodeLog(revision: number, record: LogRecord): Buffer {
+  const { key, value, previous, expires } = record;
+  const head = Buffer.allocUnsafe(LOG_HEADER + Buffer.byteLength(key));
+  head.writeUInt8(value ? PUT : REMOVE, 0);
+  head.writeDoubleBE(revision, 1);
+  head.writeDoubleBE(previous, 9);
+  head.writeDoubleBE(expires, 17);
+  head.writeUInt16BE(head.length - LOG_HEADER, 25);
+  head.write(key, LOG_HEADER);
+  return value ? seal(head, value) : seal(head);
+}
+
+/** The record's value shares memory with `sealed`. */
+export function decodeLog(sealed: Buffer): LogRecord {
+  const buffer = unseal(sealed);
+  const keyEnd = LOG_HEADER + buffer.readUInt16BE(25);
   return {
     key: buffer.toString('utf8', LOG_HEADER, keyEnd),
     value: buffer.readUInt8(0) === PUT ? buffer.subarray(keyEnd) : undefined,
-    previous: buffer.readDoubleBE(1),
+    previous: buffer.readDoubleBE(9),
+    expires: buffer.readDoubleBE(17),
   };
 }
 
@@ -51,3 +67,19 @@ export function encodeHead(head: Head): Buffer {
 export function decodeHead(buffer: Buffer): Head {
   return { revision: buffer.readDoubleBE(0), removed: buffer.readUInt8(8) === REMOVE };
 }
+
+/** Facts and expiries: JSON with a checksum. */
+export function encodeJson(value: unknown): Buffer {
+  return seal(Buffer.from(JSON.stringify(value)));
+}
+
+export function decodeJson<T>(sealed: Buffer): T {
+  return JSON.parse(unseal(sealed).toString()) as T;
+}
+
+/** False for a value whose checksum is wrong. */
+export function isSound(table: string, value: Buffer): boolean {
+  return table === 'heads' ? value.length === 9 : !SEALED.has(table) || isIntact(value);
+}
+
+const SEALED = new Set(['log', 'expiries', 'facts']);

@@ -6,13 +6,7 @@ import {
   required,
   tooMany,
 } from '../../../api/field-errors.ts';
-import {
-  dns1123Label,
-  dns1123Subdomain,
-  inRange,
-  portNumber,
-  qualifiedName,
-} from '../../../api/names.ts';
+import { dns1123Label, dns1123Subdomain, inRange, qualifiedName } from '../../../api/names.ts';
 import type {
   MutatingAdmissionPolicy,
   MutatingAdmissionPolicyBinding,
@@ -21,6 +15,7 @@ import type {
   ValidatingAdmissionPolicyBinding,
   ValidatingWebhookConfiguration,
 } from '../../../api/types.ts';
+import { validateClientConfig } from '../../webhook-client-validation.ts';
 import {
   checked,
   each,
@@ -82,7 +77,7 @@ function validateWebhook(webhook: Webhook, at: string): FieldError[] {
     ...out,
     ...validateLabelSelector(webhook.namespaceSelector, `${at}.namespaceSelector`),
     ...validateLabelSelector(webhook.objectSelector, `${at}.objectSelector`),
-    ...validateClient(webhook.clientConfig, `${at}.clientConfig`),
+    ...validateClientConfig(webhook.clientConfig, `${at}.clientConfig`),
     ...validateConditions(webhook.matchConditions, `${at}.matchConditions`),
   ];
 }
@@ -120,49 +115,6 @@ function validateRule(rule: Rule, at: string): FieldError[] {
     ...each(rule.resources, `${at}.resources`, (word, where) => mustBeThere(word, where)),
     ...optionalOneOf(rule.scope, SCOPES, `${at}.scope`),
   );
-  return out;
-}
-
-function validateClient(client: Webhook['clientConfig'], at: string): FieldError[] {
-  const { url, service } = client;
-  if ((url === undefined) === (service === undefined)) {
-    return [required(at, 'exactly one of url or service is required')];
-  }
-  if (url !== undefined) return validateUrl(url, `${at}.url`);
-  const port = service?.port ?? 0;
-  const out = [
-    ...mustBeThere(service?.name, `${at}.service.name`, 'service name is required'),
-    ...mustBeThere(service?.namespace, `${at}.service.namespace`, 'service namespace is required'),
-  ];
-  if (portNumber(port).length > 0) {
-    out.push(
-      invalid(
-        `${at}.service.port`,
-        port,
-        'port is not valid: must be between 1 and 65535, inclusive',
-      ),
-    );
-  }
-  return out;
-}
-
-function validateUrl(text: string, field: string): FieldError[] {
-  const form = 'desired format: https://host[/path]';
-  if (!URL.canParse(text)) return [required(field, `url must be a valid URL: ${form}`)];
-  const url = new URL(text);
-  const out: FieldError[] = [];
-  if (url.protocol !== 'https:') {
-    const scheme = url.protocol.slice(0, -1);
-    out.push(invalid(field, scheme, `'https' is the only allowed URL scheme; ${form}`));
-  }
-  if (url.username || url.password) {
-    out.push(invalid(field, url.username, 'user information is not permitted in the URL'));
-  }
-  if (url.hash)
-    out.push(invalid(field, url.hash.slice(1), 'fragments are not permitted in the URL'));
-  if (url.search) {
-    out.push(invalid(field, url.search.slice(1), 'query parameters are not permitted in the URL'));
-  }
   return out;
 }
 

@@ -1,0 +1,104 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Dump, DumpItem } from '../storage.ts';
+import { syncDirectory, writeFormat } from './files.ts';
+import { decodeHead, decodeLog, encodeHead, encodeJson, encodeLog } from './records.ts';
+import { Tables } from './tables.ts';
+
+// So many keys are read or written before the event loop gets its turn.
+const STEP = 200;
+
+/** The newest state of every key, from one snapshot of the data file. The writer goes on meanwhile. */
+export function dumpTables(tables: Tables): Dump {
+  const transaction = tables.root.useReadTransaction();
+  // Read from the same snapshot: nothing has been committed within this turn of the event loop.
+  const { revision } = tables;
+  const itemAt = (key: string, own: number): DumpItem | undefined => {
+    const sealed = tables.log.get(own, { transaction });
+    const { value, expires } = sealed ? decodeLog(sealed) : { value: undefined, expires: 0 };
+    return value && { key, value, revision: own, expires };
+  };
+  const step = (after: string | undefined): { key: string; value: Buffer }[] => {
+    const range = after === undefined ? {} : { start: after, exclusiveStart: true };
+    return [...tables.heads.getRange({ ...range, limit: STEP, transaction })];
+  };
+  async function* items(): AsyncGenerator<DumpItem> {
+    try {
+      for (let heads = step(undefined); heads.length > 0; heads = step(heads.at(-1)?.key)) {
+        for (const { key, value } of heads) {
+          const item = itemAt(key, decodeHead(value).revision);
+          if (item) yield item;
+        }
+        await new Promise(setImmediate);
+      }
+    } finally {
+      transaction.done();
+    }
+  }
+  return { revision, items: items() };
+}
+
+/**
+ * Makes a store of a dump. Objects keep their revisions, the store begins at `revision`, and no history before it can be
+ * read. The directory appears when it is whole; one that holds anything is refused.
+ */
+export async function fillDirectory(
+  directory: string,
+  items: AsyncIterable<DumpItem>,
+  revision: number,
+): Promise<void> {
+  if (existsSync(directory) && readdirSync(directory).length > 0) {
+    throw new Error(`${directory} is not empty: a store is never overwritten`);
+  }
+  const partial = `${directory}.partial`;
+  rmSync(partial, { recursive: true, force: true });
+  mkdirSync(partial, { recursive: true, mode: 0o700 });
+  try {
+    const tables = new Tables(partial);
+    try {
+      await fillTables(tables, items, revision);
+    } finally {
+      await tables.root.close();
+    }
+    writeFormat(partial);
+    rmSync(directory, { recursive: true, force: true });
+    renameSync(partial, directory);
+    syncDirectory(dirname(directory));
+  } catch (err) {
+    rmSync(partial, { recursive: true, force: true });
+    throw err;
+  }
+}
+
+async function fillTables(
+  tables: Tables,
+  items: AsyncIterable<DumpItem>,
+  revision: number,
+): Promise<void> {
+  let step: DumpItem[] = [];
+  const flush = (): Promise<unknown> => {
+    const now = step;
+    step = [];
+    return tables.root.batch(() => {
+      for (const item of now) putItem(tables, item);
+    });
+  };
+  for await (const item of items) {
+    step.push(item);
+    if (step.length >= STEP) await flush();
+  }
+  await flush();
+  await tables.root.batch(() => {
+    // The history before this is not in it.
+    void tables.facts.put('compacted', encodeJson(revision));
+    void tables.facts.put('swept', encodeJson(revision));
+  });
+}
+
+function putItem(tables: Tables, { key, value, revision, expires }: DumpItem): void {
+  void tables.log.put(revision, encodeLog(revision, { key, value, previous: 0, expires }));
+  void tables.heads.put(key, encodeHead({ revision, removed: false }));
+  if (expires > 0) {
+    void tables.expiries.put([expires, revision], encodeJson({ at: expires, revision, key }));
+  }
+}

@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DEPLOYMENTS, SERVICES } from '../../src/api/resource-types.ts';
+import { createClient, type RestClient } from '../../src/client/rest-client.ts';
+import { applyAddons } from '../../src/cluster/addons.ts';
+import { DEFAULT_SETTINGS } from '../../src/cluster/settings.ts';
+import { startApiServer, type TestApiServer } from '../support/api-server.ts';
+
+const settings = { ...DEFAULT_SETTINGS, nodeName: 'a', nodeIp: '192.0.2.1' };
+const coredns = { namespace: 'kube-system', name: 'coredns' };
+const kubeDns = { namespace: 'kube-system', name: 'kube-dns' };
+const never = new AbortController().signal;
+let server: TestApiServer;
+let client: RestClient;
+
+beforeAll(async () => {
+  server = await startApiServer();
+  client = await createClient(server.kubeconfig);
+});
+afterAll(async () => {
+  client.close();
+  await server.stop();
+});
+
+describe('applyAddons', () => {
+  it('leaves out what is disabled', async () => {
+    expect(await applyAddons(client, { ...settings, disabledAddons: ['dns'] }, never)).toEqual([]);
+    await expect(client.get(DEPLOYMENTS, coredns)).rejects.toThrow('not found');
+  });
+
+  it('makes what is missing, and changes nothing the second time', async () => {
+    expect(await applyAddons(client, settings, never)).toEqual([]);
+    const service = await client.get(SERVICES, kubeDns);
+    expect(service.spec?.clusterIP).toBe('10.96.0.10');
+    const before = await client.get(DEPLOYMENTS, coredns);
+    expect(await applyAddons(client, settings, never)).toEqual([]);
+    const after = await client.get(DEPLOYMENTS, coredns);
+    expect(after.metadata.resourceVersion).toBe(before.metadata.resourceVersion);
+  });
+
+  it('keeps the number of replicas that an administrator has chosen', async () => {
+    const patch = { type: 'merge' as const, body: { spec: { replicas: 2 } } };
+    await client.patch(DEPLOYMENTS, coredns, patch, { fieldManager: 'somebody' });
+    expect(await applyAddons(client, settings, never)).toEqual([]);
+    expect((await client.get(DEPLOYMENTS, coredns)).spec?.replicas).toBe(2);
+  });
+
+  it('leaves an object alone of which somebody has changed a field, and says so', async () => {
+    const image = 'registry.example/coredns:1.12';
+    const containers = [{ name: 'coredns', image }];
+    const body = { spec: { template: { spec: { containers } } } };
+    await client.patch(
+      DEPLOYMENTS,
+      coredns,
+      { type: 'strategic', body },
+      { fieldManager: 'kubectl' },
+    );
+    const [problem, ...others] = await applyAddons(client, settings, never);
+    expect(problem).toMatch(
+      /^Deployment kube-system\/coredns of addon dns is left as others have changed it/,
+    );
+    expect(others).toEqual([]);
+    const kept = await client.get(DEPLOYMENTS, coredns);
+    expect(kept.spec?.template.spec?.containers[0]?.image).toBe(image);
+  });
+});

@@ -1,0 +1,113 @@
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LmdbStorage } from '../../src/storage/lmdb.ts';
+import { isStorageError, type KeyValue, type StorageEvent } from '../../src/storage/storage.ts';
+import { realClock } from '../../src/util/clock.ts';
+import { silent } from '../../src/util/log.ts';
+import { examine, live } from '../support/robustness/lives.ts';
+import { StoreModel } from '../support/robustness/model.ts';
+
+// The embedded store on disks that fill up and lose their power. Mounts: needs root.
+
+let directory: string;
+let disk: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'k8ts-disk-'));
+  disk = join(directory, 'disk');
+  mkdirSync(disk);
+});
+afterEach(() => {
+  spawnSync('umount', [disk]);
+  rmSync(directory, { recursive: true });
+});
+
+function run(program: string, ...args: string[]): void {
+  const { status, stderr } = spawnSync(program, args);
+  expect(status, `${program} ${args.join(' ')}: ${stderr}`).toBe(0);
+}
+
+const value = (size: number, fill: string): Buffer => Buffer.alloc(size, fill);
+const revisionsOf = (items: readonly KeyValue[]): number[] =>
+  items.map((kv) => kv.revision).sort((a, b) => a - b);
+
+describe('a full disk', () => {
+  it('fails writes, keeps reads and watches, and takes writes again when space returns', {
+    timeout: 30_000,
+  }, async () => {
+    run('mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', disk);
+    const ballast = join(disk, 'ballast');
+    writeFileSync(ballast, value(1 << 20, 'b'));
+    const storage = await LmdbStorage.open(join(disk, 'store'), { clock: realClock, log: silent });
+    const seen: StorageEvent[] = [];
+    const stop = new AbortController();
+    const watching = storage.watch(
+      '/registry/',
+      { after: 0 },
+      { events: (batch) => void seen.push(...batch) },
+      stop.signal,
+    );
+    const written: number[] = [];
+    let failure: unknown;
+    for (let i = 0; failure === undefined && i < 2000; i++) {
+      await storage.create(`/registry/n${i}`, value(20_000, 'x')).then(
+        (revision) => void written.push(revision),
+        (err: unknown) => {
+          failure = err;
+        },
+      );
+    }
+    expect(failure).toSatisfy((err) => isStorageError(err, 'no-space'));
+    expect((failure as Error).message).toMatch(/^The disk of the store is full/);
+    expect((await storage.get('/registry/n0'))?.value.length).toBe(20_000);
+    expect(revisionsOf((await storage.list('/registry/')).items)).toEqual(written);
+    await expect(storage.create('/registry/again', value(50_000, 'x'))).rejects.toSatisfy((err) =>
+      isStorageError(err, 'no-space'),
+    );
+    rmSync(ballast);
+    const next = await storage.create('/registry/after', value(20_000, 'x'));
+    // Revisions of failed writes are used again: nobody has seen them.
+    expect(next).toBe(written.length + 1);
+    await expect.poll(() => seen.map((e) => e.revision)).toEqual([...written, next]);
+    stop.abort();
+    await watching;
+    await storage.close();
+    const again = await LmdbStorage.open(join(disk, 'store'), { clock: realClock, log: silent });
+    expect(revisionsOf((await again.list('/')).items)).toEqual([...written, next]);
+    await again.close();
+  });
+});
+
+describe('a disk that loses its power', () => {
+  const CUTS = 12;
+
+  it('holds every acknowledged write, whatever had not been flushed', {
+    timeout: 120_000,
+  }, async () => {
+    const image = join(directory, 'image');
+    const after = join(directory, 'after');
+    writeFileSync(image, '');
+    truncateSync(image, 32 * 2 ** 20);
+    run('mkfs.ext4', '-q', image);
+    const model = new StoreModel();
+    // The file system writes nothing by itself while a copy is made.
+    const mount = (): void => run('mount', '-o', 'loop,commit=300', image, disk);
+    for (let cut = 0; cut < CUTS; cut++) {
+      mount();
+      const lines = await live(join(disk, 'store'), (traffic) => {
+        traffic.kill('SIGSTOP');
+        // What was not flushed is in the kernel's memory, not in the image: that is what remains of the disk.
+        copyFileSync(image, after);
+        traffic.kill('SIGKILL');
+      });
+      run('umount', disk);
+      copyFileSync(after, image);
+      mount();
+      expect(await examine(join(disk, 'store'), model, lines)).toEqual([]);
+      run('umount', disk);
+    }
+    expect(model.last).toBeGreaterThan(CUTS * 5);
+  });
+});
