@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createServer, request } from 'node:https';
-import { startServer } from './support/server.ts';
+import { startApiProcess } from '../test/support/api-process.ts';
 
 // LIST of 10,000 objects of 3 kB, whole, paged and by a label that one in a hundred has, beside a bare HTTPS server
 // that sends one prepared buffer of the same size.
@@ -9,7 +9,7 @@ const COUNT = 10_000;
 const PATH = '/api/v1/namespaces/default/configmaps';
 const data = { text: 'x'.repeat(2_700) };
 
-const server = await startServer();
+const server = await startApiProcess();
 const memory = (): number => {
   const found = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'));
   return Number(found?.[1] ?? 0) / 1024;

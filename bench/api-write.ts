@@ -1,4 +1,5 @@
-import { rateOf, startServer } from './support/server.ts';
+import { startApiProcess } from '../test/support/api-process.ts';
+import { rateOf } from './support/rate.ts';
 
 // Durable ConfigMap writes through the whole server, over HTTPS.
 
@@ -7,7 +8,7 @@ const SECONDS = 4;
 const PATH = '/api/v1/namespaces/default/configmaps';
 const data = { text: 'x'.repeat(1000) };
 
-const server = await startServer();
+const server = await startApiProcess();
 console.log('clients   creates/s  p99 ms  errors   updates/s  p99 ms  errors   gets/s');
 for (const clients of CLIENTS) {
   const names = Array.from({ length: clients }, (_, c) => `own-${clients}-${c}`);

@@ -1,5 +1,5 @@
 import { request } from 'node:https';
-import { startServer } from './support/server.ts';
+import { startApiProcess } from '../test/support/api-process.ts';
 
 // 1,000 watchers of one namespace, 10 updates a second of 3 kB objects: how late each event is.
 
@@ -9,7 +9,7 @@ const UPDATES_PER_SECOND = 10;
 const SECONDS = 5;
 const PATH = '/api/v1/namespaces/default/configmaps';
 
-const server = await startServer();
+const server = await startApiProcess();
 const { agent, port } = server;
 const data = { text: 'x'.repeat(2_700) };
 const made = await server.send('POST', PATH, { metadata: { name: 'm' }, data });

@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 repo=$(dirname "$here")
 . "$here/lib.sh"
 # Besides the node's: what the tests ask, listen and look with.
-readonly TEST_PACKAGES=(curl docker-registry etcd-server procps socat)
+readonly TEST_PACKAGES=(curl docker-registry etcd-client etcd-server procps socat)
 
 require_debian
 require_root "$@"

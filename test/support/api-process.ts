@@ -2,12 +2,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { Agent, request } from 'node:https';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { certificateEnd, createAuthority, issueCertificate } from '../../src/pki/ca.ts';
+import { freePort } from './etcd.ts';
 
-export interface BenchServer {
+export interface ApiProcess {
   readonly port: number;
   readonly pid: number;
   /** As many connections as there are requests at once. */
@@ -15,19 +15,26 @@ export interface BenchServer {
   /** What it serves with, for a bare server beside it. */
   readonly certificate: string;
   readonly key: string;
-  send(method: string, path: string, body?: object | string, type?: string): Promise<BenchAnswer>;
+  send(method: string, path: string, body?: object | string, type?: string): Promise<ApiAnswer>;
   stop(): Promise<void>;
 }
 
-export interface BenchAnswer {
+export interface ApiAnswer {
   readonly status: number;
   readonly bytes: number;
   readonly text: string;
 }
 
-/** A real `k8ts apiserver` process on the embedded store, in a directory of its own. */
-export async function startServer(): Promise<BenchServer> {
-  const directory = mkdtempSync(join(tmpdir(), 'k8ts-bench-'));
+export interface ApiProcessOptions {
+  /** Flags that say where it stores, given a directory of its own. Default: the embedded store in there. */
+  readonly storage?: (directory: string) => readonly string[];
+  readonly nodeOptions?: readonly string[];
+}
+
+/** A real `k8ts apiserver` process, whose files are in a directory of its own. */
+export async function startApiProcess(options: ApiProcessOptions = {}): Promise<ApiProcess> {
+  const { storage = (own) => ['--data-dir', join(own, 'data')] } = options;
+  const directory = mkdtempSync(join(tmpdir(), 'k8ts-api-'));
   const now = Date.now();
   const authority = await createAuthority('bench-ca', now);
   const issue = (commonName: string, usage: 'server' | 'client') =>
@@ -52,8 +59,9 @@ export async function startServer(): Promise<BenchServer> {
   const process_ = spawn(
     process.execPath,
     [
-      ...['--disable-warning=ExperimentalWarning', resolve('src/cli/cli.ts'), 'apiserver'],
-      ...['--data-dir', join(directory, 'data'), '--secure-port', String(await freePort())],
+      ...['--disable-warning=ExperimentalWarning', ...(options.nodeOptions ?? [])],
+      ...[resolve('src/cli/cli.ts'), 'apiserver', ...storage(directory)],
+      ...['--secure-port', String(await freePort())],
       ...['--bind-address', '127.0.0.1', '--client-ca-file', file('ca', authority.certificate)],
       ...['--tls-cert-file', file('cert', serving.certificate)],
       ...['--tls-private-key-file', file('key', serving.key)],
@@ -63,6 +71,8 @@ export async function startServer(): Promise<BenchServer> {
   const port = await serves(process_);
   const agent = new Agent({
     keepAlive: true,
+    // The default keeps 256: all others would shake hands anew for each request.
+    maxFreeSockets: Number.POSITIVE_INFINITY,
     ca: authority.certificate,
     cert: admin.certificate,
     key: admin.key,
@@ -85,7 +95,7 @@ export async function startServer(): Promise<BenchServer> {
   };
 }
 
-function sender(agent: Agent, port: number): BenchServer['send'] {
+function sender(agent: Agent, port: number): ApiProcess['send'] {
   return (method, path, body, type = 'application/json') =>
     new Promise((resolve, reject) => {
       const text =
@@ -131,44 +141,4 @@ function serves(child: ChildProcess): Promise<number> {
     });
     child.on('exit', () => reject(new Error(`The API server ended: ${log}`)));
   });
-}
-
-export interface Rate {
-  readonly perSecond: number;
-  readonly p99: number;
-  readonly errors: number;
-}
-
-/** How often `clients` loops do `action` within `seconds`. `action` answers whether it went well. */
-export async function rateOf(
-  clients: number,
-  seconds: number,
-  action: (client: number, n: number) => Promise<boolean>,
-): Promise<Rate> {
-  const start = performance.now();
-  const end = start + seconds * 1000;
-  const latencies: number[] = [];
-  let errors = 0;
-  await Promise.all(
-    Array.from({ length: clients }, async (_, client) => {
-      for (let n = 0; performance.now() < end; n++) {
-        const began = performance.now();
-        if (!(await action(client, n).catch(() => false))) errors++;
-        latencies.push(performance.now() - began);
-      }
-    }),
-  );
-  const elapsed = (performance.now() - start) / 1000;
-  latencies.sort((a, b) => a - b);
-  const p99 = latencies[Math.floor(latencies.length * 0.99)] ?? 0;
-  return { perSecond: latencies.length / elapsed, p99, errors };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
