@@ -23,6 +23,8 @@ export interface Cgroups {
   children(name: string): Promise<string[]>;
   /** Memory in use and its working set, in bytes; CPU time in nanoseconds. Undefined when the group is gone. */
   usage(name: string): Promise<CgroupUsage | undefined>;
+  /** One process in the group or in a group below it. */
+  someProcess(name: string): Promise<number | undefined>;
 }
 
 export interface CgroupUsage {
@@ -31,6 +33,8 @@ export interface CgroupUsage {
   memoryRss: number;
   cpuNanoseconds: number;
   pids: number;
+  pageFaults: number;
+  majorPageFaults: number;
 }
 
 const ROOT = '/sys/fs/cgroup';
@@ -94,8 +98,11 @@ function cgroupsV1(root: string): Cgroups {
         memoryRss: statOf(stat, 'total_rss'),
         cpuNanoseconds: Number(cpu ?? 0),
         pids: Number(pids ?? 0),
+        pageFaults: statOf(stat, 'total_pgfault'),
+        majorPageFaults: statOf(stat, 'total_pgmajfault'),
       };
     },
+    someProcess: (name) => someProcess(at('memory', name)),
   };
 }
 
@@ -147,8 +154,11 @@ function cgroupsV2(root: string): Cgroups {
         memoryRss: statOf(stat, 'anon'),
         cpuNanoseconds: statOf(cpu ?? '', 'usage_usec') * 1000,
         pids: Number(pids ?? 0),
+        pageFaults: statOf(stat, 'pgfault'),
+        majorPageFaults: statOf(stat, 'pgmajfault'),
       };
     },
+    someProcess: (name) => someProcess(at(name)),
   };
 }
 
@@ -198,6 +208,16 @@ async function directories(path: string): Promise<string[]> {
     if (errnoOf(err) === 'ENOENT') return [];
     throw err;
   }
+}
+
+async function someProcess(path: string): Promise<number | undefined> {
+  const [first] = ((await text(path, 'cgroup.procs')) ?? '').split('\n');
+  if (first) return Number(first);
+  for (const child of await directories(path)) {
+    const found = await someProcess(join(path, child));
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** Groups are removed from the leaves up; the kernel refuses while a process is left inside. */

@@ -74,6 +74,7 @@ async function hugepages(): Promise<Map<number, number>> {
 export interface FilesystemFacts {
   readonly capacityBytes: number;
   readonly availableBytes: number;
+  readonly usedBytes: number;
   readonly inodes: number;
   readonly inodesFree: number;
 }
@@ -84,6 +85,7 @@ export async function filesystemFacts(path: string): Promise<FilesystemFacts> {
   return {
     capacityBytes: s.blocks * s.bsize,
     availableBytes: s.bavail * s.bsize,
+    usedBytes: (s.blocks - s.bfree) * s.bsize,
     inodes: s.files,
     inodesFree: s.ffree,
   };
@@ -93,6 +95,58 @@ export async function filesystemFacts(path: string): Promise<FilesystemFacts> {
 export async function availableMemory(): Promise<number> {
   const text = await readFile('/proc/meminfo', 'utf8');
   return Number(/^MemAvailable:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024;
+}
+
+/** What the whole machine has used; bytes and, since boot, nanoseconds. */
+export interface MachineUsage {
+  readonly cpuNanoseconds: number;
+  readonly memoryUsage: number;
+  readonly memoryWorkingSet: number;
+  readonly memoryRss: number;
+  readonly pageFaults: number;
+  readonly majorPageFaults: number;
+  readonly swapUsage: number;
+  readonly swapTotal: number;
+}
+
+// The kernel counts CPU time for programs in hundredths of a second, whatever its own tick is.
+const TICK_NS = 1e7;
+
+export async function machineUsage(): Promise<MachineUsage> {
+  const [cpu, memory, events] = await Promise.all([
+    readFile('/proc/stat', 'utf8'),
+    readFile('/proc/meminfo', 'utf8'),
+    readFile('/proc/vmstat', 'utf8'),
+  ]);
+  return parseMachineUsage(cpu, memory, events);
+}
+
+/** From /proc/stat, /proc/meminfo and /proc/vmstat. */
+export function parseMachineUsage(cpu: string, memory: string, events: string): MachineUsage {
+  const ticks = (cpu.split('\n')[0] ?? '').trim().split(/\s+/).slice(1).map(Number);
+  // user nice system idle iowait irq softirq steal: everything but idle and iowait was work.
+  const busy = [0, 1, 2, 5, 6, 7].reduce((sum, index) => sum + (ticks[index] ?? 0), 0);
+  const kilobytes = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(memory)?.[1] ?? 0) * 1024;
+  const event = (name: string): number =>
+    Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(events)?.[1] ?? 0);
+  const used = kilobytes('MemTotal') - kilobytes('MemFree');
+  return {
+    cpuNanoseconds: busy * TICK_NS,
+    memoryUsage: used,
+    memoryWorkingSet: Math.max(0, used - kilobytes('Inactive\\(file\\)')),
+    memoryRss: kilobytes('AnonPages'),
+    pageFaults: event('pgfault'),
+    majorPageFaults: event('pgmajfault'),
+    swapUsage: kilobytes('SwapTotal') - kilobytes('SwapFree'),
+    swapTotal: kilobytes('SwapTotal'),
+  };
+}
+
+/** When the machine was started, milliseconds since the epoch. */
+export async function bootTime(): Promise<number> {
+  const text = await readFile('/proc/stat', 'utf8');
+  return Number(/^btime (\d+)$/m.exec(text)?.[1] ?? 0) * 1000;
 }
 
 /** Addresses of this machine's interfaces, without loopback and link-local ones. */

@@ -45,6 +45,7 @@ export interface KubeletConfiguration {
   nodeStatusReportFrequency: string;
   containerLogMaxSize: string;
   containerLogMaxFiles: number;
+  containerLogMonitorInterval: string;
   imageGCHighThresholdPercent: number;
   imageGCLowThresholdPercent: number;
   imageMinimumGCAge: string;
@@ -99,6 +100,7 @@ export const DEFAULTS: KubeletConfiguration = {
   nodeStatusReportFrequency: '5m',
   containerLogMaxSize: '10Mi',
   containerLogMaxFiles: 5,
+  containerLogMonitorInterval: '10s',
   imageGCHighThresholdPercent: 85,
   imageGCLowThresholdPercent: 80,
   imageMinimumGCAge: '2m',

@@ -6,6 +6,7 @@ import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
 import type { KubeletConfiguration } from './config.ts';
 import type { InformerFactory } from './config-objects.ts';
+import type { KubeletMetrics } from './metrics.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
 
 /** The world that a kubelet works on. */
@@ -19,6 +20,7 @@ export interface KubeletDeps {
   machine: MachineFacts;
   cgroups: Cgroups;
   mounts: Mounts;
+  metrics: KubeletMetrics;
 }
 
 export interface KubeletOptions {

@@ -10,10 +10,10 @@ import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
 import type { KubeletConfiguration } from './config.ts';
 import type { Kubelet } from './kubelet.ts';
-import { containerLogs } from './server/container-logs.ts';
 import { KubeletDoor } from './server/door.ts';
+import { DEBUGGING, HANDLERS } from './server/handlers.ts';
 import { HttpError } from './server/http-error.ts';
-import { runCommand, streamToRuntime } from './server/streaming.ts';
+import { streamToRuntime } from './server/streaming.ts';
 
 export interface KubeletServerDeps {
   kubelet: Kubelet;
@@ -30,18 +30,6 @@ export interface ServingCertificate {
   /** Calls back whenever it has changed, until aborted. */
   follow(onChange: (pair: KeyAndCertificate) => void, signal: AbortSignal): Promise<void>;
 }
-
-/** One request that has passed authentication. */
-export interface KubeletRequest {
-  req: IncomingMessage;
-  res: ServerResponse;
-  url: URL;
-  /** Path parts after the first. */
-  parts: string[];
-  signal: AbortSignal;
-}
-
-type Handler = (request: KubeletRequest, kubelet: Kubelet) => Promise<void>;
 
 /** The kubelet's HTTPS API (10250) and its plain health port on loopback (10248). */
 export class KubeletServer {
@@ -105,7 +93,7 @@ export class KubeletServer {
       await this.#door.admit(req);
       const url = new URL(req.url ?? '/', 'https://kubelet');
       const [first = '', ...parts] = url.pathname.split('/').filter((p) => p !== '');
-      const handler = HANDLERS[first];
+      const handler = Object.hasOwn(HANDLERS, first) ? HANDLERS[first] : undefined;
       if (!handler) throw new HttpError(404, '404 page not found');
       if (this.#isDebugging(first)) throw new HttpError(405, 'Debug endpoints are disabled.');
       const request = {
@@ -150,42 +138,4 @@ export class KubeletServer {
       refuseUpgrade(socket, { code, body: errorMessage(err) });
     }
   }
-}
-
-const DEBUGGING = new Set(['run', 'exec', 'attach', 'portForward', 'containerLogs', 'runningpods']);
-
-const HANDLERS: Record<string, Handler> = {
-  healthz: async ({ res }) => {
-    res.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8' });
-    res.end('ok');
-  },
-  pods: async ({ res }, kubelet) => {
-    const items = kubelet.workers
-      .list()
-      .map((state) => ({ ...state.pod, status: kubelet.status.get(state.pod) }));
-    json(res, { kind: 'PodList', apiVersion: 'v1', metadata: {}, items });
-  },
-  runningpods: async ({ res }, kubelet) => {
-    const items = kubelet.pleg
-      .list()
-      .filter((pod) => pod.containers.some((c) => c.state === 'running'))
-      .map(({ uid, name, namespace, containers }) => ({
-        metadata: { uid, name, namespace },
-        spec: {
-          containers: containers
-            .filter((c) => c.state === 'running')
-            .map((c) => ({ name: c.name, image: c.image })),
-        },
-        status: {},
-      }));
-    json(res, { kind: 'PodList', apiVersion: 'v1', metadata: {}, items });
-  },
-  configz: async ({ res }, kubelet) => json(res, { kubeletconfig: kubelet.options.config }),
-  containerLogs,
-  run: runCommand,
-};
-
-function json(res: ServerResponse, value: unknown): void {
-  res.writeHead(200, { 'Content-Type': 'application/json' });
-  res.end(JSON.stringify(value));
 }

@@ -1,14 +1,19 @@
 import { join } from 'node:path';
+import { parseQuantity, wholeValue } from '../api/quantity.ts';
 import { PODS, SERVICES } from '../api/resource-types.ts';
 import type { Pod, Service } from '../api/types.ts';
 import type { Informer } from '../client/client.ts';
+import type { MachineFacts } from '../host/machine.ts';
 import { errorMessage } from '../util/errors.ts';
+import { parseDuration } from './config.ts';
 import { ConfigObjects } from './config-objects.ts';
 import type { CsiDrivers } from './csi/csi-drivers.ts';
 import { type Plugin, PluginWatcher } from './csi/plugin-watcher.ts';
 import { type DnsConfig, readResolvConf } from './dns.ts';
 import { Housekeeping } from './housekeeping.ts';
 import type { KubeletDeps, KubeletOptions } from './kubelet-deps.ts';
+import { LogRotation } from './logs/log-rotation.ts';
+import { countProbe, type KubeletMetrics } from './metrics.ts';
 import { NodeReporter } from './node/node-reporter.ts';
 import { pressureOf, readSignals } from './node/pressure.ts';
 import { Pleg } from './pleg.ts';
@@ -21,6 +26,7 @@ import { ProbeManager } from './probes/probe-manager.ts';
 import { Allocations } from './resize/allocations.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
 import { networkProblem, runtimeProblems } from './runtime-problems.ts';
+import { StatsProvider } from './stats/stats-provider.ts';
 import { StatusManager } from './status-manager.ts';
 import { terminationMessage } from './termination-message.ts';
 import { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
@@ -37,6 +43,10 @@ export class Kubelet {
   readonly node: NodeReporter;
   readonly status: StatusManager;
   readonly dirs: PodDirs;
+  readonly stats: StatsProvider;
+  readonly metrics: KubeletMetrics;
+  readonly machine: MachineFacts;
+  readonly checkpoints: string;
   readonly #deps: KubeletDeps;
   readonly #pods: Informer<Pod>;
   readonly #services: Informer<Service>;
@@ -58,6 +68,9 @@ export class Kubelet {
     const { runtime, clock, log, client, informers, cgroups } = deps;
     const { config, nodeName, rootDir } = options;
     this.runtime = runtime;
+    this.metrics = deps.metrics;
+    this.machine = deps.machine;
+    this.checkpoints = join(rootDir, 'checkpoints');
     this.dirs = podDirs(rootDir, config.podLogsDir);
     this.#allocations = new Allocations({ dirs: this.dirs });
     this.#pods = informers(PODS, { fieldSelector: `spec.nodeName=${nodeName}` });
@@ -82,6 +95,7 @@ export class Kubelet {
     this.#sources = this.#makeSources();
     const { pleg, workers, dirs } = this;
     const groups = this.#groups;
+    this.stats = new StatsProvider({ ...deps, ...options, groups, workers, pleg, dirs });
     this.#drivers = drivers;
     this.#plugins = new PluginWatcher({
       clock,
@@ -126,7 +140,8 @@ export class Kubelet {
       log,
       hostIps: this.#hostIps,
       onChange: this.#wake,
-      onRun: () => {},
+      onRun: ({ kind, outcome, pod, container }) =>
+        countProbe(this.metrics, { kind, result: outcome.result, pod, container }),
     });
   }
 
@@ -207,7 +222,32 @@ export class Kubelet {
     signal.addEventListener('abort', () => this.#stop(), { once: true });
     await this.#sources.lookAtFiles();
     loops.push(this.pleg.run(signal), this.#sources.runStatic(signal), this.#plugins.run(signal));
+    loops.push(this.#logRotation().run(signal));
     await Promise.all([...loops, this.#followApi(signal)]);
+  }
+
+  #logRotation(): LogRotation {
+    const { runtime, clock, log } = this.#deps;
+    const { containerLogMaxSize, containerLogMaxFiles, containerLogMonitorInterval } =
+      this.options.config;
+    return new LogRotation(
+      {
+        clock,
+        log,
+        running: () =>
+          this.pleg
+            .list()
+            .flatMap((pod) => pod.containers)
+            .filter((c) => c.state === 'running' && c.logPath.startsWith('/'))
+            .map(({ id, logPath }) => ({ containerId: id, path: logPath })),
+        reopen: (id, signal) => runtime.reopenContainerLog(id, signal),
+      },
+      {
+        maxSize: wholeValue(parseQuantity(containerLogMaxSize)),
+        maxFiles: containerLogMaxFiles,
+        periodMs: parseDuration(containerLogMonitorInterval),
+      },
+    );
   }
 
   /** What nobody has is cleared away only when every source has been heard. */
@@ -221,6 +261,11 @@ export class Kubelet {
   async #addPlugin({ type, name, endpoint }: Plugin, signal: AbortSignal): Promise<void> {
     if (type !== 'CSIPlugin') throw new Error(`plugins of type ${type} are not supported here`);
     await this.#drivers.add(name, endpoint, signal);
+  }
+
+  groupOf(uid: string): string {
+    const pod = this.workers.get(uid)?.pod;
+    return pod ? this.#groups.parentFor(pod) : '';
   }
 
   now(): number {

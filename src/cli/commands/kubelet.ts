@@ -16,6 +16,7 @@ import {
 } from '../../kubelet/identity.ts';
 import { Kubelet } from '../../kubelet/kubelet.ts';
 import { KubeletServer } from '../../kubelet/kubelet-server.ts';
+import { kubeletMetrics, measured } from '../../kubelet/metrics.ts';
 import { openRuntime } from '../../kubelet/open-runtime.ts';
 import { filedServing, issuedServing } from '../../kubelet/serving.ts';
 import { realClock } from '../../util/clock.ts';
@@ -91,12 +92,13 @@ async function run(options: Options): Promise<void> {
   const signal = shutdownSignal(log);
   const config = withFlags(await loadConfiguration(options.config, options.configDir), options);
   const machine = await machineFacts();
-  const runtime = openRuntime(config.containerRuntimeEndpoint);
   const nodeName = (options.hostnameOverride ?? hostname()).toLowerCase();
   const nodeIps = options.nodeIp?.split(',') ?? machineAddresses().slice(0, 1);
   const identity = identityOf(options, config, { nodeName, nodeIps });
   const access = await kubeletAccess(identity, { clock: realClock, log }, signal);
   const client = new RestClient(access, { userAgent: identity.userAgent });
+  const metrics = kubeletMetrics(nodeName);
+  const runtime = measured(openRuntime(config.containerRuntimeEndpoint), metrics);
   const base = { client, clock: realClock, log };
   const recorder = new EventWriter(base, { component: 'kubelet', host: nodeName });
   const informers: InformerFactory = (type, selection) =>
@@ -110,6 +112,7 @@ async function run(options: Options): Promise<void> {
       machine,
       cgroups: createCgroups(),
       mounts: hostMounts,
+      metrics,
     },
     {
       config,

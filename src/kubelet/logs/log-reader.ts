@@ -51,6 +51,8 @@ export async function* readLog(
         await changed(path, signal);
         continue;
       }
+      // What was written between the last read and the moment at which the engine took up the new file.
+      yield* formatted(chunksOfHandle(file, start), formatter);
       await file.close();
       file = next;
       start = 0;

@@ -5,7 +5,13 @@ import { pressureOf, type Signals } from './pressure.ts';
 const GI = 2 ** 30;
 const roomy: Signals = {
   memory: { available: 4 * GI, total: 8 * GI },
-  disk: { availableBytes: 50 * GI, capacityBytes: 100 * GI, inodes: 1000, inodesFree: 500 },
+  disk: {
+    usedBytes: 0,
+    availableBytes: 50 * GI,
+    capacityBytes: 100 * GI,
+    inodes: 1000,
+    inodesFree: 500,
+  },
   pids: { available: 30_000, total: 32_768 },
 };
 

@@ -135,6 +135,7 @@ type ContainerCalls = Pick<
   | 'containerStatus'
   | 'updateContainerResources'
   | 'reopenContainerLog'
+  | 'checkpointContainer'
   | 'containerStats'
   | 'listContainerStats'
 >;
@@ -172,6 +173,9 @@ function containerCalls(rpc: RpcClient): ContainerCalls {
     },
     async reopenContainerLog(containerId, signal) {
       await call('ReopenContainerLog', { containerId }, signal);
+    },
+    async checkpointContainer(containerId, location, signal) {
+      await call('CheckpointContainer', { containerId, location }, signal);
     },
     async containerStats(containerId, signal) {
       const request = { containerId };

@@ -37,6 +37,8 @@ export interface ContainerRuntime {
     signal?: AbortSignal,
   ): Promise<void>;
   reopenContainerLog(id: string, signal?: AbortSignal): Promise<void>;
+  /** Writes the state of a running container to an archive. Engines without it fail as not implemented. */
+  checkpointContainer(id: string, file: string, signal?: AbortSignal): Promise<void>;
 
   /** Runs a command to its end; output beyond the engine's limit is cut. Fails with `isRpcDeadline` when out of time. */
   execSync(

@@ -70,7 +70,7 @@ function podOf(target: Target, [namespace = '', name = '', uid]: readonly string
 }
 
 /** NAMESPACE/POD[/UID]/CONTAINER */
-function containerOf(
+export function containerOf(
   target: Target,
   parts: readonly string[],
 ): { containerId: string; tty: boolean } {

@@ -1,9 +1,14 @@
 import type { ObjectKey } from '../../api/resource-types.ts';
+import type { MachineFacts } from '../../host/machine.ts';
+import type { KubeletOptions } from '../kubelet-deps.ts';
+import type { KubeletMetrics } from '../metrics.ts';
 import type { Pleg } from '../pleg.ts';
 import type { PodDirs } from '../pod-dirs.ts';
 import type { PodState } from '../pod-state.ts';
 import type { PodWorkers } from '../pod-workers.ts';
 import type { ContainerRuntime } from '../runtime/runtime.ts';
+import type { StatsProvider } from '../stats/stats-provider.ts';
+import type { StatusManager } from '../status-manager.ts';
 
 /** What the doors of the kubelet look at. */
 export interface Target {
@@ -11,6 +16,15 @@ export interface Target {
   readonly pleg: Pleg;
   readonly dirs: PodDirs;
   readonly runtime: ContainerRuntime;
+  readonly status: StatusManager;
+  readonly stats: StatsProvider;
+  readonly metrics: KubeletMetrics;
+  readonly machine: MachineFacts;
+  readonly options: KubeletOptions;
+  /** Directory for checkpoints of containers. */
+  readonly checkpoints: string;
+  /** The control group of a pod; empty when it is not known. */
+  groupOf(uid: string): string;
   now(): number;
 }
 

@@ -1,0 +1,73 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Pod } from '../../api/types.ts';
+import { diskUsage, isOtherFilesystem } from '../../host/disk-usage.ts';
+import { filesystemFacts } from '../../host/machine.ts';
+import type { PodDirs } from '../pod-dirs.ts';
+import type { FsStats, VolumeStats } from './summary.ts';
+
+/** What a pod takes up on disk besides its containers' own layers. */
+export interface PodDisk {
+  readonly volumes: readonly VolumeStats[];
+  /** Bytes of volumes that count as the pod's ephemeral storage: empty directories on disk. */
+  readonly localVolumes: number;
+  /** Bytes of each emptyDir volume by its name, those in memory included. */
+  readonly emptyDirs: ReadonlyMap<string, number>;
+  /** Bytes of each container's log files by the container's name. */
+  readonly logs: ReadonlyMap<string, number>;
+  readonly logBytes: number;
+}
+
+/** Measures a pod's directories. */
+export async function podDisk(pod: Pod, dirs: PodDirs, time: string): Promise<PodDisk> {
+  const volumes: VolumeStats[] = [];
+  const emptyDirs = new Map<string, number>();
+  let localVolumes = 0;
+  for (const { path, name } of await volumeDirectories(dirs.pod(pod.metadata.uid))) {
+    const stats = await volumeStats(path, time);
+    const spec = pod.spec?.volumes?.find((v) => v.name === name);
+    const claim = spec?.persistentVolumeClaim?.claimName;
+    const pvcRef = claim ? { name: claim, namespace: pod.metadata.namespace } : undefined;
+    volumes.push({ ...stats, name, ...(pvcRef ? { pvcRef } : {}) });
+    if (!spec?.emptyDir) continue;
+    emptyDirs.set(name, stats.usedBytes ?? 0);
+    if (!spec.emptyDir.medium) localVolumes += stats.usedBytes ?? 0;
+  }
+  const logs = new Map<string, number>();
+  for (const container of await namesIn(dirs.podLogs(pod))) {
+    logs.set(container, (await diskUsage(join(dirs.podLogs(pod), container))).bytes);
+  }
+  const logBytes = [...logs.values()].reduce((sum, bytes) => sum + bytes, 0);
+  return { volumes, localVolumes, emptyDirs, logs, logBytes };
+}
+
+/** `volumes/PLUGIN/NAME` below the pod's directory. */
+async function volumeDirectories(podDir: string): Promise<{ path: string; name: string }[]> {
+  const top = join(podDir, 'volumes');
+  const found: { path: string; name: string }[] = [];
+  for (const plugin of await namesIn(top)) {
+    for (const name of await namesIn(join(top, plugin))) {
+      found.push({ path: join(top, plugin, name), name });
+    }
+  }
+  return found;
+}
+
+async function volumeStats(path: string, time: string): Promise<FsStats> {
+  const filesystem = await filesystemStats(path, time);
+  if (await isOtherFilesystem(path)) return filesystem;
+  const { bytes, inodes } = await diskUsage(path);
+  return { ...filesystem, usedBytes: bytes, inodesUsed: inodes };
+}
+
+/** The file system that holds `path`, as a whole. */
+export async function filesystemStats(path: string, time: string): Promise<FsStats> {
+  const { capacityBytes, availableBytes, usedBytes, inodes, inodesFree } =
+    await filesystemFacts(path);
+  const inodesUsed = inodes - inodesFree;
+  return { time, availableBytes, capacityBytes, usedBytes, inodesFree, inodes, inodesUsed };
+}
+
+async function namesIn(path: string): Promise<string[]> {
+  return readdir(path).catch(() => []);
+}

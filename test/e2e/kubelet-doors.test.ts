@@ -1,0 +1,199 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { NODE_NAME } from '../support/cluster.ts';
+import { eventually } from '../support/eventually.ts';
+import { shellPod } from '../support/manifests.ts';
+import { sharedCluster } from '../support/shared-cluster.ts';
+import { testNamespace } from '../support/test-namespace.ts';
+
+const cluster = sharedCluster();
+const ns = testNamespace(cluster, 'doors');
+const door = (path: string, ...args: string[]) => {
+  const pki = join(cluster.paths.pki, 'apiserver-kubelet-client');
+  const identity = ['--insecure', '--silent', '--cert', `${pki}.crt`, '--key', `${pki}.key`];
+  const url = `https://127.0.0.1:10250${path}`;
+  return cluster.network.run('curl', [...identity, '--max-time', '20', ...args, url]);
+};
+const read = async (path: string) => (await door(path)).stdout;
+const value = (text: string, metric: string, pod: string) =>
+  Number(new RegExp(`^${metric}\\{[^}]*pod="${pod}"[^}]*\\} ([0-9.e+-]+)`, 'm').exec(text)?.[1]);
+
+beforeAll(async () => {
+  // Half a core, 30 MB of memory, 5 MB of disk in its own layer, 3 MB in an empty directory.
+  const script =
+    'dd if=/dev/zero of=/layer bs=1M count=5; dd if=/dev/zero of=/data/file bs=1M count=3; ' +
+    'head -c 30000000 /dev/zero > /memory/file; while :; do :; done';
+  const mounts = [
+    { name: 'data', mountPath: '/data' },
+    { name: 'memory', mountPath: '/memory' },
+  ];
+  const pod = shellPod('busy', script, {
+    volumeMounts: mounts,
+    resources: { limits: { cpu: '500m', memory: '100Mi' } },
+  }) as { spec: { volumes?: object[] } };
+  pod.spec.volumes = [
+    { name: 'data', emptyDir: {} },
+    { name: 'memory', emptyDir: { medium: 'Memory' } },
+  ];
+  await ns.apply(pod as never);
+  await ns.kubectl('wait', '--for=condition=Ready', 'pod/busy', '--timeout=60s');
+});
+
+describe('/stats/summary', () => {
+  it('tells what a Pod uses: processor, memory, disk, network', async () => {
+    const pod = await eventually('its figures', async () => {
+      const { pods } = JSON.parse(await read('/stats/summary'));
+      const found = pods.find((p: { podRef: { name: string } }) => p.podRef.name === 'busy');
+      return found?.containers[0]?.cpu?.usageNanoCores > 250e6 && found;
+    });
+    const [container] = pod.containers;
+    expect(container.cpu.usageNanoCores).toBeLessThan(700e6);
+    expect(container.memory.workingSetBytes).toBeGreaterThan(29e6);
+    await eventually('the layer is measured', async () => {
+      const { pods } = JSON.parse(await read('/stats/summary'));
+      const now = pods.find((p: { podRef: { name: string } }) => p.podRef.name === 'busy');
+      return (
+        now.containers[0].rootfs.usedBytes >= 5 * 2 ** 20 &&
+        now['ephemeral-storage'].usedBytes >= 8 * 2 ** 20
+      );
+    });
+    expect(pod.network.name).toBe('eth0');
+    const volume = (name: string) => pod.volume.find((v: { name: string }) => v.name === name);
+    expect(volume('data').usedBytes).toBeGreaterThanOrEqual(3 * 2 ** 20);
+    expect(volume('memory').usedBytes).toBeGreaterThan(29e6);
+  });
+
+  it('tells what the node has', async () => {
+    const { node } = JSON.parse(await read('/stats/summary'));
+    expect(node.nodeName).toBe(NODE_NAME);
+    expect(node.cpu.usageNanoCores).toBeGreaterThan(0);
+    expect(node.fs.capacityBytes).toBeGreaterThan(node.fs.availableBytes);
+    expect(node.runtime.imageFs.usedBytes).toBeGreaterThan(0);
+    const light = JSON.parse(await read('/stats/summary?only_cpu_and_memory=true'));
+    expect(light.node.fs).toBeUndefined();
+    expect(light.node.memory.workingSetBytes).toBeGreaterThan(0);
+  });
+});
+
+describe('/metrics', () => {
+  it('counts what the kubelet asks of the runtime', async () => {
+    const text = await read('/metrics');
+    expect(text).toMatch(
+      /^kubelet_runtime_operations_total\{operation_type="run_podsandbox"\} \d+$/m,
+    );
+    expect(text).toMatch(/^kubelet_running_pods [1-9]/m);
+    expect(text).toContain(`kubelet_node_name{node="${NODE_NAME}"} 1`);
+  });
+
+  it('/resource and /cadvisor grow with the work that is done', async () => {
+    const metric = 'container_cpu_usage_seconds_total';
+    for (const path of ['/metrics/resource', '/metrics/cadvisor']) {
+      const before = value(await read(path), metric, 'busy');
+      expect(before, path).toBeGreaterThan(0);
+      await eventually(
+        `more in ${path}`,
+        async () => value(await read(path), metric, 'busy') > before,
+      );
+    }
+    expect(await read('/metrics/resource')).toMatch(/^node_cpu_usage_seconds_total [\d.]+ \d+$/m);
+  });
+
+  it('/probes counts the runs of probes', async () => {
+    const readinessProbe = { exec: { command: ['true'] }, periodSeconds: 1 };
+    await ns.apply(shellPod('probed', 'sleep 3600', { readinessProbe }));
+    await eventually('a successful run', async () =>
+      /prober_probe_total\{probe_type="Readiness",result="successful",[^}]*pod="probed"/.test(
+        await read('/metrics/probes'),
+      ),
+    );
+    await ns.kubectl('delete', 'pod', 'probed', '--now');
+  });
+});
+
+describe('the other doors', () => {
+  it('answer to their names', async () => {
+    expect(await read('/healthz')).toBe('ok');
+    expect(await read('/healthz/syncloop')).toBe('ok');
+    const { kubeletconfig } = JSON.parse(await read('/configz'));
+    expect(kubeletconfig).toMatchObject({ containerLogMaxSize: '10Mi', maxPods: 110 });
+    const names = JSON.parse(await read('/pods')).items.map(
+      (p: { metadata: { name: string } }) => p.metadata.name,
+    );
+    expect(names).toContain('busy');
+    const { stdout } = await door(
+      `/run/${ns.name}/busy/main?cmd=echo%20hello`,
+      '--request',
+      'POST',
+    );
+    expect(stdout).toBe('hello\n');
+  });
+
+  it('say by name that this runtime makes no checkpoints', async () => {
+    const args = ['--request', 'POST', '--write-out', '%{http_code}'];
+    const { stdout } = await door(`/checkpoint/${ns.name}/busy/main`, ...args);
+    expect(stdout).toMatch(/checkpointing of .*\/busy\/main failed \(.*not implemented.*\)\n404$/s);
+  });
+
+  it('open to a token only as far as its holder may go', async () => {
+    await ns.kubectl('create', 'serviceaccount', 'watcher');
+    const token = (await ns.kubectl('create', 'token', 'watcher')).trim();
+    const args = [
+      '--insecure',
+      '--silent',
+      '--header',
+      `Authorization: Bearer ${token}`,
+      'https://127.0.0.1:10250/metrics/resource',
+    ];
+    const ask = async () => (await cluster.network.run('curl', args)).stdout;
+    expect(await ask()).toBe(
+      `Forbidden (user=system:serviceaccount:${ns.name}:watcher, verb=get, resource=nodes, subresource(s)=[metrics])\n`,
+    );
+    // Another holder: a refusal is remembered for half a minute.
+    await ns.kubectl('create', 'serviceaccount', 'reader');
+    await cluster.kubectl(
+      'create',
+      'clusterrole',
+      'doors-reader',
+      '--verb=get',
+      '--resource=nodes/metrics',
+    );
+    await cluster.kubectl(
+      'create',
+      'clusterrolebinding',
+      'doors-reader',
+      '--clusterrole=doors-reader',
+      `--serviceaccount=${ns.name}:reader`,
+    );
+    args[3] = `Authorization: Bearer ${(await ns.kubectl('create', 'token', 'reader')).trim()}`;
+    expect(await ask()).toContain('node_cpu_usage_seconds_total');
+    await cluster.kubectl('delete', 'clusterrolebinding,clusterrole', 'doors-reader');
+  });
+});
+
+describe('a log', () => {
+  it('is rotated when it is large, and is read through the rotation', async () => {
+    // 120,000 lines of 110 bytes and the engine's own 50 make 19 MB; then one more line when asked.
+    const script =
+      'i=0; line=$(printf "%100s" | tr " " x); while [ $i -lt 120000 ]; do echo $line $i; i=$((i+1)); done; ' +
+      'while [ ! -e /tmp/more ]; do sleep 0.2; done; echo after; sleep 3600';
+    await ns.apply(shellPod('chatty', script));
+    await ns.kubectl('wait', '--for=condition=Ready', 'pod/chatty', '--timeout=60s');
+    const { metadata } = await ns.get('pod', 'chatty');
+    const directory = join(cluster.paths.podLogs, `${ns.name}_chatty_${metadata.uid}`, 'main');
+    await eventually(
+      'a file that was moved aside',
+      () => readdirSync(directory).length > 1,
+      60_000,
+    );
+    await ns.kubectl('exec', 'chatty', '--', 'touch', '/tmp/more');
+    const lines = await eventually('the last line', async () => {
+      const all = (await ns.kubectl('logs', 'chatty')).trimEnd().split('\n');
+      return all.at(-1) === 'after' ? all : undefined;
+    });
+    expect(lines).toHaveLength(120_001);
+    const numbers = lines.slice(0, -1).map((line) => Number(line.split(' ')[1]));
+    expect(numbers.every((number, index) => number === index)).toBe(true);
+    await ns.kubectl('delete', 'pod', 'chatty', '--now');
+  });
+});
