@@ -19,6 +19,9 @@ export interface ManagerOptions {
     readonly keyFile: string;
     readonly durationMs: number;
   };
+  /** Signs the claims of a token; absent: token Secrets are left alone. */
+  readonly signServiceAccountToken?: (claims: object) => Promise<string>;
+  readonly legacyTokenCleanUpPeriodMs: number;
   /** Pod networks to cut node networks from, one per IP family. */
   readonly clusterCidrs: readonly string[];
   readonly allocateNodeCidrs: boolean;

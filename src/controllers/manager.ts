@@ -9,7 +9,7 @@ import type { Logger } from '../util/log.ts';
 import type { ControllerContext, ManagerOptions, Runnable } from './context.ts';
 import type { ManagerHealth } from './health.ts';
 import type { ManagerMetrics } from './metrics.ts';
-import { CONTROLLERS } from './registry.ts';
+import { CONTROLLERS, MANAGER_ACCOUNT } from './registry.ts';
 
 const MANAGER = 'kube-controller-manager';
 const LEASE = { namespace: 'kube-system', name: MANAGER };
@@ -78,9 +78,10 @@ export class ControllerManager {
   #create(name: string, informers: InformerFactory, events: EventWriter): readonly Runnable[] {
     const registration = CONTROLLERS[name];
     if (!registration) throw new Error(`There is no controller ${name}`);
-    const { clientFor, clock, log, metrics } = this.#deps;
+    const { client, clientFor, clock, log, metrics } = this.#deps;
+    const { account } = registration;
     const context: ControllerContext = {
-      client: clientFor(registration.account),
+      client: account === MANAGER_ACCOUNT ? client : clientFor(account),
       informers,
       clock,
       log,

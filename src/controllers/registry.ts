@@ -1,3 +1,4 @@
+import { attachDetachController } from './attach-detach/attach-detach-controller.ts';
 import { bootstrapSignerController } from './bootstrap/bootstrap-signer-controller.ts';
 import { tokenCleanerController } from './bootstrap/token-cleaner-controller.ts';
 import { csrApprovingController } from './certificates/approving-controller.ts';
@@ -12,6 +13,7 @@ import { disruptionController } from './disruption/disruption-controller.ts';
 import { endpointsController } from './endpoints/endpoints-controller.ts';
 import { endpointSliceController } from './endpointslice/endpointslice-controller.ts';
 import { endpointSliceMirroringController } from './endpointslice-mirroring/mirroring-controller.ts';
+import { ephemeralVolumeController } from './ephemeral-volume/ephemeral-volume-controller.ts';
 import { garbageCollector } from './garbage-collector/garbage-collector.ts';
 import { horizontalPodAutoscaler } from './horizontal-pod-autoscaler/hpa-controller.ts';
 import { jobController } from './job/job-controller.ts';
@@ -19,16 +21,24 @@ import { localPathProvisioner } from './local-path/local-path-provisioner.ts';
 import { namespaceController } from './namespace/namespace-controller.ts';
 import { nodeIpamController } from './node-ipam/node-ipam-controller.ts';
 import { nodeLifecycleController } from './node-lifecycle/node-lifecycle-controller.ts';
+import { nodeTtlController } from './node-ttl/node-ttl-controller.ts';
 import { volumeBinder } from './persistent-volume/binder-controller.ts';
 import { podGcController } from './pod-gc/pod-gc-controller.ts';
 import { replicaSetController, replicationController } from './replicaset/replicaset.ts';
+import { resourceClaimController } from './resource-claim/resource-claim-controller.ts';
 import { resourceQuotaController } from './resource-quota/resource-quota-controller.ts';
 import { rootCaPublisher } from './root-ca/root-ca-controller.ts';
 import { serviceAccountController } from './serviceaccount/serviceaccount-controller.ts';
+import { legacyTokenCleaner } from './serviceaccount-token/legacy-token-cleaner.ts';
+import { serviceAccountTokenController } from './serviceaccount-token/token-controller.ts';
 import { statefulSetController } from './statefulset/statefulset-controller.ts';
 import { taintEvictionController } from './taint-eviction/taint-eviction-controller.ts';
 import { ttlAfterFinishedController } from './ttl-after-finished/ttl-controller.ts';
+import { expandController } from './volume-expand/expand-controller.ts';
 import { claimProtection, volumeProtection } from './volume-protection/protection-controllers.ts';
+
+/** The manager itself: what makes the other accounts' tokens cannot have one. */
+export const MANAGER_ACCOUNT = '';
 
 interface Registration {
   readonly create: ControllerFactory;
@@ -181,6 +191,42 @@ export const CONTROLLERS: Readonly<Record<string, Registration>> = {
     alias: 'horizontalpodautoscaling',
     workers: 5,
     workersFlag: 'concurrent-horizontal-pod-autoscaler-syncs',
+  },
+  'ttl-controller': { create: nodeTtlController, account: 'ttl-controller', alias: 'ttl' },
+  'ephemeral-volume-controller': {
+    create: ephemeralVolumeController,
+    account: 'ephemeral-volume-controller',
+    alias: 'ephemeral-volume',
+    workers: 5,
+    workersFlag: 'concurrent-ephemeralvolume-syncs',
+  },
+  'persistentvolume-expander-controller': {
+    create: expandController,
+    account: 'expand-controller',
+    alias: 'persistentvolume-expander',
+  },
+  'serviceaccount-token-controller': {
+    create: serviceAccountTokenController,
+    account: MANAGER_ACCOUNT,
+    alias: 'serviceaccount-token',
+    workers: 5,
+    workersFlag: 'concurrent-serviceaccount-token-syncs',
+  },
+  'legacy-serviceaccount-token-cleaner-controller': {
+    create: legacyTokenCleaner,
+    account: 'legacy-service-account-token-cleaner',
+    alias: 'legacy-service-account-token-cleaner',
+  },
+  'persistentvolume-attach-detach-controller': {
+    create: attachDetachController,
+    account: 'attachdetach-controller',
+    alias: 'attachdetach',
+  },
+  'resourceclaim-controller': {
+    create: resourceClaimController,
+    account: 'resource-claim-controller',
+    alias: 'resource-claim-controller',
+    workers: 10,
   },
   // Not upstream's: elsewhere it is a Deployment.
   'local-path-provisioner': {

@@ -9,6 +9,7 @@ import { silent } from '../util/log.ts';
 import type { ControllerContext, ControllerFactory, ManagerOptions } from './context.ts';
 
 const OPTIONS: ManagerOptions = {
+  legacyTokenCleanUpPeriodMs: 365 * 24 * 3_600_000,
   clusterCidrs: [],
   allocateNodeCidrs: false,
   nodeCidrMaskSizeIpv4: 24,

@@ -6,7 +6,7 @@ export interface BoundClaims {
   readonly namespace: string;
   readonly serviceaccount: { readonly name: string; readonly uid: string };
   readonly pod?: { readonly name: string; readonly uid: string } | undefined;
-  readonly secret?: { readonly name: string; readonly uid: string } | undefined;
+  readonly secret?: { readonly name: string; readonly uid?: string | undefined } | undefined;
   readonly node?: { readonly name: string; readonly uid?: string | undefined } | undefined;
   /** Seconds since the epoch; a token that is used later is told of. */
   readonly warnafter?: number | undefined;
@@ -17,6 +17,38 @@ export interface TokenClaims extends JWTPayload {
 }
 
 const CLAIM = 'kubernetes.io';
+
+/** Tokens in Secrets have this issuer whatever the server's is, no audience, and no end. */
+const LEGACY_ISSUER = 'kubernetes/serviceaccount';
+const LEGACY = 'kubernetes.io/serviceaccount/';
+
+/** What the token in a Secret says (upstream's LegacyClaims). */
+export function legacyClaims(of: {
+  namespace: string;
+  secret: string;
+  account: { name: string; uid: string };
+}): JWTPayload {
+  return {
+    iss: LEGACY_ISSUER,
+    sub: `system:serviceaccount:${of.namespace}:${of.account.name}`,
+    [`${LEGACY}namespace`]: of.namespace,
+    [`${LEGACY}secret.name`]: of.secret,
+    [`${LEGACY}service-account.name`]: of.account.name,
+    [`${LEGACY}service-account.uid`]: of.account.uid,
+  };
+}
+
+export function isLegacy({ iss }: JWTPayload): boolean {
+  return iss === LEGACY_ISSUER;
+}
+
+/** Legacy claims in the form of the others. */
+function modernized(payload: JWTPayload): TokenClaims {
+  const text = (name: string) => String(payload[LEGACY + name] ?? '');
+  const serviceaccount = { name: text('service-account.name'), uid: text('service-account.uid') };
+  const secret = { name: text('secret.name') };
+  return { ...payload, [CLAIM]: { namespace: text('namespace'), serviceaccount, secret } };
+}
 
 /** Signs tokens with one private key, as PEM. */
 export class TokenSigner {
@@ -30,7 +62,7 @@ export class TokenSigner {
     this.#keyId = keyIdOf(createPublicKey(privateKey.export({ type: 'pkcs8', format: 'pem' })));
   }
 
-  sign(claims: TokenClaims): Promise<string> {
+  sign(claims: JWTPayload): Promise<string> {
     return new SignJWT(claims)
       .setProtectedHeader({ alg: this.#algorithm, kid: this.#keyId })
       .sign(this.#key);
@@ -44,7 +76,7 @@ export class TokenVerifier {
 
   constructor(publicKeys: readonly KeyObject[], issuers: readonly string[]) {
     this.#keys = publicKeys.map((key) => ({ id: keyIdOf(key), key, algorithm: algorithmOf(key) }));
-    this.#issuers = issuers;
+    this.#issuers = [...issuers, LEGACY_ISSUER];
   }
 
   /** True when a token is one of ours to judge: it names one of our issuers. */
@@ -68,6 +100,7 @@ export class TokenVerifier {
           algorithms: [algorithm],
           currentDate: new Date(now),
         });
+        if (isLegacy(payload)) return modernized(payload);
         if (payload[CLAIM]) return payload as TokenClaims;
       } catch {
         // Another key may have signed it.

@@ -1,5 +1,9 @@
 import { ApiError } from '../../api/errors.ts';
-import type { BoundClaims, TokenVerifier } from '../../pki/service-account-tokens.ts';
+import {
+  type BoundClaims,
+  isLegacy,
+  type TokenVerifier,
+} from '../../pki/service-account-tokens.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { KindRegistry } from '../kind-registry.ts';
 import type { UserInfo } from '../resource-kind.ts';
@@ -58,7 +62,10 @@ export class ServiceAccountAuthenticator implements Authenticator {
     if (known && known.until > now) return known;
     const claims = await this.#deps.verifier.verify(token, now);
     const meant = [claims?.aud ?? []].flat();
-    if (!claims || !meant.some((audience) => audiences.includes(audience))) return undefined;
+    if (!claims) return undefined;
+    const forUs = audiences.some((audience) => this.#deps.audiences.includes(audience));
+    const fits = isLegacy(claims) ? forUs : meant.some((audience) => audiences.includes(audience));
+    if (!fits) return undefined;
     const until = (claims.exp ?? 0) * 1000;
     const verified = { claims: claims['kubernetes.io'], jti: claims.jti, until };
     if (this.#verified.size >= CACHE_SIZE) this.#verified.clear();
@@ -87,14 +94,17 @@ export class ServiceAccountAuthenticator implements Authenticator {
   ): Promise<boolean> {
     const kind = this.#deps.kinds.get('', 'v1', resource);
     const found = kind && (await this.#deps.store.find(kind, key));
-    if (!found || found.metadata.uid !== uid) return false;
-    const { deletionTimestamp } = found.metadata;
+    if (!found || (uid !== undefined && found.metadata.uid !== uid)) return false;
+    const { deletionTimestamp, labels } = found.metadata;
+    if (labels?.[INVALID_SINCE] !== undefined) return false;
     // A Pod that is told to stop may use its token until shortly after.
     return !deletionTimestamp || Date.parse(deletionTimestamp) + GRACE_MS > this.#deps.clock.now();
   }
 }
 
 const GRACE_MS = 60_000;
+/** On a Secret whose token nobody used for long (KEP-2799). */
+const INVALID_SINCE = 'kubernetes.io/legacy-token-invalid-since';
 
 function userInfo({ claims, jti }: Verified): UserInfo {
   const { namespace, serviceaccount, pod, node } = claims;

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createPrivateKey, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { Command } from 'commander';
@@ -11,6 +11,7 @@ import { ControllerManager, type ControllerManagerOptions } from '../../controll
 import { managerMetrics } from '../../controllers/metrics.ts';
 import { CONTROLLERS, selectControllers } from '../../controllers/registry.ts';
 import { serveComponent } from '../../http/component-server.ts';
+import { TokenSigner } from '../../pki/service-account-tokens.ts';
 import { realClock } from '../../util/clock.ts';
 import { parseDuration } from '../../util/duration.ts';
 import { runAll, shutdownSignal } from '../../util/lifecycle.ts';
@@ -23,6 +24,8 @@ interface Flags {
   readonly controllers: string;
   readonly useServiceAccountCredentials: string | boolean;
   readonly rootCaFile?: string;
+  readonly serviceAccountPrivateKeyFile?: string;
+  readonly legacyServiceAccountTokenCleanUpPeriod: string;
   readonly clusterSigningCertFile?: string;
   readonly clusterSigningKeyFile?: string;
   readonly clusterSigningDuration: string;
@@ -69,7 +72,8 @@ export function command(): Command {
     .option('--cluster-signing-cert-file <file>', 'the authority that signs certificate requests')
     .option('--cluster-signing-key-file <file>', 'its key')
     .option('--cluster-signing-duration <duration>', 'how long certificates are good for', '8760h')
-    .option('--service-account-private-key-file <file>', 'signs tokens of token Secrets');
+    .option('--service-account-private-key-file <file>', 'signs tokens of token Secrets')
+    .option('--legacy-service-account-token-clean-up-period <duration>', 'unused', '8760h');
   for (const { workersFlag, workers } of Object.values(CONTROLLERS)) {
     if (workersFlag)
       command.option(`--${workersFlag} <count>`, 'work at the same time', String(workers));
@@ -188,6 +192,10 @@ async function managerOptions(flags: Flags): Promise<ControllerManagerOptions> {
     identity: `${hostname()}_${randomUUID()}`,
     ...(flags.rootCaFile ? { rootCa: await readFile(flags.rootCaFile, 'utf8') } : {}),
     ...clusterSigning(flags),
+    ...(flags.serviceAccountPrivateKeyFile
+      ? { signServiceAccountToken: await tokenSigner(flags.serviceAccountPrivateKeyFile) }
+      : {}),
+    legacyTokenCleanUpPeriodMs: parseDuration(flags.legacyServiceAccountTokenCleanUpPeriod),
     clusterCidrs: listOf(flags.clusterCidr),
     allocateNodeCidrs: isTrue(flags.allocateNodeCidrs),
     nodeCidrMaskSizeIpv4: Number(flags.nodeCidrMaskSizeIpv4),
@@ -216,6 +224,11 @@ function clusterSigning(flags: Flags): Pick<ControllerManagerOptions, 'clusterSi
   if (certificateFile === undefined || keyFile === undefined) return {};
   const durationMs = parseDuration(flags.clusterSigningDuration);
   return { clusterSigning: { certificateFile, keyFile, durationMs } };
+}
+
+async function tokenSigner(file: string): Promise<(claims: object) => Promise<string>> {
+  const signer = new TokenSigner(createPrivateKey(await readFile(file)));
+  return (claims) => signer.sign({ ...claims });
 }
 
 /** `--concurrent-gc-syncs` and the like, by controller. */
