@@ -1,6 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import { type HttpListener, listen } from '../http/server.ts';
 import { type ApiServerDeps, type Assembly, assemble } from './assembly.ts';
+import { ensureAuthenticationConfig } from './authentication-config.ts';
 import { compactPeriodically } from './compactor.ts';
 import type { KubernetesServiceOptions } from './kubernetes-service.ts';
 import { type ApiServerOptions, DEFAULT_SERVICE_RANGES } from './options.ts';
@@ -38,7 +39,7 @@ export class ApiServer {
   }
 
   async #run(signal: AbortSignal, ready: () => void): Promise<void> {
-    const { state, custom } = this.#parts;
+    const { state, custom, apiServices } = this.#parts;
     const started = Promise.withResolvers<void>();
     const running = state.run(signal, started.resolve);
     await Promise.race([started.promise, running]);
@@ -48,7 +49,12 @@ export class ApiServer {
     this.#deps.log.info({ port: this.port }, 'Serving');
     ready();
     try {
-      await Promise.all([running, custom.run(signal), compactPeriodically(this.#deps, signal)]);
+      await Promise.all([
+        running,
+        custom.run(signal),
+        apiServices.run(signal),
+        compactPeriodically(this.#deps, signal),
+      ]);
     } finally {
       await this.#listener.close();
     }
@@ -58,7 +64,9 @@ export class ApiServer {
     const { kinds, state, store, nodePorts, authorization } = this.#parts;
     const services = kinds.get('', 'v1', 'services');
     if (services) nodePorts.follow(await state.cache(services));
-    await ensureSystemObjects({ kinds, store, clock: this.#deps.clock }, this.#endpoint());
+    const deps = { kinds, store, clock: this.#deps.clock };
+    await ensureSystemObjects(deps, this.#endpoint());
+    await ensureAuthenticationConfig(deps, this.#options);
     await authorization.start();
   }
 

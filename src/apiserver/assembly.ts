@@ -5,6 +5,7 @@ import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
 import { admissionPlugins } from './admission/plugins.ts';
 import { Admission } from './admission.ts';
+import { ApiServices, type ApiServicesDeps } from './aggregation/api-services.ts';
 import { ClusterIps } from './allocators/cluster-ips.ts';
 import { NodePorts } from './allocators/node-ports.ts';
 import { ServiceAllocator } from './allocators/services.ts';
@@ -21,10 +22,12 @@ import { authorizationReviews } from './authz/reviews.ts';
 import { CustomResources } from './custom-resources/custom-resources.ts';
 import { CustomSchema } from './custom-resources/definitions.ts';
 import { Discovery } from './discovery.ts';
+import type { Handler } from './exchange.ts';
 import { HandlerChain } from './handler-chain.ts';
+import { aggregated } from './handlers/aggregated.ts';
 import { type ConnectorDeps, connectors, virtualKinds } from './handlers/connectors.ts';
 import { handleNonResource, type NonResourceDeps } from './handlers/non-resource.ts';
-import { handleResource } from './handlers/resource.ts';
+import { handleResource, type ResourceDeps } from './handlers/resource.ts';
 import { KindRegistry } from './kind-registry.ts';
 import { Kubelets } from './kubelets.ts';
 import { ServerMetrics } from './metrics.ts';
@@ -51,6 +54,7 @@ export interface Assembly {
   readonly state: State;
   readonly store: ResourceStore;
   readonly custom: CustomResources;
+  readonly apiServices: ApiServices;
   readonly nodePorts: NodePorts;
   readonly authorization: Authorization;
   readonly chain: HandlerChain;
@@ -78,14 +82,12 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
   });
   const modes = options.authorizationModes ?? DEFAULT_MODES;
   const authorization: Authorization = new Authorization(modes, {
-    state,
-    kinds,
-    store,
-    clock,
-    index,
+    ...{ state, kinds, store, clock, index },
   });
-  const resolver = new ServiceResolver({ state, store, kinds });
-  const webhooks = new WebhookClient(resolver);
+  const { resolver, webhooks, apiServices } = outbound(options, {
+    state,
+    ...{ store, kinds, clock, log },
+  });
   const custom = new CustomResources({
     ...{ state, store, kinds, builtin, schema, webhooks, clock, log },
   });
@@ -107,7 +109,7 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
     },
   };
   const metrics = new ServerMetrics(clock);
-  const documents = nonResources({ options, deps, kinds, schema, metrics });
+  const documents = nonResources({ options, deps, kinds, schema, metrics, apiServices });
   const chain = new HandlerChain({
     authenticators: [
       x509Authenticator(),
@@ -116,14 +118,36 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
       unknownBearer,
     ],
     authorizers: [authorization],
-    handler: (exchange) =>
-      exchange.info.isResource
-        ? handleResource(resources, exchange)
-        : handleNonResource({ ...documents, tokens }, exchange),
+    handler: answerer(apiServices, resources, { ...documents, tokens }),
     metrics,
     log,
   });
-  return { kinds, state, store, custom, nodePorts, authorization, chain, kubelets };
+  return { kinds, state, store, custom, apiServices, nodePorts, authorization, chain, kubelets };
+}
+
+/** Who answers a request: an aggregated server, a verb's handler, or one that is about no object. */
+function answerer(
+  apiServices: ApiServices,
+  resources: ResourceDeps,
+  others: NonResourceDeps,
+): Handler {
+  return (exchange) => {
+    const remote = apiServices.remoteFor(exchange.info.path);
+    if (remote) return aggregated(exchange, remote);
+    return exchange.info.isResource
+      ? handleResource(resources, exchange)
+      : handleNonResource(others, exchange);
+  };
+}
+
+/** Who else answers requests, and how they are reached. */
+function outbound(
+  { frontProxy = {} }: ApiServerOptions,
+  deps: Omit<ApiServicesDeps, 'resolver' | 'credentials'>,
+) {
+  const resolver = new ServiceResolver(deps);
+  const apiServices = new ApiServices({ ...deps, resolver, credentials: frontProxy });
+  return { resolver, webhooks: new WebhookClient(resolver), apiServices };
 }
 
 function writeHooks(deps: {
@@ -146,8 +170,9 @@ function nonResources(parts: {
   kinds: KindRegistry;
   schema: Schema;
   metrics: ServerMetrics;
+  apiServices: ApiServices;
 }): Omit<NonResourceDeps, 'tokens'> {
-  const { options, deps, kinds, schema, metrics } = parts;
+  const { options, deps, kinds, schema, metrics, apiServices } = parts;
   const ping = { name: 'ping', check: () => {} };
   // Named as upstream's, whatever the engine.
   const storage = {
@@ -160,7 +185,15 @@ function nonResources(parts: {
     checks: { livez: [ping], readyz: [ping, storage] },
     metrics,
     version: versionInfo(),
-    discovery: new Discovery({ kinds: () => kinds.all(), serverAddress: options.advertise }),
-    openapi: new OpenApi({ kinds: () => kinds.all(), schema, version: GIT_VERSION }),
+    discovery: new Discovery({
+      kinds: () => kinds.all(),
+      remoteGroups: () => apiServices.groups(),
+      serverAddress: options.advertise,
+    }),
+    openapi: new OpenApi({
+      kinds: () => kinds.all(),
+      remoteUrls: () => apiServices.openApiUrls(),
+      ...{ schema, version: GIT_VERSION },
+    }),
   };
 }

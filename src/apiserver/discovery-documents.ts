@@ -16,13 +16,23 @@ export function apiVersions(core: readonly DiscoveredGroup[], serverAddress: str
 
 /** /apis */
 export function apiGroupList(groups: readonly DiscoveredGroup[]): unknown {
-  return { kind: 'APIGroupList', apiVersion: 'v1', groups: groups.map(groupBody) };
+  return { kind: 'APIGroupList', apiVersion: 'v1', groups: current(groups).map(groupBody) };
 }
 
 /** /apis/GROUP */
 export function apiGroup(groups: readonly DiscoveredGroup[], name: string): unknown {
-  const group = groups.find((g) => g.name === name);
+  const group = current(groups).find((g) => g.name === name);
   return group && { kind: 'APIGroup', apiVersion: 'v1', ...groupBody(group) };
+}
+
+/** The plain documents only tell of servers that answer. */
+function current(groups: readonly DiscoveredGroup[]): DiscoveredGroup[] {
+  return groups
+    .map((group) => ({
+      ...group,
+      versions: group.versions.filter(({ freshness }) => freshness === 'Current'),
+    }))
+    .filter(({ versions }) => versions.length > 0);
 }
 
 function groupBody({ name, versions }: DiscoveredGroup) {

@@ -49,9 +49,20 @@ export function discoverGroups(
 ): DiscoveredGroup[] {
   const byGroup = Map.groupBy(kinds, ({ group }) => group);
   const local = [...byGroup].map(([name, members]) => localGroup(name, members));
-  return [...local, ...remote].toSorted(
+  return merged([...local, ...remote]).toSorted(
     (a, b) => b.priority - a.priority || compareText(a.name, b.name),
   );
+}
+
+/** A group may have versions here and elsewhere, and its versions on several servers. */
+function merged(groups: readonly DiscoveredGroup[]): DiscoveredGroup[] {
+  return [...Map.groupBy(groups, ({ name }) => name)].map(([name, parts]) => ({
+    name,
+    priority: Math.max(...parts.map(({ priority }) => priority)),
+    versions: parts
+      .flatMap(({ versions }) => versions)
+      .toSorted((a, b) => compareVersions(a.version, b.version)),
+  }));
 }
 
 function localGroup(name: string, kinds: readonly ResourceKind[]): DiscoveredGroup {

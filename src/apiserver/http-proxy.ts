@@ -1,4 +1,9 @@
-import { type Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import {
+  type Agent,
+  request as httpRequest,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+} from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { pipeline } from 'node:stream/promises';
 import { ApiError } from '../api/errors.ts';
@@ -10,6 +15,8 @@ export interface ProxyTarget {
   readonly agent?: Agent | undefined;
   /** For https: whom to believe, and who we are. Absent: anybody, as nobody. */
   readonly tls?: object | undefined;
+  /** Besides the client's own. */
+  readonly headers?: OutgoingHttpHeaders | undefined;
 }
 
 const HOP_BY_HOP = new Set([
@@ -30,12 +37,12 @@ const PRIVATE = /^(authorization|impersonate-.*|x-remote-.*|:.*)$/;
 /** Asks `target` what the client asked, and answers with its headers; the caller passes the body on. */
 export function forward(exchange: Exchange, target: ProxyTarget): Promise<IncomingMessage> {
   const { req } = exchange;
-  const { url, agent, tls } = target;
+  const { url, agent, tls, headers } = target;
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
     const request = send(url, {
       method: req.method ?? 'GET',
-      headers: { ...forwardedHeaders(req), host: url.host },
+      headers: { ...forwardedHeaders(req), host: url.host, ...headers },
       signal: disconnectSignal(exchange),
       ...(agent ? { agent } : {}),
       ...(tls ?? {}),

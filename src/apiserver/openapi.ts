@@ -18,6 +18,8 @@ import {
 export interface OpenApiSources {
   /** Every served kind. Answers the same array until something changes. */
   kinds(): readonly ResourceKind[];
+  /** Where the documents of aggregated servers are, by `apis/GROUP/VERSION`. */
+  remoteUrls?(): Record<string, string>;
   readonly schema: Schema;
   /** The server's version: `v1.36.2`. */
   readonly version: string;
@@ -53,7 +55,7 @@ export class OpenApi {
       return { type: 'document', immutable: false, ...this.#versionTwo(accept) };
     }
     if (path === '/openapi/v3' || path === '/openapi/v3/') {
-      return { type: 'document', immutable: false, ...this.#kept('v3', () => this.#index()) };
+      return { type: 'document', immutable: false, ...servedJson(this.#index()) };
     }
     if (!path.startsWith('/openapi/v3/')) return undefined;
     const place = path.slice('/openapi/v3/'.length);
@@ -108,7 +110,10 @@ export class OpenApi {
       const document = this.#groupVersion(place);
       return [place, { serverRelativeURL: document && locationOf(place, document) }];
     });
-    return { paths: Object.fromEntries(paths) };
+    const remote = Object.entries(this.#sources.remoteUrls?.() ?? {}).map(
+      ([place, serverRelativeURL]) => [place, { serverRelativeURL }],
+    );
+    return { paths: Object.fromEntries([...paths, ...remote]) };
   }
 
   #groupVersion(place: string): ServedDocument | undefined {

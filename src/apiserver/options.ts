@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { ListenOptions } from '../http/server.ts';
 import type { AdmissionOptions } from './admission/plugins.ts';
+import type { FrontProxyCredentials } from './aggregation/front-proxy.ts';
 import { AUTHORIZATION_MODES, type AuthorizationMode } from './authz/authorization.ts';
 import type { KubeletCredentials } from './kubelets.ts';
 
@@ -9,6 +10,10 @@ export interface ApiServerOptions {
   /** `ADDRESS:PORT` under which the cluster reaches this server. */
   readonly advertise: string;
   readonly kubelet?: KubeletCredentials | undefined;
+  /** Towards aggregated API servers. */
+  readonly frontProxy?: FrontProxyCredentials | undefined;
+  /** What is told to aggregated API servers, so that they believe what this one says of its users. */
+  readonly requestHeader?: RequestHeaderOptions | undefined;
   /** CIDRs of cluster IPs. */
   readonly serviceRanges?: readonly string[] | undefined;
   readonly nodePorts?: PortRange | undefined;
@@ -27,6 +32,14 @@ export interface ServiceAccountOptions {
   /** Absent: no tokens are signed here. */
   readonly signingKey?: KeyObject | undefined;
   readonly verificationKeys: readonly KeyObject[];
+}
+
+/** --requestheader-*: whose word about users counts. */
+export interface RequestHeaderOptions {
+  /** PEM of the authorities of front proxies. */
+  readonly clientAuthority: string;
+  /** Common names of their certificates; none: any. */
+  readonly allowedNames: readonly string[];
 }
 
 export const DEFAULT_SERVICE_RANGES: readonly string[] = ['10.96.0.0/16'];

@@ -16,6 +16,8 @@ export interface UpgradeTarget {
   readonly url: URL;
   /** For https: whom to believe, and who we are. */
   readonly tls?: SecureContextOptions & { readonly servername?: string };
+  /** Besides the client's own. */
+  readonly headers?: OutgoingHttpHeaders;
 }
 
 /** What a back end that did not upgrade said instead. */
@@ -53,7 +55,7 @@ export function dialUpgrade(
   return new Promise((resolve, reject) => {
     const request = dial(url, {
       method,
-      headers: { ...headers, host: url.host },
+      headers: { ...headers, host: url.host, ...target.headers },
       agent: false,
       ...(url.protocol === 'https:' ? tls : {}),
       ...(signal ? { signal } : {}),

@@ -3,6 +3,7 @@ import { type ClientHttp2Session, connect } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ApiServer } from '../../src/apiserver/apiserver.ts';
+import type { ApiServerOptions } from '../../src/apiserver/options.ts';
 import { certificateEnd, createAuthority, issueCertificate } from '../../src/pki/ca.ts';
 import { MemoryStorage } from '../../src/storage/memory.fake.ts';
 import { realClock } from '../../src/util/clock.ts';
@@ -63,7 +64,7 @@ export interface TestWatch {
   close(): void;
 }
 
-export async function startApiServer(): Promise<TestApiServer> {
+export async function startApiServer(more: Partial<ApiServerOptions> = {}): Promise<TestApiServer> {
   const now = Date.now();
   const directory = mkdtempSync(join(tmpdir(), 'k8ts-apiserver-'));
   const authority = await createAuthority('test', now);
@@ -97,6 +98,7 @@ export async function startApiServer(): Promise<TestApiServer> {
       },
       admission: { enable: ['NodeRestriction'] },
       advertise: '127.0.0.1:6443',
+      ...more,
     },
     { storage, clock: realClock, log: silent },
   );

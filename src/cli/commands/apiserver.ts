@@ -5,6 +5,7 @@ import { ApiServer } from '../../apiserver/apiserver.ts';
 import {
   parseAuthorizationModes,
   parsePortRange,
+  type RequestHeaderOptions,
   type ServiceAccountOptions,
 } from '../../apiserver/options.ts';
 import type { Storage } from '../../storage/storage.ts';
@@ -24,6 +25,10 @@ interface Flags extends EtcdFlags {
   kubeletClientCertificate?: string;
   kubeletClientKey?: string;
   kubeletCertificateAuthority?: string;
+  proxyClientCertFile?: string;
+  proxyClientKeyFile?: string;
+  requestheaderClientCaFile?: string;
+  requestheaderAllowedNames: string;
   serviceAccountKeyFile: string[];
   serviceAccountSigningKeyFile?: string;
   serviceAccountIssuer?: string;
@@ -51,6 +56,10 @@ export function command(): Command {
     .option('--kubelet-client-certificate <file>', 'client certificate towards kubelets')
     .option('--kubelet-client-key <file>', 'its key')
     .option('--kubelet-certificate-authority <file>', 'authorities of kubelet certificates')
+    .option('--proxy-client-cert-file <file>', 'client certificate towards aggregated servers')
+    .option('--proxy-client-key-file <file>', 'its key')
+    .option('--requestheader-client-ca-file <file>', 'authorities of front proxies')
+    .option('--requestheader-allowed-names <list>', 'common names of front proxies', '')
     .option('--service-account-key-file <file>', 'keys that verify tokens', collect, [])
     .option('--service-account-signing-key-file <file>', 'key that signs tokens')
     .option('--service-account-issuer <url>', 'issuer of tokens')
@@ -92,6 +101,13 @@ function serviceAccounts(flags: Flags): ServiceAccountOptions | undefined {
   };
 }
 
+function requestHeader(flags: Flags): RequestHeaderOptions | undefined {
+  const clientAuthority = read(flags.requestheaderClientCaFile);
+  if (clientAuthority === undefined) return undefined;
+  const allowedNames = flags.requestheaderAllowedNames.split(',').filter((name) => name !== '');
+  return { clientAuthority, allowedNames };
+}
+
 function read(file: string | undefined): string | undefined {
   return file === undefined ? undefined : readFileSync(file, 'utf8');
 }
@@ -114,6 +130,11 @@ async function run(flags: Flags): Promise<void> {
         key: read(flags.kubeletClientKey),
         authority: read(flags.kubeletCertificateAuthority),
       },
+      frontProxy: {
+        certificate: read(flags.proxyClientCertFile),
+        key: read(flags.proxyClientKeyFile),
+      },
+      requestHeader: requestHeader(flags),
       serviceRanges: flags.serviceClusterIpRange.split(','),
       nodePorts: parsePortRange(flags.serviceNodePortRange),
       serviceAccounts: serviceAccounts(flags),

@@ -1,5 +1,8 @@
+import { nameCheck, pathSegmentName } from '../../../api/names.ts';
 import { API_SERVICES } from '../../../api/system-resource-types.ts';
 import type { APIService } from '../../../api/types.ts';
+import { LOCAL, withAvailability } from '../../aggregation/availability.ts';
+import { timestamp } from '../../before-write.ts';
 import { age } from '../cells.ts';
 import { validateApiService } from '../cluster-validation.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN, withStatus } from '../kind.ts';
@@ -21,8 +24,13 @@ export const apiServiceKind = defineKind<APIService>({
   categories: ['api-extensions'],
   storagePrefix: 'apiregistration.k8s.io/apiservices',
   ...withStatus<APIService>({
+    validateName: nameCheck(pathSegmentName),
     validate: validateApiService,
     validateUpdate: validateApiService,
+    prepareForCreate(service, { now }) {
+      const isLocal = service.spec?.service === undefined;
+      service.status = isLocal ? withAvailability(undefined, LOCAL, timestamp(now)) : {};
+    },
     default({ spec }) {
       if (spec?.service) spec.service.port ??= 443;
     },
