@@ -1,6 +1,13 @@
 import { hostname } from 'node:os';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { ENDPOINT_SLICES, NODES, SERVICES } from '../../api/resource-types.ts';
+import {
+  ENDPOINT_SLICES,
+  NAMESPACES,
+  NETWORK_POLICIES,
+  NODES,
+  PODS,
+  SERVICES,
+} from '../../api/resource-types.ts';
 import type { Client } from '../../client/client.ts';
 import { EventWriter, subjectOf } from '../../client/events.ts';
 import { createInformer } from '../../client/informer.ts';
@@ -25,6 +32,11 @@ import {
 } from '../../proxy/http-endpoints.ts';
 import { proxyMetrics } from '../../proxy/metrics.ts';
 import type { IpFamily } from '../../proxy/model.ts';
+import {
+  NetworkPolicies,
+  type NetworkPoliciesOptions,
+  openPolicyBackends,
+} from '../../proxy/network-policies.ts';
 import { setSysctls } from '../../proxy/node-sysctls.ts';
 import { ServiceProxy } from '../../proxy/proxy.ts';
 import { ProxyHealth } from '../../proxy/proxy-health.ts';
@@ -54,6 +66,7 @@ interface Options {
   iptablesMinSyncPeriod?: number;
   iptablesLocalhostNodeports?: boolean;
   featureGates?: Record<string, boolean>;
+  networkPolicy: boolean;
   v: number;
 }
 
@@ -96,6 +109,12 @@ export function command(): Command {
     .option('--iptables-min-sync-period <duration>', 'least time between two syncs', duration)
     .option('--no-iptables-localhost-nodeports', 'node ports do not answer on 127.0.0.1')
     .option('--feature-gates <list>', 'NAME=true|false, …', gates)
+    .option(
+      '--network-policy <boolean>',
+      'enforce NetworkPolicies; false where a CNI plugin does that',
+      boolean,
+      true,
+    )
     .option('-v <level>', 'how much is logged', Number, 2)
     .action(async (_options: Options, self: Command) => {
       const given = self.opts<Options>();
@@ -116,13 +135,16 @@ function duration(text: string): number {
   return ms;
 }
 
+function boolean(text: string): boolean {
+  if (text !== 'true' && text !== 'false') throw new InvalidArgumentError('Want true or false');
+  return text === 'true';
+}
+
 function gates(text: string): Record<string, boolean> {
   return Object.fromEntries(
     list(text).map((entry) => {
-      const [name = '', value] = entry.split('=');
-      if (value !== 'true' && value !== 'false')
-        throw new InvalidArgumentError('Want NAME=true|false');
-      return [name, value === 'true'];
+      const [name = '', value = ''] = entry.split('=');
+      return [name, boolean(value)];
     }),
   );
 }
@@ -192,6 +214,9 @@ async function runProxy(options: Options): Promise<void> {
       syncPeriodMs: syncPeriod,
     },
   );
+  const policies = options.networkPolicy
+    ? await openNetworkPolicies(client, configuration, { nodeName, syncPeriodMs: syncPeriod }, log)
+    : undefined;
   const events = new EventWriter(
     { client, log, clock: realClock },
     { component: 'kube-proxy', host: nodeName },
@@ -204,6 +229,7 @@ async function runProxy(options: Options): Promise<void> {
   await runAll(signal, [
     proxy.run(signal),
     events.run(signal),
+    ...(policies ? [policies.run(signal)] : []),
     serveUntil(healthListener(health, metrics), healthzBindAddress, http, signal),
     serveUntil(metricsListener(facts), metricsBindAddress, http, signal),
   ]);
@@ -222,6 +248,23 @@ function openInformers(client: Client, nodeName: string, log: Logger) {
     ),
     nodes: createInformer(client, NODES, { fieldSelector: `metadata.name=${nodeName}` }, { log }),
   };
+}
+
+async function openNetworkPolicies(
+  client: Client,
+  { mode }: ProxyConfiguration,
+  options: NetworkPoliciesOptions,
+  log: Logger,
+): Promise<NetworkPolicies> {
+  const deps = {
+    policies: createInformer(client, NETWORK_POLICIES, {}, { log }),
+    pods: createInformer(client, PODS, {}, { log }),
+    namespaces: createInformer(client, NAMESPACES, {}, { log }),
+    backends: await openPolicyBackends(mode, log),
+    clock: realClock,
+    log,
+  };
+  return new NetworkPolicies(deps, options);
 }
 
 function periodsOf(configuration: ProxyConfiguration) {
@@ -287,5 +330,7 @@ async function cleanupMode(
   signal: AbortSignal,
 ): Promise<void> {
   const backends = await openBackends(configuration, { node: () => undefined, log });
-  for (const backend of backends) await backend.cleanup(signal);
+  for (const backend of [...backends, ...(await openPolicyBackends(configuration.mode, log))]) {
+    await backend.cleanup(signal);
+  }
 }
