@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { addonNames, addonObjects, fillIn, unknownAddon } from './addons.ts';
+import { addonNames, addonObjects, fillIn, unknownPart } from './addons.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 
 const settings = { ...DEFAULT_SETTINGS, nodeName: 'a', nodeIp: '192.0.2.1' };
@@ -16,10 +16,12 @@ describe('fillIn', () => {
   });
 });
 
-describe('unknownAddon', () => {
+describe('unknownPart', () => {
   it('names what is wrong and what there is', () => {
-    expect(unknownAddon(['dns'])).toBeUndefined();
-    expect(unknownAddon(['dns', 'nds'])).toMatch(/no addon nds to leave out; there are: .*dns/);
+    expect(unknownPart(['dns'])).toBeUndefined();
+    expect(unknownPart(['dns', 'nds'])).toMatch(
+      /no nds to leave out; there are: .*dns.*network-policy/,
+    );
   });
 });
 

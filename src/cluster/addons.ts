@@ -7,7 +7,7 @@ import type { KubeObject } from '../api/types.ts';
 import { parseYamlDocuments } from '../api/yaml.ts';
 import type { Client } from '../client/client.ts';
 import { errorMessage } from '../util/errors.ts';
-import { type ClusterSettings, K8TS_IMAGE } from './settings.ts';
+import { type ClusterSettings, K8TS_IMAGE, OPTIONAL_PARTS } from './settings.ts';
 
 /** What the cluster runs on itself, as manifests: one file an addon, named after it. */
 const ADDONS = fileURLToPath(new URL('../../deploy/addons/', import.meta.url));
@@ -21,12 +21,12 @@ export function addonNames(): string[] {
     .sort();
 }
 
-/** Why addons of these names cannot be left out, if they cannot. */
-export function unknownAddon(disabled: readonly string[]): string | undefined {
-  const known = addonNames();
+/** Why what bears these names cannot be left out, if it cannot. */
+export function unknownPart(disabled: readonly string[]): string | undefined {
+  const known: string[] = [...addonNames(), ...OPTIONAL_PARTS];
   const unknown = disabled.find((name) => !known.includes(name));
   if (unknown === undefined) return undefined;
-  return `There is no addon ${unknown} to leave out; there are: ${known.join(', ')}`;
+  return `There is no ${unknown} to leave out; there are: ${known.join(', ')}`;
 }
 
 /** The objects of an addon as this cluster needs them. */
@@ -61,7 +61,7 @@ export async function applyAddons(
 ): Promise<string[]> {
   const types = new ResourceTypes(client);
   const problems: string[] = [];
-  for (const addon of addonNames().filter((name) => !settings.disabledAddons.includes(name))) {
+  for (const addon of addonNames().filter((name) => !settings.disabled.includes(name))) {
     for (const object of await addonObjects(addon, settings)) {
       signal.throwIfAborted();
       const { name = '', namespace = '' } = object.metadata;

@@ -67,6 +67,7 @@ export function processSpecs(
       kubeconfig: paths.kubeconfig('proxy'),
       'cluster-cidr': settings.podCidr,
       'hostname-override': settings.nodeName,
+      'network-policy': !settings.disabled.includes('network-policy'),
     }),
   ];
 }

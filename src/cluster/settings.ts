@@ -14,9 +14,12 @@ export interface ClusterSettings {
   /** Names and addresses besides the usual ones that the API server's certificate is good for. */
   readonly extraNames: readonly string[];
   readonly verbosity: number;
-  /** Addons (deploy/addons) that are left out, by name. */
-  readonly disabledAddons: readonly string[];
+  /** What is left out: addons (deploy/addons) by name, and OPTIONAL_PARTS. */
+  readonly disabled: readonly string[];
 }
+
+/** Parts of components that some clusters have from elsewhere. */
+export const OPTIONAL_PARTS = ['network-policy', 'service-lb'] as const;
 
 /** k8ts itself, for the components that run in Pods. Built by deploy/images. */
 export const K8TS_IMAGE = 'localhost/k8ts/k8ts:1';
@@ -31,7 +34,7 @@ export const DEFAULT_SETTINGS = {
   domain: 'cluster.local',
   extraNames: [],
   verbosity: 2,
-  disabledAddons: [],
+  disabled: [],
 } as const satisfies Omit<ClusterSettings, 'nodeName' | 'nodeIp'>;
 
 /** The issuer of service account tokens, and the audience that they are for by default. */

@@ -6,7 +6,7 @@ import { defaultRouteDevice } from '../host/links.ts';
 import { identifyProcess, isAlive, type ProcessIdentity } from '../host/processes.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
-import { applyAddons, unknownAddon } from './addons.ts';
+import { applyAddons, unknownPart } from './addons.ts';
 import { PORTS, processSpecs, type SelfCommand } from './components.ts';
 import { readIfExists, writeWhole } from './files.ts';
 import { importBundles } from './images.ts';
@@ -40,7 +40,7 @@ export async function assertFit(
   const ports = specs.some(({ name }) => findLeftBehind(name, paths.run) !== undefined)
     ? []
     : [settings.port, ...Object.values(PORTS)];
-  const unknown = unknownAddon(settings.disabledAddons);
+  const unknown = unknownPart(settings.disabled);
   if (unknown !== undefined) throw new Error(unknown);
   const facts = await machineFacts(paths, ports, defaultRouteDevice() !== undefined);
   const problems = problemsOf(facts, paths);

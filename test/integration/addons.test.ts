@@ -23,7 +23,7 @@ afterAll(async () => {
 
 describe('applyAddons', () => {
   it('leaves out what is disabled', async () => {
-    expect(await applyAddons(client, { ...settings, disabledAddons: ['dns'] }, never)).toEqual([]);
+    expect(await applyAddons(client, { ...settings, disabled: ['dns'] }, never)).toEqual([]);
     await expect(client.get(DEPLOYMENTS, coredns)).rejects.toThrow('not found');
   });
 

@@ -113,6 +113,7 @@ function aggregate(role: PolicyObject, all: readonly PolicyObject[]): void {
 }
 
 const DNS = 'system:coredns';
+const POLICIES = 'k8ts:network-policy';
 const KUBELET_CLIENT = 'kube-apiserver-kubelet-client';
 const LOCAL_PATH = 'system:controller:local-path-provisioner';
 
@@ -127,6 +128,16 @@ const OWN_POLICY: readonly (readonly string[])[] = [
     '""|endpoints,services,pods,namespaces|list,watch ; discovery.k8s.io|endpointslices|list,watch',
   ],
   ['ClusterRoleBinding', '', `k8ts:${DNS}:${DNS}`, '', '', '', DNS, `user:${DNS}`],
+  // What the proxy needs besides, to enforce network policies.
+  [
+    'ClusterRole',
+    '',
+    POLICIES,
+    '',
+    '',
+    '""|pods,namespaces|list,watch ; networking.k8s.io|networkpolicies|list,watch',
+  ],
+  ['ClusterRoleBinding', '', POLICIES, '', '', '', POLICIES, 'user:system:kube-proxy'],
   // How this server comes to the kubelets: allowed what they offer, and nothing else.
   [
     'ClusterRoleBinding',

@@ -31,7 +31,7 @@ export function command(): Command {
     .option('--node-ip <address>', 'address of the node (default: that of the default route)')
     .option('--port <port>', 'port of the API server', Number, DEFAULT_SETTINGS.port)
     .option('--extra-names <names...>', "more names in the API server's certificate", [])
-    .option('--disable <names...>', 'addons to leave out (deploy/addons)', [])
+    .option('--disable <names...>', 'what to leave out: dns, network-policy, service-lb', [])
     .option('--no-dns', 'leave cluster DNS out; the same as --disable dns')
     .option('-v <level>', 'verbosity of the components', Number, DEFAULT_SETTINGS.verbosity)
     .action(run);
@@ -41,8 +41,8 @@ async function run(options: Options): Promise<void> {
   const log = createLogger('supervisor', options.v);
   const paths = pathsUnder(options.root);
   const { nodeName, nodeIp, port, extraNames, v: verbosity } = options;
-  const disabledAddons = [...options.disable, ...(options.dns ? [] : ['dns'])];
-  const settings = settingsFor({ nodeName, nodeIp, port, extraNames, verbosity, disabledAddons });
+  const disabled = [...options.disable, ...(options.dns ? [] : ['dns'])];
+  const settings = settingsFor({ nodeName, nodeIp, port, extraNames, verbosity, disabled });
   const deps = {
     clock: realClock,
     log,
