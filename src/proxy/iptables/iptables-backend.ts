@@ -1,9 +1,17 @@
 import type { Iptables } from '../../host/iptables.ts';
 import type { Logger } from '../../util/log.ts';
 import type { ProxyBackend } from '../backend.ts';
+import {
+  CANARY,
+  CANARY_TABLES,
+  changeInput,
+  cleanupInput,
+  fullInput,
+  parseSave,
+} from '../iptables-input.ts';
 import type { IpFamily, ProxyState } from '../model.ts';
-import { changeInput, cleanupInput, fullInput, parseSave } from './restore-input.ts';
-import { CANARY, CANARY_TABLES, Ruleset, type RulesetOptions } from './ruleset.ts';
+import { isServiceChain } from './chains.ts';
+import { isOurs, JUMPS, Ruleset, type RulesetOptions } from './ruleset.ts';
 
 export interface IptablesBackendDeps {
   readonly iptables: Iptables;
@@ -41,7 +49,8 @@ export class IptablesBackend implements ProxyBackend {
     const saved = parseSave(await iptables.save(undefined, signal));
     this.#ruleset = new Ruleset(this.#options());
     this.#ruleset.update(state.services);
-    await iptables.restore(fullInput(this.#ruleset.all(), saved), signal);
+    const rules = { chains: this.#ruleset.all(), jumps: JUMPS };
+    await iptables.restore(fullInput(rules, saved, isServiceChain), signal);
   }
 
   async #writeChanges(state: ProxyState, signal: AbortSignal): Promise<void> {
@@ -61,7 +70,7 @@ export class IptablesBackend implements ProxyBackend {
 
   async cleanup(signal: AbortSignal): Promise<void> {
     const { iptables } = this.#deps;
-    const input = cleanupInput(parseSave(await iptables.save(undefined, signal)));
+    const input = cleanupInput(parseSave(await iptables.save(undefined, signal)), isOurs);
     if (input !== '') await iptables.restore(input, signal);
   }
 }

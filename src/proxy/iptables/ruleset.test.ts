@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { changeInput, cleanupInput, fullInput, parseSave } from '../iptables-input.ts';
 import type { ServicePort } from '../model.ts';
 import { servicePort } from '../service-port.fake.ts';
+import { isServiceChain } from './chains.ts';
 import { type Packet, type TracerFacts, tracePacket } from './packet-tracer.fake.ts';
-import { changeInput, cleanupInput, fullInput, parseSave } from './restore-input.ts';
-import { JUMPS, Ruleset, type RulesetOptions } from './ruleset.ts';
+import { isOurs, JUMPS, Ruleset, type RulesetOptions } from './ruleset.ts';
 
 const OPTIONS: RulesetOptions = {
   family: 4,
@@ -46,7 +47,7 @@ describe('Ruleset', () => {
   it('renders a whole node as upstream does', async () => {
     const ruleset = new Ruleset(OPTIONS);
     ruleset.update(byId(WEB, LB, EMPTY, LOCAL_ONLY));
-    const text = fullInput(ruleset.all(), {});
+    const text = fullInput({ chains: ruleset.all(), jumps: JUMPS }, {});
     await expect(text).toMatchFileSnapshot('golden/node.iptables');
   });
 
@@ -85,7 +86,7 @@ describe('fullInput', () => {
         .concat(jumps.map(({ from, rule }) => `-A ${from} ${rule}`))
         .join('\n'),
     );
-    const text = fullInput(ruleset.all(), saved);
+    const text = fullInput({ chains: ruleset.all(), jumps: JUMPS }, saved, isServiceChain);
     const nat = text.slice(text.indexOf('*nat'));
     expect(nat).not.toMatch(/^-I/m);
     expect(nat).toContain('-X KUBE-SVC-OLDOLDOLDOLDOLDO');
@@ -108,7 +109,7 @@ describe('cleanupInput', () => {
       ':DOCKER - [0:0]',
       'COMMIT',
     ].join('\n');
-    expect(cleanupInput(parseSave(save))).toBe(
+    expect(cleanupInput(parseSave(save), isOurs)).toBe(
       [
         '*nat',
         ':KUBE-SERVICES - [0:0]',
@@ -123,7 +124,7 @@ describe('cleanupInput', () => {
   });
 
   it('has nothing to do on a node that no proxy touched', () => {
-    expect(cleanupInput(parseSave('*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n'))).toBe('');
+    expect(cleanupInput(parseSave('*nat\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n'), isOurs)).toBe('');
   });
 });
 

@@ -1,4 +1,6 @@
+import type { Jump } from '../iptables-input.ts';
 import type { ServicePort } from '../model.ts';
+import { isServiceChain } from './chains.ts';
 import { type RuleOptions, renderService, type ServiceRules } from './service-rules.ts';
 
 export interface RulesetOptions extends RuleOptions {
@@ -13,18 +15,6 @@ export interface RulesetOptions extends RuleOptions {
   /** conntrack takes odd TCP packets as they are (nf_conntrack_tcp_be_liberal). */
   readonly tcpLiberal: boolean;
 }
-
-export type Table = 'filter' | 'nat' | 'mangle';
-
-/** Where a built-in chain must lead to one of ours. */
-export interface Jump {
-  readonly table: Table;
-  readonly from: string;
-  readonly rule: string;
-}
-
-export const CANARY = 'KUBE-PROXY-CANARY';
-export const CANARY_TABLES: readonly Table[] = ['mangle', 'nat', 'filter'];
 
 const PORTALS = '-m comment --comment "kubernetes service portals" -j KUBE-SERVICES';
 const NEW = '-m conntrack --ctstate NEW';
@@ -75,7 +65,13 @@ const SHARED = {
   nat: ['KUBE-SERVICES', 'KUBE-NODEPORTS', 'KUBE-POSTROUTING', 'KUBE-MARK-MASQ'],
 } as const;
 
-export const SHARED_CHAINS: Readonly<Record<'filter' | 'nat', readonly string[]>> = SHARED;
+const SHARED_CHAINS: Readonly<Record<string, readonly string[]>> = SHARED;
+
+/** Chains that this mode makes, in this or an earlier version. */
+export function isOurs(table: string, chain: string): boolean {
+  if (table === 'nat' && isServiceChain(chain)) return true;
+  return SHARED_CHAINS[table]?.includes(chain) ?? false;
+}
 
 type SharedPart = Exclude<keyof ServiceRules, 'chains'>;
 

@@ -1,5 +1,5 @@
+import { type Element, type ElementChanges, ElementStore } from '../element-store.ts';
 import type { ServicePort } from '../model.ts';
-import { ElementStore } from './element-store.ts';
 import { fixedTable, type TableOptions } from './fixed-table.ts';
 import { renderService, type ServiceRules } from './service-rules.ts';
 
@@ -104,15 +104,20 @@ class Changes {
     for (const rule of rules) this.#fill.push(`add rule ${this.#table} ${name} ${rule}`);
   }
 
-  commands(elements: { gone: string[]; fresh: string[] }): string[] {
-    const on = (verb: string) => (entry: string) => `${verb} element ${this.#table} ${entry}`;
+  commands(elements: ElementChanges): string[] {
+    const on = (verb: string) => (entry: Element) =>
+      `${verb} element ${this.#table} ${entryText(entry)}`;
     return [
       ...this.#create,
       ...this.#fill,
-      ...elements.gone.map(on('delete')),
+      ...elements.gone.map((entry) => on('delete')({ ...entry, value: '' })),
       ...elements.fresh.map(on('add')),
       ...this.#empty,
       ...this.#delete,
     ];
   }
+}
+
+function entryText({ set, key, value }: Element): string {
+  return `${set} { ${key}${value === '' ? '' : ` : ${value}`} }`;
 }

@@ -1,4 +1,5 @@
 import { cidrContains } from '../../util/ip.ts';
+import type { Element } from '../element-store.ts';
 import type { LocalTraffic } from '../local-traffic.ts';
 import {
   type Endpoint,
@@ -26,16 +27,9 @@ export type ElementSet =
   | 'no-endpoint-nodeports'
   | 'firewall-ips';
 
-/** One entry of a set, or of a map when it has a value. */
-export interface Element {
-  readonly set: ElementSet;
-  readonly key: string;
-  readonly value: string;
-}
-
 /** What one service port adds to the table. */
 export interface ServiceRules {
-  readonly elements: Element[];
+  readonly elements: Element<ElementSet>[];
   /** Chains of its own and their rules. */
   readonly chains: Map<string, string[]>;
   /** Sets that remember clients, with their time-out in seconds. */

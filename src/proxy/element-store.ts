@@ -1,23 +1,34 @@
-import type { Element } from './service-rules.ts';
+/** One entry of a named set of the kernel, or of a map when it has a value. */
+export interface Element<Set extends string = string> {
+  readonly set: Set;
+  readonly key: string;
+  readonly value: string;
+}
+
+/** What to delete and what to add; a changed value is in both. */
+export interface ElementChanges<Set extends string = string> {
+  readonly gone: Element<Set>[];
+  readonly fresh: Element<Set>[];
+}
 
 /**
  * Who put what into which set. Two ports of a service share their cluster IP, two services may share an endpoint
  * or (by a mistake) a node port: an entry stays as long as somebody wants it, and the first one's value counts.
  */
-export class ElementStore {
+export class ElementStore<Set extends string = string> {
   /** Values wanted for an entry, by set and key, in the order of arrival. */
   readonly #wanted = new Map<string, string[]>();
   /** What the kernel holds of the entries that were touched since `takeChanges`. */
   readonly #before = new Map<string, string | undefined>();
 
-  add({ set, key, value }: Element): void {
+  add({ set, key, value }: Element<Set>): void {
     const id = `${set} ${key}`;
     const values = this.#touch(id);
     values.push(value);
     this.#wanted.set(id, values);
   }
 
-  remove({ set, key, value }: Element): void {
+  remove({ set, key, value }: Element<Set>): void {
     const id = `${set} ${key}`;
     const values = this.#touch(id);
     const index = values.indexOf(value);
@@ -25,18 +36,17 @@ export class ElementStore {
     if (values.length === 0) this.#wanted.delete(id);
   }
 
-  /** Entries to delete and to add since the last call, as nft writes them. */
-  takeChanges(): { gone: string[]; fresh: string[] } {
-    const gone: string[] = [];
-    const fresh: string[] = [];
+  /** What changed since the last call. */
+  takeChanges(): ElementChanges<Set> {
+    const gone: Element<Set>[] = [];
+    const fresh: Element<Set>[] = [];
     for (const [id, before] of this.#before) {
       const after = this.#wanted.get(id)?.[0];
       if (before === after) continue;
       const space = id.indexOf(' ');
-      const set = id.slice(0, space);
-      const key = id.slice(space + 1);
-      if (before !== undefined) gone.push(`${set} { ${key} }`);
-      if (after !== undefined) fresh.push(`${set} { ${key}${after === '' ? '' : ` : ${after}`} }`);
+      const entry = { set: id.slice(0, space) as Set, key: id.slice(space + 1) };
+      if (before !== undefined) gone.push({ ...entry, value: before });
+      if (after !== undefined) fresh.push({ ...entry, value: after });
     }
     this.#before.clear();
     return { gone, fresh };

@@ -1,5 +1,15 @@
-import { isServiceChain } from './chains.ts';
-import { CANARY, CANARY_TABLES, JUMPS, SHARED_CHAINS, type Table } from './ruleset.ts';
+export type Table = 'filter' | 'nat' | 'mangle';
+
+/** Where a built-in chain must lead to one of ours. */
+export interface Jump {
+  readonly table: Table;
+  readonly from: string;
+  readonly rule: string;
+}
+
+/** Empty chains whose loss tells that somebody flushed the tables. */
+export const CANARY = 'KUBE-PROXY-CANARY';
+export const CANARY_TABLES: readonly Table[] = ['mangle', 'nat', 'filter'];
 
 /** What `iptables-save` says is there: per table the chains and the rules, each `-A CHAIN …`. */
 export type Saved = Record<string, { chains: Set<string>; rules: string[] }>;
@@ -30,17 +40,27 @@ export function changeInput(
   return render(sections(write, remove));
 }
 
+/** What must be there in full: chains with their rules by `TABLE CHAIN`, and the jumps that lead to them. */
+export interface WholeRules {
+  readonly chains: ReadonlyMap<string, readonly string[]>;
+  readonly jumps: readonly Jump[];
+}
+
 /**
- * Input that brings a kernel in unknown state to exactly `chains`: canaries, missing jumps, and no chain
- * of a service that is gone.
+ * Input that brings a kernel in unknown state to exactly `chains`: canaries, missing jumps, and no chain of
+ * the nat table that `mayBeStale`.
  */
-export function fullInput(chains: ReadonlyMap<string, readonly string[]>, saved: Saved): string {
+export function fullInput(
+  { chains, jumps }: WholeRules,
+  saved: Saved,
+  mayBeStale: (chain: string) => boolean = () => false,
+): string {
   const stale = [...(saved.nat?.chains ?? [])].filter(
-    (chain) => isServiceChain(chain) && !chains.has(`nat ${chain}`),
+    (chain) => mayBeStale(chain) && !chains.has(`nat ${chain}`),
   );
   const parts = sections(chains, stale);
   for (const table of CANARY_TABLES) section(parts, table).heads.push(chainLine(CANARY));
-  for (const { table, from, rule } of JUMPS) {
+  for (const { table, from, rule } of jumps) {
     const have = saved[table]?.rules.includes(`-A ${from} ${rule}`);
     if (!have) section(parts, table).rules.push(`-I ${from} ${rule}`);
   }
@@ -48,10 +68,13 @@ export function fullInput(chains: ReadonlyMap<string, readonly string[]>, saved:
 }
 
 /** Input that removes every chain and jump of ours. */
-export function cleanupInput(saved: Saved): string {
+export function cleanupInput(
+  saved: Saved,
+  isOurs: (table: string, chain: string) => boolean,
+): string {
   const parts = new Map<string, Section>();
   for (const [table, { chains, rules }] of Object.entries(saved)) {
-    const ours = [...chains].filter((chain) => isOurs(table, chain));
+    const ours = [...chains].filter((chain) => chain === CANARY || isOurs(table, chain));
     if (ours.length === 0) continue;
     const { heads, rules: lines } = section(parts, table);
     const gone = new Set(ours);
@@ -67,12 +90,6 @@ export function cleanupInput(saved: Saved): string {
     }
   }
   return render(parts);
-}
-
-function isOurs(table: string, chain: string): boolean {
-  if (chain === CANARY) return true;
-  if (table === 'nat' && isServiceChain(chain)) return true;
-  return (table === 'nat' || table === 'filter') && SHARED_CHAINS[table].includes(chain);
 }
 
 interface Section {
