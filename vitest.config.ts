@@ -46,6 +46,14 @@ export default defineConfig({
           hookTimeout: 40_000,
         },
       },
+      {
+        // What this machine's kernel lacks (IPVS): in an emulated machine with Debian's.
+        test: {
+          ...common,
+          name: 'vm',
+          include: ['test/vm/**/*.test.ts'],
+        },
+      },
     ],
   },
 });

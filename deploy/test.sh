@@ -6,7 +6,8 @@ here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 repo=$(dirname "$here")
 . "$here/lib.sh"
 # Besides the node's: what the tests ask, listen and look with.
-readonly TEST_PACKAGES=(curl docker-registry etcd-client etcd-server procps socat)
+readonly TEST_PACKAGES=(curl docker-registry etcd-client etcd-server procps socat
+  ipvsadm ipset qemu-system-x86 busybox-static binutils cpio kmod lz4)
 
 require_debian
 require_root "$@"
@@ -51,7 +52,7 @@ check 'lint and format' npm run -s lint
 check 'types' npm run -s types
 check 'import rule' npm run -s imports
 check 'dead code' npm run -s deadcode
-for name in unit integration network e2e; do suite $name; done
+for name in unit integration network vm e2e; do suite $name; done
 
 step "Summary"
 printf '        %s\n' "${summary[@]}"

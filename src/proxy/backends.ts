@@ -1,6 +1,9 @@
 import { networkInterfaces, release } from 'node:os';
 import type { Node } from '../api/types.ts';
+import { dummyDevice } from '../host/dummy-device.ts';
+import { ipset } from '../host/ipset.ts';
 import { openIptables } from '../host/iptables.ts';
+import { ipvs } from '../host/ipvs.ts';
 import { nft } from '../host/nft.ts';
 import { realClock } from '../util/clock.ts';
 import { cidrContains, familyOf } from '../util/ip.ts';
@@ -16,16 +19,25 @@ export interface BackendDeps {
   readonly log: Logger;
 }
 
+/** The device that holds the addresses of Services in mode ipvs. */
+const IPVS_DEVICE = 'kube-ipvs0';
+
 type Open = (
   family: IpFamily,
   configuration: ProxyConfiguration,
   deps: BackendDeps,
 ) => Promise<ProxyBackend>;
 
+/** This machine cannot do a mode that upstream's proxy goes on without, by iptables. */
+export class ModeUnavailableError extends Error {
+  override readonly name = 'ModeUnavailableError';
+}
+
 /** The proxy modes. A mode's code is loaded only when it is used. */
-const BACKENDS: Partial<Record<ProxyMode, Open>> = {
+const BACKENDS: Record<ProxyMode, Open> = {
   iptables: openIptablesBackend,
   nftables: openNftablesBackend,
+  ipvs: openIpvsBackend,
   userspace: openUserspaceBackend,
 };
 
@@ -35,12 +47,7 @@ export async function openBackend(
   configuration: ProxyConfiguration,
   deps: BackendDeps,
 ): Promise<ProxyBackend> {
-  const open = BACKENDS[mode];
-  if (!open) {
-    const known = Object.keys(BACKENDS).join(', ');
-    throw new Error(`Proxy mode ${mode} is not supported yet: use one of ${known}`);
-  }
-  return await open(family, configuration, deps);
+  return await BACKENDS[mode](family, configuration, deps);
 }
 
 async function openIptablesBackend(
@@ -87,6 +94,35 @@ async function openNftablesBackend(
   }));
 }
 
+async function openIpvsBackend(
+  family: IpFamily,
+  configuration: ProxyConfiguration,
+  { node, log }: BackendDeps,
+): Promise<ProxyBackend> {
+  const { IpvsBackend } = await import('./ipvs/ipvs-backend.ts');
+  const { missingForIpvs } = await import('./ipvs/requirements.ts');
+  const host = { ipvs, ipset, device: dummyDevice(IPVS_DEVICE) };
+  const { tcpTimeout, tcpFinTimeout, udpTimeout } = configuration.ipvs;
+  const scheduler = configuration.ipvs.scheduler || 'rr';
+  const missing = await missingForIpvs(host, scheduler);
+  if (missing) throw new ModeUnavailableError(`IPVS cannot be used: ${missing}`);
+  await ipvs.setTimeouts([tcpTimeout / 1000, tcpFinTimeout / 1000, udpTimeout / 1000]);
+  const iptables = await openIptables(family);
+  const { masqueradeAll, masqueradeBit } = configuration.iptables;
+  const { nodePortAddresses, conntrack } = configuration;
+  return new IpvsBackend({ ...host, iptables, clock: realClock, log }, () => ({
+    family,
+    scheduler,
+    masqueradeAll,
+    mark: markOf(masqueradeBit),
+    tcpLiberal: conntrack.tcpBeLiberal,
+    randomFully: iptables.randomFully,
+    localTraffic: localTrafficOf(configuration, family, node()),
+    nodeIP: nodeIpOf(node(), family),
+    nodePortIPs: nodePortIPsOf(nodePortAddresses, family, node()) ?? ownAddresses(family),
+  }));
+}
+
 async function openUserspaceBackend(
   family: IpFamily,
   configuration: ProxyConfiguration,
@@ -97,17 +133,19 @@ async function openUserspaceBackend(
   const { node, log } = deps;
   return new UserspaceBackend(
     { rules, clock: realClock, log },
-    () => nodeIpOf(node(), family) ?? ownAddress(family),
+    // Some address of this machine, for as long as its Node object names none.
+    () => nodeIpOf(node(), family) ?? ownAddresses(family)[0],
   );
 }
 
-/** Some address of this machine, for as long as its Node object names none. */
-function ownAddress(family: IpFamily): string | undefined {
-  return Object.values(networkInterfaces())
-    .flatMap((entries) => entries ?? [])
-    .find(({ address, internal }) => {
-      return !internal && familyOf(address) === family && !address.startsWith('fe80:');
-    })?.address;
+/** This machine's addresses that others may know. */
+function ownAddresses(family: IpFamily): string[] {
+  const own = Object.entries(networkInterfaces()).filter(([device]) => device !== IPVS_DEVICE);
+  return own
+    .flatMap(([, entries]) => entries ?? [])
+    .filter(({ address, internal }) => !internal && !address.startsWith('fe80:'))
+    .map(({ address }) => address)
+    .filter((address) => familyOf(address) === family);
 }
 
 /** `0x4000` for bit 14. */

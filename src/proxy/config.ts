@@ -61,6 +61,9 @@ const LOCAL_MODES: readonly LocalMode[] = [
   'InterfaceNamePrefix',
 ];
 
+/** The schedulers of the kernel; each is a module `ip_vs_NAME`. */
+const IPVS_SCHEDULERS = 'rr wrr lc wlc lblc lblcr sh dh sed nq mh fo ovf'.split(' ');
+
 const SYNC_PERIOD_MS = 30_000;
 // Upstream's default is a second. Syncs write only what changed here, so a change need not wait that long.
 const MIN_SYNC_PERIOD_MS = 50;
@@ -204,6 +207,11 @@ function validate(configuration: ProxyConfiguration): string[] {
     problems.push(
       `detectLocalMode: Unsupported value: "${detectLocalMode}": supported values: ${known}`,
     );
+  }
+  const { scheduler } = configuration.ipvs;
+  if (scheduler !== '' && !IPVS_SCHEDULERS.includes(scheduler)) {
+    const known = IPVS_SCHEDULERS.join(', ');
+    problems.push(`ipvs.scheduler: Unsupported value: "${scheduler}": supported values: ${known}`);
   }
   for (const bit of [iptables.masqueradeBit, nftables.masqueradeBit]) {
     if (!Number.isInteger(bit) || bit < 0 || bit > 31) {

@@ -52,6 +52,14 @@ export class ElementStore<Set extends string = string> {
     return { gone, fresh };
   }
 
+  /** What leads from `held`, the kernel's entries, to all that is wanted. Forgets the changes that were not taken. */
+  changesFrom(held: Iterable<Element<Set>>): ElementChanges<Set> {
+    this.#before.clear();
+    for (const id of this.#wanted.keys()) this.#before.set(id, undefined);
+    for (const { set, key, value } of held) this.#before.set(`${set} ${key}`, value);
+    return this.takeChanges();
+  }
+
   #touch(id: string): string[] {
     const values = this.#wanted.get(id) ?? [];
     if (!this.#before.has(id)) this.#before.set(id, values[0]);

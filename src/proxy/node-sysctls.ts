@@ -30,7 +30,25 @@ export function wantedSysctls(
   if (mode === 'iptables' && iptables.localhostNodePorts) {
     wanted.push({ name: 'net/ipv4/conf/all/route_localnet', value: '1' });
   }
+  if (mode === 'ipvs') wanted.push(...ipvsSysctls(configuration.ipvs.strictARP));
   return wanted;
+}
+
+function ipvsSysctls(strictARP: boolean): { name: string; value: string }[] {
+  const wanted = [
+    // Without it what IPVS translates could not be masqueraded.
+    { name: 'net/ipv4/vs/conntrack', value: '1' },
+    // A client's packets to an endpoint that is gone end its entry, so that the next one goes elsewhere.
+    { name: 'net/ipv4/vs/expire_nodest_conn', value: '1' },
+    { name: 'net/ipv4/vs/expire_quiescent_template', value: '1' },
+  ];
+  if (!strictARP) return wanted;
+  // Nobody but kube-ipvs0's owner answers for its addresses, and it does not answer on other devices.
+  return [
+    ...wanted,
+    { name: 'net/ipv4/conf/all/arp_ignore', value: '1' },
+    { name: 'net/ipv4/conf/all/arp_announce', value: '2' },
+  ];
 }
 
 /** Sets what can be set; a parameter that this kernel or container withholds is logged and left. */

@@ -16,7 +16,7 @@ import { conntrack } from '../../host/conntrack.ts';
 import { isMissingProgram } from '../../host/exec.ts';
 import { sysctl } from '../../host/sysctl.ts';
 import type { ProxyBackend, ProxyMode } from '../../proxy/backend.ts';
-import { openBackend } from '../../proxy/backends.ts';
+import { type BackendDeps, ModeUnavailableError, openBackend } from '../../proxy/backends.ts';
 import {
   DEFAULTS,
   type LocalMode,
@@ -192,17 +192,25 @@ function overlay<T extends object>(base: T, given: { [K in keyof T]?: T[K] | und
 async function runProxy(options: Options): Promise<void> {
   const log = createLogger('kube-proxy', options.v);
   const signal = shutdownSignal(log);
-  const configuration = await configurationOf(options);
-  if (options.cleanup) return await cleanup(configuration, log, signal);
-  const nodeName = configuration.hostnameOverride || hostname().toLowerCase();
-  const { kubeconfig } = configuration.clientConnection;
+  const asked = await configurationOf(options);
+  if (options.cleanup) return await cleanup(asked, log, signal);
+  const nodeName = asked.hostnameOverride || hostname().toLowerCase();
+  const { kubeconfig } = asked.clientConnection;
   const client = await createClient(kubeconfig, { userAgent: 'kube-proxy' });
   const informers = openInformers(client, nodeName, log);
   const node = () => informers.nodes.get({ namespace: '', name: nodeName });
   const metrics = proxyMetrics();
+  const events = new EventWriter(
+    { client, log, clock: realClock },
+    { component: 'kube-proxy', host: nodeName },
+  );
+  const tell = (type: 'Normal' | 'Warning', reason: string, message: string) =>
+    events.event(subjectOf(NODES, { namespace: '', name: nodeName }), type, reason, message);
+  const { configuration, backends } = await openUsableBackends(asked, { node, log }, (why) =>
+    tell('Warning', 'ProxyModeUnavailable', why),
+  );
   const { syncPeriod, minSyncPeriod } = periodsOf(configuration);
   const health = new ProxyHealth(realClock, { timeoutMs: 2 * syncPeriod, node });
-  const backends = await openBackends(configuration, { node, log });
   await setSysctls(configuration, sysctl, log);
   const serviceHealth = new ServiceHealthServer({ log, healthy: () => health.livez().healthy });
   const proxy = new ServiceProxy(
@@ -217,11 +225,7 @@ async function runProxy(options: Options): Promise<void> {
   const policies = options.networkPolicy
     ? await openNetworkPolicies(client, configuration, { nodeName, syncPeriodMs: syncPeriod }, log)
     : undefined;
-  const events = new EventWriter(
-    { client, log, clock: realClock },
-    { component: 'kube-proxy', host: nodeName },
-  );
-  events.event(subjectOf(NODES, { namespace: '', name: nodeName }), 'Normal', 'Starting', '');
+  tell('Normal', 'Starting', '');
   log.info({ mode: configuration.mode, node: nodeName }, 'Starting kube-proxy');
   const { mode, healthzBindAddress, metricsBindAddress } = configuration;
   const http = { configuration, log };
@@ -292,9 +296,26 @@ async function serveUntil(
 
 const FAMILIES: readonly IpFamily[] = [4, 6];
 
+/** The backends that were asked for; those of iptables where this machine lacks what IPVS needs, as upstream does. */
+async function openUsableBackends(
+  configuration: ProxyConfiguration,
+  deps: BackendDeps,
+  tell: (why: string) => void,
+): Promise<{ configuration: ProxyConfiguration; backends: ProxyBackend[] }> {
+  try {
+    return { configuration, backends: await openBackends(configuration, deps) };
+  } catch (err) {
+    if (!(err instanceof ModeUnavailableError)) throw err;
+    const why = `${err.message}; going on in mode iptables`;
+    deps.log.error({ mode: configuration.mode }, why);
+    tell(why);
+    return await openUsableBackends({ ...configuration, mode: 'iptables' }, deps, tell);
+  }
+}
+
 async function openBackends(
   configuration: ProxyConfiguration,
-  deps: Parameters<typeof openBackend>[3],
+  deps: BackendDeps,
 ): Promise<ProxyBackend[]> {
   const backends: ProxyBackend[] = [];
   for (const family of FAMILIES) {

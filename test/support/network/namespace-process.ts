@@ -1,4 +1,5 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { extname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -9,7 +10,10 @@ interface Reply {
   ready?: boolean;
 }
 
-/** A TypeScript program of this folder in a network namespace, asked by lines of JSON. */
+// Bundled for a virtual machine the programs are JavaScript.
+const EXTENSION = extname(fileURLToPath(import.meta.url));
+
+/** A program of this folder, named without its ending, in a network namespace; asked by lines of JSON. */
 export class NamespaceProcess {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #waiting = new Map<
@@ -22,7 +26,7 @@ export class NamespaceProcess {
   #lastId = 0;
 
   constructor(namespace: string, script: string, args: readonly string[] = []) {
-    const path = fileURLToPath(new URL(script, import.meta.url));
+    const path = fileURLToPath(new URL(`${script}${EXTENSION}`, import.meta.url));
     const node = ['--disable-warning=ExperimentalWarning', path, ...args];
     // Not `ip netns exec`: that remounts /sys.
     this.#child = spawn('nsenter', [`--net=/run/netns/${namespace}`, process.execPath, ...node]);

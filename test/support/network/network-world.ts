@@ -7,7 +7,7 @@ import { NamespaceProcess } from './namespace-process.ts';
 const execute = promisify(execFile);
 
 export interface ProbeRequest {
-  op: 'tcp' | 'udp' | 'hold' | 'talk' | 'flood-start' | 'flood-stop';
+  op: 'tcp' | 'udp' | 'http' | 'hold' | 'talk' | 'flood-start' | 'flood-stop';
   host?: string;
   port?: number;
   count?: number;
@@ -17,7 +17,7 @@ export interface ProbeRequest {
 }
 
 export interface ProxyRequest {
-  op: 'apply' | 'apply-timed' | 'delete' | 'cleanup';
+  op: 'apply' | 'start' | 'apply-timed' | 'delete' | 'cleanup';
   objects: KubeObject[];
 }
 
@@ -61,7 +61,7 @@ export class NetworkWorld {
     servers.push(['node-b', 'pod4']);
     await Promise.all(
       servers.map(async ([place, name]) => {
-        const server = new NamespaceProcess(this.ns(place), 'echo-server.ts', [name]);
+        const server = new NamespaceProcess(this.ns(place), 'echo-server', [name]);
         this.#processes.push(server);
         await server.whenReady();
       }),
@@ -73,12 +73,17 @@ export class NetworkWorld {
     return `${this.#id}-${place}`;
   }
 
-  async startProxy(mode: string, options: { syncPeriodMs?: number } = {}): Promise<void> {
+  /** `objects` are there before the proxy looks for the first time. */
+  async startProxy(
+    mode: string,
+    options: { syncPeriodMs?: number; objects?: readonly KubeObject[] } = {},
+  ): Promise<void> {
     const args = [mode, String(options.syncPeriodMs ?? 30_000)];
-    const proxy = new NamespaceProcess(this.ns('node'), 'proxy-harness.ts', args);
+    const proxy = new NamespaceProcess(this.ns('node'), 'proxy-harness', args);
     this.#proxy = proxy;
     await proxy.whenReady();
-    await this.apply(NODE);
+    await this.apply(NODE, ...(options.objects ?? []));
+    await proxy.ask({ op: 'start', objects: [] } satisfies ProxyRequest);
   }
 
   async stopProxy(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
@@ -113,7 +118,7 @@ export class NetworkWorld {
   async probe<T>(from: Place, request: ProbeRequest): Promise<T> {
     let prober = this.#probers.get(from);
     if (!prober) {
-      prober = new NamespaceProcess(this.ns(from), 'prober.ts');
+      prober = new NamespaceProcess(this.ns(from), 'prober');
       this.#processes.push(prober);
       this.#probers.set(from, prober);
     }

@@ -14,6 +14,8 @@ async function handle(request: ProbeRequest): Promise<unknown> {
       return await many(count, () => tcp(host, port, timeoutMs));
     case 'udp':
       return await many(count, () => udp(host, port, { timeoutMs, localPort: request.localPort }));
+    case 'http':
+      return await http(host, port, timeoutMs);
     case 'hold':
       return await hold(host, port, timeoutMs);
     case 'talk':
@@ -76,6 +78,21 @@ function udp(
         else socket.send('?');
       }),
     );
+  });
+}
+
+/** The whole answer to a GET, as it came. */
+function http(host: string, port: number, timeoutMs: number): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    const socket = connect({ host, port });
+    socket.setTimeout(timeoutMs, () => socket.destroy());
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(text));
+    socket.on('data', (data) => {
+      text += String(data);
+    });
+    socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
   });
 }
 

@@ -76,15 +76,18 @@ const proxy = new ServiceProxy(
     syncPeriodMs: Number(syncPeriodMs),
   },
 );
-const running = proxy.run(stop.signal).catch((err: unknown) => {
-  console.error(err);
-  process.exit(1);
-});
+let running: Promise<void> | undefined;
 
 async function handle(request: ProxyRequest): Promise<unknown> {
   switch (request.op) {
     case 'apply':
       for (const object of request.objects) await apply(object);
+      return {};
+    case 'start':
+      running = proxy.run(stop.signal).catch((err: unknown) => {
+        console.error(err);
+        process.exit(1);
+      });
       return {};
     case 'apply-timed': {
       const started = performance.now();

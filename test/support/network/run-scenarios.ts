@@ -1,29 +1,36 @@
-// Runs the behaviours of a proxy mode without a test runner, as a virtual machine has none:
-// `node run-scenarios.ts MODE` prints `ok NAME` or `not ok NAME` for each.
+// Runs the behaviours of proxy modes without a test runner, as a virtual machine has none. Each argument is a mode, with
+// `:TEXT` after it only the behaviours that have the text in their names (`+` for blanks). Prints `ok MODE: NAME` or `not ok …` for each.
 import { errorMessage } from '../../../src/util/errors.ts';
 import { NetworkWorld } from './network-world.ts';
-import { SCENARIOS } from './proxy-scenarios.ts';
+import { CARE } from './proxy-care.ts';
+import { SCENARIOS, type Scenario } from './proxy-scenarios.ts';
 
-const [mode = 'iptables', only = ''] = process.argv.slice(2);
 const world = new NetworkWorld();
 let failures = 0;
 try {
   await world.start();
-  await world.startProxy(mode);
-  for (const { name, except, run } of SCENARIOS) {
-    if (except?.[mode] !== undefined || !name.includes(only)) continue;
-    const started = Date.now();
-    try {
-      await run(world, mode);
-      console.log(`ok ${name} (${Date.now() - started} ms)`);
-    } catch (err) {
-      failures++;
-      console.log(`not ok ${name}: ${errorMessage(err).replaceAll('\n', ' | ')}`);
-    }
+  for (const argument of process.argv.slice(2)) {
+    const [mode = '', text = ''] = argument.replaceAll('+', ' ').split(':');
+    const wanted = ({ name, except }: Scenario) =>
+      except?.[mode] === undefined && name.includes(text);
+    await world.startProxy(mode);
+    for (const scenario of SCENARIOS.filter(wanted)) await behaviour(scenario, mode);
+    await world.cleanup();
+    for (const scenario of CARE.filter(wanted)) await behaviour(scenario, mode);
   }
-  if (failures > 0) console.log(world.proxyLog);
 } finally {
   await world.stop();
 }
-console.log(`failures: ${failures}`);
 process.exitCode = failures === 0 ? 0 : 1;
+
+async function behaviour({ name, run }: Scenario, mode: string): Promise<void> {
+  const started = Date.now();
+  try {
+    await run(world, mode);
+    console.log(`ok ${mode}: ${name} (${Date.now() - started} ms)`);
+  } catch (err) {
+    failures++;
+    console.log(`not ok ${mode}: ${name}: ${errorMessage(err).replaceAll('\n', ' | ')}`);
+    console.log(world.proxyLog.slice(-4_000));
+  }
+}

@@ -1,0 +1,53 @@
+import { isIPv6 } from 'node:net';
+import { run } from './exec.ts';
+
+/** A network device that leads nowhere: addresses on it belong to this node without anybody being asked. */
+export interface DummyDevice {
+  /** Makes it unless it is there. Rejects when the kernel has no dummy devices. */
+  ensure(signal?: AbortSignal): Promise<void>;
+  /** Its addresses of a family; none when there is no such device. */
+  addresses(family: 4 | 6, signal?: AbortSignal): Promise<string[]>;
+  change(change: { add: string[]; remove: string[] }, signal?: AbortSignal): Promise<void>;
+  remove(signal?: AbortSignal): Promise<void>;
+}
+
+export function dummyDevice(name: string): DummyDevice {
+  return {
+    async ensure(signal) {
+      const { exitCode } = await show(signal);
+      if (exitCode !== 0) await run('ip', ['link', 'add', name, 'type', 'dummy'], {}, signal);
+    },
+    async addresses(family, signal) {
+      const args = ['-o', `-${family}`, 'addr', 'show', 'dev', name];
+      const { stdout } = await run('ip', args, { acceptExitCodes: [0, 1] }, signal);
+      return [...stdout.matchAll(/ inet6? ([^/ ]+)/g)]
+        .map(([, address = '']) => address)
+        .filter((address) => !address.startsWith('fe80:'));
+    },
+    async change({ add, remove }, signal) {
+      const lines = [
+        ...remove.map((address) => `addr del ${host(address)} dev ${name}`),
+        ...add.map((address) => `addr replace ${host(address)} dev ${name}${options(address)}`),
+      ];
+      if (lines.length === 0) return;
+      await run('ip', ['-force', '-batch', '-'], { input: `${lines.join('\n')}\n` }, signal);
+    },
+    async remove(signal) {
+      const { exitCode } = await show(signal);
+      if (exitCode === 0) await run('ip', ['link', 'del', name], {}, signal);
+    },
+  };
+
+  async function show(signal?: AbortSignal) {
+    return await run('ip', ['link', 'show', name], { acceptExitCodes: [0, 1] }, signal);
+  }
+}
+
+function host(address: string): string {
+  return `${address}/${isIPv6(address) ? 128 : 32}`;
+}
+
+/** Nobody else can have the address on a device that leads nowhere: duplicates are not looked for. */
+function options(address: string): string {
+  return isIPv6(address) ? ' nodad' : '';
+}

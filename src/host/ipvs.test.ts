@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { parseSets } from './ipset.ts';
+import { parseVirtualServers } from './ipvs.ts';
+
+describe('parseVirtualServers', () => {
+  it('reads servers, their affinity and their destinations', () => {
+    const listing = [
+      'IP Virtual Server version 1.2.1 (size=4096)',
+      'Prot LocalAddress:Port Scheduler Flags',
+      '  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn',
+      'TCP  10.96.0.10:80 rr persistent 100',
+      '  -> 10.244.0.11:8080             Masq    1      2          1         ',
+      '  -> 10.244.0.12:8080             Masq    0      0          0         ',
+      'UDP  10.96.0.27:53 wlc',
+      'TCP  [fd00:10:96::28]:80 sh',
+      '  -> [fd00:10:244::11]:8080       Masq    1      0          0         ',
+      'SCTP 10.96.0.30:9 rr',
+      'FWM  7 rr',
+      '',
+    ].join('\n');
+    expect(parseVirtualServers(listing)).toEqual([
+      {
+        service: '-t 10.96.0.10:80',
+        scheduler: 'rr',
+        persistent: 100,
+        destinations: [
+          { address: '10.244.0.11:8080', weight: 1, connections: 3 },
+          { address: '10.244.0.12:8080', weight: 0, connections: 0 },
+        ],
+      },
+      { service: '-u 10.96.0.27:53', scheduler: 'wlc', persistent: undefined, destinations: [] },
+      {
+        service: '-t [fd00:10:96::28]:80',
+        scheduler: 'sh',
+        persistent: undefined,
+        destinations: [{ address: '[fd00:10:244::11]:8080', weight: 1, connections: 0 }],
+      },
+      {
+        service: '--sctp-service 10.96.0.30:9',
+        scheduler: 'rr',
+        persistent: undefined,
+        destinations: [],
+      },
+    ]);
+  });
+});
+
+describe('parseSets', () => {
+  it('reads the entries of each set', () => {
+    const saved =
+      'create A hash:ip family inet\nadd A 10.0.0.1\nadd A 10.0.0.2\ncreate B bitmap:port range 0-65535\n';
+    expect(parseSets(saved)).toEqual(
+      new Map([
+        ['A', new Set(['10.0.0.1', '10.0.0.2'])],
+        ['B', new Set()],
+      ]),
+    );
+  });
+});

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { type NetworkWorld, TIMEOUT_MS } from './network-world.ts';
+import { eventually, type Scenario } from './proxy-scenarios.ts';
+import { service, slice } from './service-objects.ts';
+
+// Where all is emulated a few must do.
+const SERVICES = TIMEOUT_MS > 1_000 ? 10 : 100;
+
+interface ModeFacts {
+  /** Prints everything that the mode writes into the kernel. */
+  readonly dump: string;
+  /** What a careless administrator does. */
+  readonly flush: readonly string[];
+}
+
+const IPTABLES: ModeFacts = {
+  dump: 'iptables-save; ip6tables-save; nft list tables inet',
+  flush: ['iptables -t nat -F', 'iptables -t nat -X', 'iptables -t mangle -X'],
+};
+
+const FACTS: Readonly<Record<string, ModeFacts>> = {
+  iptables: IPTABLES,
+  userspace: IPTABLES,
+  nftables: { dump: 'nft list ruleset', flush: ['nft flush ruleset'] },
+  ipvs: {
+    dump: `${IPTABLES.dump}; ipvsadm -Sn; ipset save; ip -o addr show`,
+    flush: [...IPTABLES.flush, 'ipvsadm -C', 'ip link del kube-ipvs0'],
+  },
+};
+
+function factsOf(mode: string): ModeFacts {
+  const facts = FACTS[mode];
+  if (!facts) throw new Error(`No such mode: ${mode}`);
+  return facts;
+}
+
+/** What the kernel holds, without counters and time stamps; looking at a table makes it appear, empty. */
+async function dump(world: NetworkWorld, mode: string): Promise<string> {
+  return (await world.onNode('sh', '-c', factsOf(mode).dump))
+    .replace(/\[\d+:\d+\]|^#.*$|expires \w+|initval \w+/gm, '')
+    .replace(/^\*\w+\n(:[A-Z]+ \w+ *\n)*COMMIT$/gm, '')
+    .replace(/\n{2,}/g, '\n');
+}
+
+async function webAnswers(world: NetworkWorld): Promise<void> {
+  await eventually(async () => {
+    assert.equal((await world.tcp('pod2', '10.96.0.10', 80))[0]?.name, 'pod1');
+  });
+}
+
+/** How a mode behaves towards the rest of the machine. Each starts a proxy of its own in a world without one. */
+export const CARE: readonly Scenario[] = [
+  {
+    name: 'leaves other rules untouched and removes its own on cleanup',
+    async run(world, mode) {
+      for (const command of [
+        'iptables -t nat -A PREROUTING -p tcp --dport 9 -j REDIRECT',
+        'iptables -A FORWARD -s 198.18.0.1 -j DROP',
+        'nft add table inet firewalld',
+        ...(mode === 'ipvs' ? ['ipvsadm -A -t 198.18.0.2:80 -s rr'] : []),
+      ]) {
+        await world.onNode(...command.split(' '));
+      }
+      const before = await dump(world, mode);
+      await world.startProxy(mode);
+      await world.apply(service('web', '10.96.0.10'), slice('web', ['pod1']));
+      await webAnswers(world);
+      assert.notEqual(await dump(world, mode), before);
+      await world.cleanup();
+      assert.equal(await dump(world, mode), before);
+    },
+  },
+  {
+    name: 'writes its rules again when somebody flushes them',
+    async run(world, mode) {
+      await world.startProxy(mode, { syncPeriodMs: 200 });
+      await world.apply(service('web', '10.96.0.10'), slice('web', ['pod1']));
+      await webAnswers(world);
+      for (const command of factsOf(mode).flush) {
+        await world.onNode(...command.split(' ')).catch(() => {});
+      }
+      await webAnswers(world);
+      await world.cleanup();
+    },
+  },
+  {
+    name: 'holds as many rules after many syncs as before',
+    async run(world, mode) {
+      await world.startProxy(mode);
+      for (let i = 0; i < SERVICES; i++) {
+        const pods = ['pod1', 'pod2', 'pod3'] as const;
+        await world.apply(service(`s${i}`, `10.96.1.${i}`), slice(`s${i}`, pods));
+      }
+      await eventually(async () => {
+        assert.match(
+          (await world.tcp('pod2', `10.96.1.${SERVICES - 1}`, 80))[0]?.name ?? '',
+          /pod/,
+        );
+      });
+      const lines = async () => (await dump(world, mode)).split('\n').length;
+      await world.applyTimed(slice('s7', ['pod1']));
+      await world.applyTimed(slice('s7', ['pod1', 'pod2']));
+      const before = await lines();
+      for (let i = 0; i < SERVICES / 2; i++) {
+        await world.applyTimed(slice('s7', ['pod2']));
+        await world.applyTimed(slice('s7', ['pod1', 'pod2']));
+      }
+      assert.equal(await lines(), before);
+      await world.cleanup();
+    },
+  },
+];

@@ -1,0 +1,31 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { CARE } from '../support/network/proxy-care.ts';
+import { SCENARIOS } from '../support/network/proxy-scenarios.ts';
+import { runInVirtualMachine } from './virtual-machine.ts';
+
+const LIMIT_MS = 180_000;
+/** IPVS in full, as hardly any machine that runs tests has it; of the others the core, on a kernel as it is shipped. */
+const CORE = 'answers on the cluster IP';
+const OTHERS = ['iptables', 'nftables', 'userspace'];
+
+const wanted = [
+  ...[...SCENARIOS, ...CARE]
+    .filter(({ except }) => except?.ipvs === undefined)
+    .map(({ name }) => ({ mode: 'ipvs', name })),
+  ...OTHERS.flatMap((mode) =>
+    SCENARIOS.filter(({ name }) => name.includes(CORE)).map(({ name }) => ({ mode, name })),
+  ),
+];
+
+describe("proxy modes on Debian's kernel", () => {
+  let output = '';
+  beforeAll(async () => {
+    const modes = ['ipvs', ...OTHERS.map((mode) => `${mode}:${CORE.replaceAll(' ', '+')}`)];
+    output = await runInVirtualMachine(modes, LIMIT_MS);
+  }, LIMIT_MS + 60_000);
+
+  it.each(wanted)('$mode: $name', ({ mode, name }) => {
+    const passed = output.includes(`\nok ${mode}: ${name} (`);
+    expect(passed, output.slice(-12_000)).toBe(true);
+  });
+});
