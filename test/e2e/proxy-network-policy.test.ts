@@ -72,7 +72,7 @@ describe.each(Object.entries(MODES))('network policies by %s', (mode, facts) => 
 
   beforeAll(async () => {
     await world.start();
-    harness = new NamespaceProcess(world.ns('node'), 'policy-harness.ts', [mode, '500']);
+    harness = new NamespaceProcess(world.ns('node'), 'policy-harness', [mode, '500']);
     second = new NamespaceProcess(world.ns('pod1'), 'echo-server.ts', ['pod1', '9090']);
     await Promise.all([harness.whenReady(), second.whenReady()]);
     await harness.ask({ op: 'apply', objects: WORLD });

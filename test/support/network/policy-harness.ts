@@ -82,6 +82,8 @@ async function handle({ op, objects }: ProxyRequest): Promise<unknown> {
   const synced = new Promise<void>((resolve) => onSynced.push(resolve));
   const started = performance.now();
   switch (op) {
+    case 'start':
+      return undefined; // Runs from the beginning.
     case 'apply':
       return await apply(objects);
     case 'apply-timed':
