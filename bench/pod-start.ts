@@ -1,0 +1,60 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { start } from '../src/host/exec.ts';
+import { type Cluster, createCluster } from '../test/support/cluster.ts';
+import { eventually } from '../test/support/eventually.ts';
+
+/**
+ * From creating Pods to all of them Running, for 1 and for 30, beside the same Pods made by raw CRI calls: the same
+ * requests to the same containerd with nobody else around.
+ */
+interface Figures {
+  readonly one: number;
+  readonly thirty: number;
+}
+
+const cluster = await createCluster();
+try {
+  await cluster.up(); // Imports the images and fills the compile cache.
+  await cluster.k8ts('down');
+  const raw = await rawFigures(cluster);
+  await cluster.up();
+  const ours = await run('cluster-pods.ts', cluster.paths.kubeconfig('admin'));
+  const ms = (value: number) => `${value.toFixed(0).padStart(6)} ms`;
+  const { one, thirty } = ours;
+  console.log('                     k8ts    raw CRI');
+  console.log(
+    ` 1 Pod         ${ms(one)}  ${ms(raw.one)}   ${(one - raw.one).toFixed(0)} ms more (at most 150)`,
+  );
+  console.log(
+    `30 Pods at once${ms(thirty)}  ${ms(raw.thirty)}   ratio ${(thirty / raw.thirty).toFixed(2)} (at most 1.20)`,
+  );
+} finally {
+  await cluster.remove();
+}
+
+/** containerd alone, without a kubelet that would collect Pods it does not know. */
+async function rawFigures({ paths, network }: Cluster): Promise<Figures> {
+  mkdirSync(paths.run, { recursive: true });
+  const [nsenter = '', ...words] = network.enter;
+  const args = [...words, 'containerd', '--config', paths.containerd.config];
+  const containerd = start(nsenter, args, { logFile: join(paths.logs, 'containerd-raw.log') });
+  try {
+    const { socket } = paths.containerd;
+    await eventually('containerd answers', () =>
+      network.run('ctr', ['--address', socket, 'version']),
+    );
+    return await run('raw-pods.ts', socket, join(paths.logs, 'raw'), join(paths.cgroupRoot, 'raw'));
+  } finally {
+    containerd.kill('SIGTERM');
+    await containerd.ended;
+  }
+}
+
+/** Runs a script of pod-start/ in the cluster's network. */
+async function run(script: string, ...args: string[]): Promise<Figures> {
+  const file = join(import.meta.dirname, 'pod-start', script);
+  const options = { timeoutMs: 300_000 };
+  const { stdout } = await cluster.network.run(process.execPath, [file, ...args], options);
+  return JSON.parse(stdout);
+}
