@@ -48,7 +48,7 @@ export function processSpecs(
     name,
     program: self.program,
     args: [...self.args, name, ...flagList({ ...flags, v: settings.verbosity })],
-    env: {},
+    env: { NODE_OPTIONS: youngHeap(name) },
     logFile: join(paths.logs, `${name}.log`),
     stopStage,
   });
@@ -70,6 +70,14 @@ export function processSpecs(
       'network-policy': !settings.disabled.includes('network-policy'),
     }),
   ];
+}
+
+/**
+ * V8 lets the heap of young objects grow to 3 x 16 MiB and seldom gives it back. Components that mostly wait do as well
+ * with 3 x 1 MiB; the API server, which makes many short-lived objects, gets more.
+ */
+export function youngHeap(component: string): string {
+  return `--max-semi-space-size=${component === 'apiserver' ? 2 : 1}`;
 }
 
 /** Distinguishes a command line from every other, to tell whether a running process is still what is wanted. */

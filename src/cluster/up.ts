@@ -7,7 +7,7 @@ import { identifyProcess, isAlive, type ProcessIdentity } from '../host/processe
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
 import { applyAddons, unknownPart } from './addons.ts';
-import { PORTS, processSpecs, type SelfCommand } from './components.ts';
+import { PORTS, processSpecs, type SelfCommand, youngHeap } from './components.ts';
 import { readIfExists, writeWhole } from './files.ts';
 import { importBundles } from './images.ts';
 import type { Paths } from './paths.ts';
@@ -89,6 +89,7 @@ export async function upDetached(
   deps.progress('Certificates and configuration are in place');
   const logFile = supervisorLog(paths);
   const child = start(deps.self.program, [...deps.self.args, 'up', ...options], {
+    env: { NODE_OPTIONS: youngHeap('up') },
     logFile,
     detached: true,
   });
