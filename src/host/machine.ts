@@ -16,6 +16,8 @@ export interface MachineFacts {
   readonly operatingSystem: string;
   /** Page size in bytes → number of pages of each size that the kernel holds ready. */
   readonly hugepages: ReadonlyMap<number, number>;
+  /** The kernel enforces AppArmor profiles. */
+  readonly apparmor: boolean;
 }
 
 const ARCHITECTURES: Record<string, string> = { x64: 'amd64', arm64: 'arm64', ia32: '386' };
@@ -38,6 +40,7 @@ export async function machineFacts(): Promise<MachineFacts> {
     architecture,
     operatingSystem: 'linux',
     hugepages: await hugepages(),
+    apparmor: (await firstLine('/sys/module/apparmor/parameters/enabled')) === 'Y',
   };
 }
 

@@ -5,10 +5,13 @@ import type { Node, Pod } from '../api/types.ts';
 import { containersOf, initContainersOf } from './names.ts';
 import type { Failure } from './pod-state.ts';
 import { podRequest } from './resources.ts';
+import { type NodeAbilities, settingsRefusal } from './settings-admission.ts';
 
 export interface AdmissionDeps {
   node(): Node | undefined;
   allocatable(): Readonly<Record<string, string>>;
+  /** What the node can do for pods. */
+  abilities(): NodeAbilities;
   /** The other pods that hold resources of the node. */
   others(uid: string): readonly Pod[];
 }
@@ -23,6 +26,8 @@ export class Admission {
 
   /** Why the pod may not run here; undefined when it may. */
   refusal(pod: Pod): Failure | undefined {
+    const settings = settingsRefusal(pod, this.#deps.abilities());
+    if (settings) return settings;
     const refused =
       selectorRefusal(pod, this.#deps.node()) ??
       portRefusal(pod, this.#others(pod)) ??

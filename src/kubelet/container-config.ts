@@ -103,15 +103,30 @@ const PROPAGATION = {
 } as const;
 
 /** One volume mount as a bind mount; `hostPath` already holds the sub-path, if there is one. */
-export function mountOf(mount: VolumeMount, volume: MountedVolume, hostPath: string): Mount {
+export function mountOf(
+  mount: VolumeMount,
+  volume: MountedVolume,
+  { hostPath, recursiveReadOnly }: { hostPath: string; recursiveReadOnly: boolean },
+): Mount {
   const { mountPropagation: propagation, mountPath } = mount;
   const known = propagation === 'HostToContainer' || propagation === 'Bidirectional';
   return {
     containerPath: mountPath.startsWith('/') ? mountPath : `/${mountPath}`,
     hostPath,
     readonly: mount.readOnly === true || volume.readOnly,
+    ...(isRecursive(mount, recursiveReadOnly) ? { recursiveReadOnly: true } : {}),
     ...(known ? { propagation: PROPAGATION[propagation] } : {}),
   };
+}
+
+/** Whether mounts below it are read-only too (KEP-3857); throws when that must be and cannot. */
+function isRecursive({ name, recursiveReadOnly }: VolumeMount, supported: boolean): boolean {
+  if (recursiveReadOnly === 'Enabled' && !supported) {
+    throw new ContainerConfigError(
+      `volume ${JSON.stringify(name)}: recursive read-only mounts are not supported by the runtime`,
+    );
+  }
+  return supported && (recursiveReadOnly === 'Enabled' || recursiveReadOnly === 'IfPossible');
 }
 
 /** The mount's sub-path with the container's variables filled in; undefined when the whole volume is mounted. */

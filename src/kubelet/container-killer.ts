@@ -71,12 +71,23 @@ export class ContainerKiller {
     await runtime.stopContainer(container.id, left, signal);
   }
 
-  /** Ends every running container at once; sidecars last, in reverse order of their start. Then the sandboxes. */
+  /** Ends every running container, then the sandboxes. */
   async killPod(
     state: PodState,
     gracePeriod: number | undefined,
     signal: AbortSignal,
   ): Promise<void> {
+    const found = await this.killContainers(state, gracePeriod, signal);
+    await this.stopSandboxes(found, signal);
+    await this.#deps.pleg.refresh(state.uid, signal);
+  }
+
+  /** Ends every running container at once; sidecars last, in reverse order of their start. Answers what was found. */
+  async killContainers(
+    state: PodState,
+    gracePeriod: number | undefined,
+    signal: AbortSignal,
+  ): Promise<RuntimePod> {
     const { pleg } = this.#deps;
     const { pod } = state;
     const now = await pleg.refresh(state.uid, signal);
@@ -97,8 +108,7 @@ export class ContainerKiller {
       before = Promise.allSettled([before, end]);
     }
     await allOrFirstError(ends);
-    await this.stopSandboxes(now, signal);
-    await pleg.refresh(state.uid, signal);
+    return now;
   }
 
   async stopSandboxes(runtimePod: RuntimePod, signal: AbortSignal): Promise<void> {

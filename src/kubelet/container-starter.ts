@@ -1,6 +1,6 @@
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Container, Pod } from '../api/types.ts';
+import type { Container, Pod, PodStatus } from '../api/types.ts';
 import type { EventRecorder } from '../client/client.ts';
 import type { Clock } from '../util/clock.ts';
 import { errnoOf, errorMessage } from '../util/errors.ts';
@@ -21,7 +21,7 @@ import type {
 } from './runtime/runtime.ts';
 import { newestContainer, type RuntimePod } from './runtime-pod.ts';
 import { checkNonRoot } from './security-context.ts';
-import type { SubPaths } from './volumes/sub-paths.ts';
+import { readInside, type SubPaths } from './volumes/sub-paths.ts';
 import type { MountedVolume } from './volumes/volume-error.ts';
 
 /** A container did not start. `reason` is what its status shows while it waits. */
@@ -46,12 +46,14 @@ export interface StarterDeps {
   recorder: EventRecorder;
   clock: Clock;
   images: Images;
-  environment: EnvironmentDeps;
+  environment: Omit<EnvironmentDeps, 'volumeFile'>;
   subPaths: SubPaths;
   dirs: PodDirs;
   /** Bytes of the machine. */
   memoryCapacity: number;
   seccompDefault: boolean;
+  /** The runtime can make mounts below a read-only one read-only too. */
+  recursiveReadOnly(pod: Pod): boolean;
 }
 
 export interface StartContext {
@@ -61,6 +63,8 @@ export interface StartContext {
   volumes: ReadonlyMap<string, MountedVolume>;
   facts: PodFacts;
   runtime: RuntimePod;
+  /** The status that the API was told last. */
+  told: PodStatus;
   /** Host path of the pod's /etc/hosts. */
   hostsFile: string | undefined;
 }
@@ -100,8 +104,11 @@ export class ContainerStarter {
     try {
       const image = await images.ensure(pod, container, sandbox, signal);
       checkNonRoot(pod, container, image);
-      const env = await makeEnvironment(pod, container, facts, environment);
-      const attempt = nextAttempt(runtime, pod, container);
+      const env = await makeEnvironment(pod, container, facts, {
+        ...environment,
+        volumeFile: (name, path) => readInVolume(context.volumes.get(name), path),
+      });
+      const attempt = nextAttempt(runtime, context.told, container);
       const targetId = targetOf(pod, container, runtime);
       return containerConfig(pod, container, {
         attempt,
@@ -157,7 +164,8 @@ export class ContainerStarter {
         subPath === undefined
           ? volume.hostPath
           : await subPaths.prepare({ pod, container, volume, mount, index, subPath });
-      mounts.push(mountOf(mount, volume, hostPath));
+      const recursiveReadOnly = this.#deps.recursiveReadOnly(pod);
+      mounts.push(mountOf(mount, volume, { hostPath, recursiveReadOnly }));
     }
     const isMounted = (path: string): boolean => mounts.some((m) => m.containerPath === path);
     if (hostsFile !== undefined && !isMounted('/etc/hosts')) {
@@ -226,15 +234,22 @@ export class ContainerStarter {
   }
 }
 
+async function readInVolume(
+  volume: MountedVolume | undefined,
+  path: string,
+): Promise<string | undefined> {
+  return volume && readInside(volume.hostPath, path);
+}
+
 function plainMount(containerPath: string, hostPath: string): Mount {
   return { containerPath, hostPath, readonly: false };
 }
 
 /** One more than ever before, also when only the API remembers the earlier ones. */
-function nextAttempt(runtime: RuntimePod, pod: Pod, container: Container): number {
+function nextAttempt(runtime: RuntimePod, status: PodStatus, container: Container): number {
   const newest = newestContainer(runtime, container.name);
   if (newest) return newest.attempt + 1;
-  const { initContainerStatuses = [], containerStatuses = [] } = pod.status ?? {};
+  const { initContainerStatuses = [], containerStatuses = [] } = status;
   const told = [...initContainerStatuses, ...containerStatuses].find(
     (s) => s.name === container.name,
   );

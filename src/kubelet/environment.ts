@@ -1,5 +1,7 @@
 import type { Container, Pod, Service } from '../api/types.ts';
+import { errorMessage } from '../util/errors.ts';
 import { fieldValue, type PodFacts, resourceValue } from './downward.ts';
+import { parseEnvFile } from './env-file.ts';
 
 /** Reads the configuration objects that a pod refers to; undefined when there is none. */
 export interface ConfigReader {
@@ -11,11 +13,11 @@ export interface EnvironmentDeps {
   config: ConfigReader;
   services(): readonly Service[];
   allocatable(): Readonly<Record<string, string>>;
-  /** Reads one variable of a file in a volume (fileKeyRef). */
-  fileKey(pod: Pod, ref: FileKeyRef): Promise<string | undefined>;
+  /** The text of a file in one of the pod's volumes; undefined when there is none. */
+  volumeFile(volume: string, path: string): Promise<string | undefined>;
 }
 
-export interface FileKeyRef {
+interface FileKeyRef {
   key: string;
   path: string;
   volumeName: string;
@@ -90,7 +92,7 @@ async function variableValue(variable: EnvVar, context: ValueContext): Promise<s
     const named = allContainers(pod).find((c) => c.name === ref.containerName) ?? container;
     return resourceValue(named, ref, deps.allocatable());
   }
-  if (valueFrom.fileKeyRef) return deps.fileKey(pod, valueFrom.fileKeyRef);
+  if (valueFrom.fileKeyRef) return fileKeyValue(valueFrom.fileKeyRef, deps);
   return keyValue(pod, valueFrom, deps.config);
 }
 
@@ -98,6 +100,22 @@ const allContainers = (pod: Pod): Container[] => [
   ...(pod.spec?.initContainers ?? []),
   ...(pod.spec?.containers ?? []),
 ];
+
+/** One variable of an env file that another container has left in a volume (KEP-3721). */
+async function fileKeyValue(
+  { volumeName, path, key, optional }: FileKeyRef,
+  { volumeFile }: EnvironmentDeps,
+): Promise<string | undefined> {
+  const text = await volumeFile(volumeName, path);
+  let value: string | undefined;
+  try {
+    value = text === undefined ? undefined : parseEnvFile(text).get(key);
+  } catch (err) {
+    throw new ContainerConfigError(`couldn't parse env file ${path}: ${errorMessage(err)}`);
+  }
+  if (value !== undefined || optional) return value;
+  throw new ContainerConfigError(`environment variable key "${key}" not found in file "${path}"`);
+}
 
 async function keyValue(
   pod: Pod,

@@ -15,6 +15,7 @@ function named(actions: PodActions) {
   const names = (list: readonly { name: string }[]): string => list.map((c) => c.name).join();
   return {
     killPod: actions.killPod,
+    restartAll: actions.restartAll,
     sandbox: actions.createSandbox,
     kill: actions.kill.map((k) => `${k.spec.name}:${k.why}`).join(),
     resize: actions.resize.map((r) => r.spec.name).join(),
@@ -26,6 +27,7 @@ function named(actions: PodActions) {
 
 const NONE: ReturnType<typeof named> = {
   killPod: false,
+  restartAll: false,
   sandbox: undefined,
   kill: '',
   resize: '',
@@ -217,6 +219,23 @@ const CASES: Case[] = [
     runtime: runtimePod([ranContainer('a'), ranContainer('b')]),
     verdicts: { resizeNeed: (spec) => (spec.name === 'a' ? 'restart' : undefined) },
     does: { kill: 'a:resize', start: 'a' },
+  },
+  {
+    title: 'restarts all by a rule of one',
+    pod: podWith({
+      containers: [
+        { name: 'a' },
+        {
+          name: 'b',
+          restartPolicyRules: [
+            { action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [7] } },
+          ],
+        },
+      ],
+      initContainers: init,
+    }),
+    runtime: runtimePod([ranContainer('a'), exited('b', 7), exited('i2', 0), exited('i1', 0)]),
+    does: { restartAll: true },
   },
   {
     title: 'makes a new sandbox when the old one is gone',

@@ -7,7 +7,7 @@ import {
   initContainersOf,
   isHostNetwork,
 } from './names.ts';
-import { restartsAfter, shouldStart } from './restart-policy.ts';
+import { restartsAfter, restartsAll, shouldStart } from './restart-policy.ts';
 import {
   containerHash,
   inCurrentSandbox,
@@ -49,6 +49,8 @@ export interface ContainerToKill {
 export interface PodActions {
   /** Stop everything, then the sandbox: it is broken, or nothing is left to run in it. */
   readonly killPod: boolean;
+  /** Stop every container and forget it, then begin with the init containers, in the same sandbox. */
+  readonly restartAll: boolean;
   /** Make a sandbox, with this attempt number. */
   readonly createSandbox: number | undefined;
   readonly kill: readonly ContainerToKill[];
@@ -61,6 +63,7 @@ export interface PodActions {
 
 const NOTHING: PodActions = {
   killPod: false,
+  restartAll: false,
   createSandbox: undefined,
   kill: [],
   resize: [],
@@ -74,6 +77,10 @@ export function computePodActions(pod: Pod, runtime: RuntimePod, verdicts: Verdi
   const attempt = neededSandbox(pod, runtime);
   if (attempt !== undefined) return actionsForNewSandbox(pod, runtime, attempt);
   const current = inCurrentSandbox(runtime);
+  const all = [...initContainersOf(pod), ...containersOf(pod)];
+  if (all.some((c) => restartsAll(c, newestContainer(current, c.name)))) {
+    return { ...NOTHING, restartAll: true };
+  }
   const startEphemeral = ephemeralContainersOf(pod).filter(
     (c) => !newestContainer(current, c.name),
   );

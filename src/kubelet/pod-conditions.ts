@@ -11,6 +11,8 @@ export interface PodStatusInputs extends ContainerStatusInputs {
   hostIps: readonly string[];
   now: number;
   resize: ResizeState;
+  /** All containers are being restarted by a rule. */
+  restartingAll: boolean;
   /** Eviction, admission or deadline: the pod has failed whatever its containers say. */
   failed?: { reason: string; message: string } | undefined;
 }
@@ -36,6 +38,7 @@ export const KUBELET_CONDITIONS: ReadonlySet<string> = new Set([
   'ContainersReady',
   'PodResizePending',
   'PodResizeInProgress',
+  'AllContainersRestarting',
 ]);
 
 interface Given {
@@ -57,6 +60,7 @@ export function podConditions(given: Given): Condition[] {
     containersReady,
     { type: 'PodScheduled', status: 'True' },
     ...resizing(given),
+    ...restartingAll(given),
   ];
   const ours = verdicts.map((verdict) => withTimes(verdict, { before, pod, now }));
   return [...ours, ...before.filter((c) => !KUBELET_CONDITIONS.has(c.type))];
@@ -88,6 +92,11 @@ function resizing({ inputs: { resize }, phase }: Given): Verdict[] {
     verdicts.push({ type: 'PodResizeInProgress', status: 'True', ...error });
   }
   return verdicts;
+}
+
+function restartingAll({ inputs: { restartingAll: now }, phase }: Given): Verdict[] {
+  const goesOn = now && phase !== 'Succeeded' && phase !== 'Failed';
+  return goesOn ? [{ type: 'AllContainersRestarting', status: 'True' }] : [];
 }
 
 function readyToStart({ inputs: { pod, runtime }, phase }: Given): Verdict {

@@ -105,6 +105,7 @@ export class PodLifecycle implements PodStages {
       failed: failure,
       actuated: (name) => allocations.actuatedOf(state.uid, name),
       resize: resizer.stateOf(pod),
+      restartingAll: state.restartingAll,
     });
     const told = failure?.disruption ? withDisruption(computed, failure, clock.now()) : computed;
     status.set(pod, told);

@@ -1,5 +1,8 @@
+import { isNotFound } from '../api/errors.ts';
 import { SECRETS } from '../api/resource-types.ts';
+import { RUNTIME_CLASSES } from '../api/system-resource-types.ts';
 import type { Pod, Service } from '../api/types.ts';
+import type { Client } from '../client/client.ts';
 import { Admission } from './admission.ts';
 import type { ConfigObjects } from './config-objects.ts';
 import { ContainerKiller } from './container-killer.ts';
@@ -7,7 +10,6 @@ import { ContainerStarter } from './container-starter.ts';
 import { CsiDrivers } from './csi/csi-drivers.ts';
 import { CsiVolumes } from './csi/csi-volumes.ts';
 import type { DnsConfig } from './dns.ts';
-import { ContainerConfigError, type FileKeyRef } from './environment.ts';
 import { Images } from './images.ts';
 import type { KubeletDeps, KubeletOptions } from './kubelet-deps.ts';
 import { podKey } from './names.ts';
@@ -65,6 +67,11 @@ export function createPodStages(
     node: () => node.node,
     allocatable: () => node.allocatable(),
     others: deps.others,
+    abilities: () => ({
+      allowedSysctls: options.config.allowedUnsafeSysctls,
+      apparmor: deps.machine.apparmor,
+      strictGroups: node.runtimeStatus?.features?.supplementalGroupsPolicy === true,
+    }),
   });
   const { allocations, runtime, groups, machine } = deps;
   const resizer = new Resizer({
@@ -136,7 +143,7 @@ function podSync(
   options: KubeletOptions,
   given: Pick<ConstructorParameters<typeof PodSync>[0], 'volumes' | 'tell' | 'hostIps' | 'resizer'>,
 ): PodSync {
-  const { runtime, recorder, clock, log, pleg, dirs, groups, probes } = deps;
+  const { client, runtime, recorder, clock, log, pleg, dirs, groups, probes, status } = deps;
   const { clusterDNS, clusterDomain } = options.config;
   return new PodSync({
     ...given,
@@ -153,7 +160,8 @@ function podSync(
     allocations: deps.allocations,
     dns: () => ({ node: deps.resolver(), clusterDns: clusterDNS, clusterDomain }),
     networkProblem: deps.networkProblem,
-    runtimeHandler: handlerOf,
+    runtimeHandler: (pod, signal) => handlerOf(client, pod, signal),
+    told: (pod) => status.get(pod),
   });
 }
 
@@ -174,12 +182,16 @@ function containerStarter(deps: PodStagesDeps, { config }: KubeletOptions): Cont
       config: configObjects,
       services: deps.services,
       allocatable: () => node.allocatable(),
-      fileKey: refuseFileKey,
     },
     subPaths: new SubPaths({ mounts, dirs }),
     dirs,
     memoryCapacity: machine.memory,
     seccompDefault: config.seccompDefault,
+    recursiveReadOnly: (pod) => {
+      const handler = pod.spec?.runtimeClassName ?? '';
+      const found = node.runtimeStatus?.handlers.find((h) => h.name === handler);
+      return found?.features?.recursiveReadOnlyMounts === true;
+    },
   });
 }
 
@@ -202,16 +214,14 @@ async function pullSecrets(
   return found;
 }
 
-/** The runtime's default handler; there are no others here yet. */
-function handlerOf(pod: Pod): string {
+/** The runtime's handler that the pod's RuntimeClass names; empty is the default one. */
+async function handlerOf(client: Client, pod: Pod, signal: AbortSignal): Promise<string> {
   const name = pod.spec?.runtimeClassName;
-  if (name)
-    throw new Error(`runtime class "${name}": runtime classes are not supported on this node`);
-  return '';
-}
-
-async function refuseFileKey(_pod: Pod, { path }: FileKeyRef): Promise<string | undefined> {
-  throw new ContainerConfigError(
-    `fileKeyRef ${path}: files as variables are not supported on this node`,
-  );
+  if (!name) return '';
+  try {
+    return (await client.get(RUNTIME_CLASSES, { namespace: '', name }, signal)).handler;
+  } catch (err) {
+    if (isNotFound(err)) throw new Error(`RuntimeClass "${name}" not found`);
+    throw err;
+  }
 }

@@ -19,6 +19,8 @@ export interface PodState {
   /** Why a container does not run, by its name; from the last sync. */
   waiting: Map<string, WaitingReason>;
   failure: Failure | undefined;
+  /** All its containers are being restarted by a rule (KEP-5532). */
+  restartingAll: boolean;
   /** Its containers have ended for good; nothing is started any more. */
   over: boolean;
   /** No source names the pod any more: nobody waits for its status. */
@@ -33,6 +35,7 @@ export function newPodState(pod: Pod): PodState {
     pod,
     waiting: new Map(),
     failure: undefined,
+    restartingAll: false,
     over: false,
     removed: false,
     preStopped: new Set(),

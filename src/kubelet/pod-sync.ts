@@ -1,5 +1,5 @@
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import type { Container, Pod } from '../api/types.ts';
+import type { Container, Pod, PodStatus } from '../api/types.ts';
 import type { EventRecorder } from '../client/client.ts';
 import { Backoff, goDuration } from '../util/backoff.ts';
 import type { Clock } from '../util/clock.ts';
@@ -10,7 +10,13 @@ import type { ContainerKiller } from './container-killer.ts';
 import { type ContainerStarter, StartError } from './container-starter.ts';
 import { type DnsOptions, podDns } from './dns.ts';
 import { hostsFile } from './hosts-file.ts';
-import { containerFieldPath, isHostNetwork, podKey, podLabel } from './names.ts';
+import {
+  containerFieldPath,
+  ephemeralContainersOf,
+  isHostNetwork,
+  podKey,
+  podLabel,
+} from './names.ts';
 import type { Pleg } from './pleg.ts';
 import { computePodActions, type PodActions, type ProbeVerdicts } from './pod-actions.ts';
 import type { PodDirs } from './pod-dirs.ts';
@@ -52,7 +58,9 @@ export interface PodSyncDeps {
   networkProblem(): string | undefined;
   /** Tells the pod's status as it is now. */
   tell(state: PodState): void;
-  runtimeHandler(pod: Pod): string;
+  runtimeHandler(pod: Pod, signal: AbortSignal): Promise<string>;
+  /** The status that was told last. */
+  told(pod: Pod): PodStatus;
 }
 
 /** Brings the node closer to what one pod asks for. Safe to repeat at any point. */
@@ -107,6 +115,7 @@ export class PodSync {
       await this.#killPod(state, actions, signal);
       if (actions.createSandbox === undefined) return undefined;
     }
+    if (actions.restartAll) return this.#restartAll(state, signal);
     for (const { container, message, spec, why } of actions.kill) {
       const grace = probeGrace(state.pod, spec, why);
       await killer.kill(state, container, { message, gracePeriod: grace }, signal);
@@ -117,6 +126,21 @@ export class PodSync {
     if (actions.resize.length === 0 && !resized) return wait;
     const done = await resizer.actuate(state, actions.resize, signal);
     return done ? wait : soonest([wait, SYNC_RETRY_MS]);
+  }
+
+  /** Ends every container and takes its record away, so that the next look finds a pod that never ran. */
+  async #restartAll(state: PodState, signal: AbortSignal): Promise<number> {
+    const { killer, pleg, runtime, tell } = this.#deps;
+    state.restartingAll = true;
+    await killer.killContainers(state, undefined, signal);
+    const ended = await pleg.refresh(state.uid, signal);
+    tell(state);
+    const ephemeral = new Set(ephemeralContainersOf(state.pod).map((c) => c.name));
+    for (const { id, name } of ended.containers) {
+      if (!ephemeral.has(name)) await runtime.removeContainer(id, signal);
+    }
+    await pleg.refresh(state.uid, signal);
+    return 0;
   }
 
   async #killPod(state: PodState, actions: PodActions, signal: AbortSignal): Promise<void> {
@@ -189,7 +213,8 @@ export class PodSync {
       const attempt = actions.createSandbox ?? present?.attempt ?? 0;
       const config = this.#sandboxConfig(pod, attempt);
       if (actions.createSandbox === undefined && present) return { id: present.id, config };
-      const id = await runtime.runPodSandbox(config, runtimeHandler(pod), signal);
+      const handler = await runtimeHandler(pod, signal);
+      const id = await runtime.runPodSandbox(config, handler, signal);
       await pleg.refresh(state.uid, signal);
       this.#deps.tell(state);
       return { id, config };
@@ -224,7 +249,7 @@ export class PodSync {
     given: { id: string; config: PodSandboxConfig; volumes: Map<string, MountedVolume> },
     signal: AbortSignal,
   ): Promise<number | undefined> {
-    const { pleg, starter, allocations } = this.#deps;
+    const { pleg, starter, allocations, told } = this.#deps;
     const { pod } = state;
     let runtime = pleg.get(state.uid);
     const facts = this.#facts(state, runtime);
@@ -243,11 +268,13 @@ export class PodSync {
         sandboxId: given.id,
         sandbox: given.config,
         volumes: given.volumes,
+        told: told(pod),
         hostsFile: hosts,
       };
       try {
         await starter.start(container, context, signal);
         state.waiting.delete(container.name);
+        if (actions.start.includes(container)) state.restartingAll = false;
         allocations.actuated(state.uid, container);
       } catch (err) {
         signal.throwIfAborted();
@@ -317,10 +344,11 @@ export class PodSync {
 }
 
 function isIdle(actions: PodActions): boolean {
-  const { killPod, createSandbox, kill, resize, start, startInit, startEphemeral } = actions;
+  const { killPod, restartAll, createSandbox, kill, resize, start, startInit, startEphemeral } =
+    actions;
   const lists = [kill, resize, start, startInit, startEphemeral];
   const count = lists.reduce((sum, list) => sum + list.length, 0);
-  return !killPod && createSandbox === undefined && count === 0;
+  return !killPod && !restartAll && createSandbox === undefined && count === 0;
 }
 
 /** A probe may say how long a container that it gave up on gets; else the pod's period counts. */

@@ -2,7 +2,7 @@ import { isSidecar, qosClassOf } from '../api/pods.ts';
 import { milliValue, parseQuantity, wholeValue } from '../api/quantity.ts';
 import type { Container, Pod } from '../api/types.ts';
 import { containersOf, initContainersOf } from './names.ts';
-import type { LinuxContainerResources } from './runtime/runtime.ts';
+import type { LinuxContainerResources, PodSandboxConfig } from './runtime/runtime.ts';
 
 export const CPU_PERIOD_US = 100_000;
 const MIN_SHARES = 2;
@@ -84,10 +84,32 @@ export interface PodResources {
 
 /** Sums containers; init containers count by the moment at which most is asked for. */
 export function podResources(pod: Pod): PodResources {
-  const cpu = totals(pod, (c) => requestOf(c, 'cpu', milli));
+  const cpu = podRequest(pod, 'cpu');
   const cpuLimit = limitTotal(pod, 'cpu', milli);
   const memoryLimit = limitTotal(pod, 'memory', whole);
   return { cpuShares: cpuShares(cpu), cpuQuota: cpuQuota(cpuLimit), memoryLimit };
+}
+
+/** What a runtime that sizes the sandbox itself (a virtual machine) needs to know. */
+export function sandboxResources(
+  pod: Pod,
+): Pick<PodSandboxConfig['linux'], 'overhead' | 'resources'> {
+  const { cpuShares: shares, cpuQuota: quota, memoryLimit } = podResources(pod);
+  const inUnits = (list: ResourceList): LinuxContainerResources => ({
+    cpuPeriod: CPU_PERIOD_US,
+    cpuShares: cpuShares(milli(list, 'cpu')),
+    cpuQuota: cpuQuota(milli(list, 'cpu')),
+    memoryLimitInBytes: whole(list, 'memory'),
+  });
+  return {
+    resources: {
+      cpuPeriod: CPU_PERIOD_US,
+      cpuShares: shares,
+      cpuQuota: quota,
+      memoryLimitInBytes: memoryLimit,
+    },
+    ...(pod.spec?.overhead ? { overhead: inUnits(pod.spec.overhead) } : {}),
+  };
 }
 
 /** The pod's effective request of a resource: thousandths for cpu, else whole units. */

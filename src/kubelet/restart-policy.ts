@@ -17,6 +17,16 @@ export function restartsAfter(pod: Pod, container: Container, exitCode: number):
   return policy === 'OnFailure' && exitCode !== 0;
 }
 
+/** A container that ended so that, by its own rules, the whole pod begins anew (KEP-5532). */
+export function restartsAll(
+  container: Container,
+  status: { state: string; exitCode: number } | undefined,
+): boolean {
+  if (status?.state !== 'exited') return false;
+  const rule = container.restartPolicyRules?.find((r) => ruleMatches(r.exitCodes, status.exitCode));
+  return rule?.action === 'RestartAllContainers';
+}
+
 function ruleMatches(
   exitCodes: { operator: string; values?: number[] | undefined } | undefined,
   exitCode: number,

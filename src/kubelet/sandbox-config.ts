@@ -12,8 +12,10 @@ import {
   POD_UID_LABEL,
   supplementalGroups,
 } from './names.ts';
+import { sandboxResources } from './resources.ts';
 import type { PodSandboxConfig } from './runtime/runtime.ts';
 import { namespaceOptions, seccompProfile, selinuxOptions } from './security-context.ts';
+import { sysctlName } from './settings-admission.ts';
 
 const MAX_HOSTNAME = 63;
 const MAX_FQDN = 64;
@@ -29,6 +31,9 @@ export interface SandboxFacts {
 /** The sandbox that a pod asks for. */
 export function sandboxConfig(pod: Pod, facts: SandboxFacts): PodSandboxConfig {
   const { name, namespace, uid, labels = {}, annotations = {} } = pod.metadata;
+  if (pod.spec?.hostUsers === false) {
+    throw new Error('user namespaces (hostUsers: false) are not supported on this node');
+  }
   const { hostname } = podHostname(pod, facts.clusterDomain);
   const context = pod.spec?.securityContext ?? {};
   const { runAsUser, runAsGroup } = context;
@@ -68,7 +73,10 @@ export function sandboxConfig(pod: Pod, facts: SandboxFacts): PodSandboxConfig {
         privileged: allContainersOf(pod).some((c) => c.securityContext?.privileged === true),
         seccomp: seccomp ?? { profileType: 'RuntimeDefault' },
       },
-      sysctls: Object.fromEntries((context.sysctls ?? []).map((s) => [s.name, s.value])),
+      ...sandboxResources(pod),
+      sysctls: Object.fromEntries(
+        (context.sysctls ?? []).map((s) => [sysctlName(s.name), s.value]),
+      ),
     },
   };
 }

@@ -212,7 +212,11 @@ function endedConditions(before: readonly Condition[], after: readonly Condition
 }
 
 /** Conditions that are there only while what they tell of goes on. */
-const PASSING: ReadonlySet<string> = new Set(['PodResizePending', 'PodResizeInProgress']);
+const PASSING: ReadonlySet<string> = new Set([
+  'PodResizePending',
+  'PodResizeInProgress',
+  'AllContainersRestarting',
+]);
 
 /** Conditions that the kubelet sets now and then. */
-const OWN_EXTRA: ReadonlySet<string> = new Set(['DisruptionTarget', 'AllContainersRestarting']);
+const OWN_EXTRA: ReadonlySet<string> = new Set(['DisruptionTarget']);

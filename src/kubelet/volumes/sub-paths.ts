@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, realpath, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readFile, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Container, Pod } from '../../api/types.ts';
 import { isMountPoint, type Mounts } from '../../host/mounts.ts';
@@ -50,6 +50,17 @@ export class SubPaths {
     } finally {
       await handle.close();
     }
+  }
+}
+
+/** The text of a file inside a volume, whatever links the volume holds; undefined when there is none. */
+export async function readInside(root: string, path: string): Promise<string | undefined> {
+  try {
+    await using handle = await openInside(root, path, false);
+    return await readFile(`/proc/${process.pid}/fd/${handle.fd}`, 'utf8');
+  } catch (err) {
+    if (errnoOf(err) === 'ENOENT') return undefined;
+    throw err;
   }
 }
 
