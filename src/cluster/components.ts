@@ -133,12 +133,18 @@ function controllerManagerFlags(paths: Paths, settings: ClusterSettings): Flags 
     'service-account-private-key-file': join(paths.pki, 'sa.key'),
     'cluster-signing-cert-file': join(paths.pki, 'ca.crt'),
     'cluster-signing-key-file': join(paths.pki, 'ca.key'),
-    controllers: '*,bootstrap-signer-controller,token-cleaner-controller',
+    controllers: controllerList(settings),
     'cluster-cidr': settings.podCidr,
     'allocate-node-cidrs': true,
     'local-path-dir': join(paths.state, 'volumes'),
     'secure-port': PORTS.controllerManager,
   };
+}
+
+function controllerList({ disabled }: ClusterSettings): string {
+  const list = ['*', 'bootstrap-signer-controller', 'token-cleaner-controller'];
+  if (disabled.includes('service-lb')) list.push('-service-lb-controller');
+  return list.join(',');
 }
 
 function kubeletFlags(paths: Paths, settings: ClusterSettings): Flags {

@@ -28,6 +28,7 @@ import { replicaSetController, replicationController } from './replicaset/replic
 import { resourceClaimController } from './resource-claim/resource-claim-controller.ts';
 import { resourceQuotaController } from './resource-quota/resource-quota-controller.ts';
 import { rootCaPublisher } from './root-ca/root-ca-controller.ts';
+import { serviceLbController } from './service-lb/service-lb-controller.ts';
 import { serviceAccountController } from './serviceaccount/serviceaccount-controller.ts';
 import { legacyTokenCleaner } from './serviceaccount-token/legacy-token-cleaner.ts';
 import { serviceAccountTokenController } from './serviceaccount-token/token-controller.ts';
@@ -227,6 +228,12 @@ export const CONTROLLERS: Readonly<Record<string, Registration>> = {
     account: 'resource-claim-controller',
     alias: 'resource-claim-controller',
     workers: 10,
+  },
+  // Upstream's is in the cloud's controller manager; this one needs no cloud.
+  'service-lb-controller': {
+    create: serviceLbController,
+    account: 'service-controller',
+    alias: 'service',
   },
   // Not upstream's: elsewhere it is a Deployment.
   'local-path-provisioner': {
