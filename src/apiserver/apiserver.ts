@@ -3,6 +3,7 @@ import { type HttpListener, listen } from '../http/server.ts';
 import { type ApiServerDeps, type Assembly, assemble } from './assembly.ts';
 import { ensureAuthenticationConfig } from './authentication-config.ts';
 import { compactPeriodically } from './compactor.ts';
+import { tendFlowConfiguration } from './flow-control/schema-status.ts';
 import type { KubernetesServiceOptions } from './kubernetes-service.ts';
 import { type ApiServerOptions, DEFAULT_SERVICE_RANGES } from './options.ts';
 import { ensureSystemObjects } from './system-objects.ts';
@@ -39,7 +40,7 @@ export class ApiServer {
   }
 
   async #run(signal: AbortSignal, ready: () => void): Promise<void> {
-    const { state, custom, apiServices } = this.#parts;
+    const { state, custom, apiServices, kinds, store } = this.#parts;
     const started = Promise.withResolvers<void>();
     const running = state.run(signal, started.resolve);
     await Promise.race([started.promise, running]);
@@ -53,6 +54,7 @@ export class ApiServer {
         running,
         custom.run(signal),
         apiServices.run(signal),
+        tendFlowConfiguration({ state, kinds, store, ...this.#deps }, signal),
         compactPeriodically(this.#deps, signal),
       ]);
     } finally {
@@ -61,13 +63,14 @@ export class ApiServer {
   }
 
   async #prepare(): Promise<void> {
-    const { kinds, state, store, nodePorts, authorization } = this.#parts;
+    const { kinds, state, store, nodePorts, authorization, flowControl } = this.#parts;
     const services = kinds.get('', 'v1', 'services');
     if (services) nodePorts.follow(await state.cache(services));
     const deps = { kinds, store, clock: this.#deps.clock };
     await ensureSystemObjects(deps, this.#endpoint());
     await ensureAuthenticationConfig(deps, this.#options);
     await authorization.start();
+    await flowControl.follow();
   }
 
   #listen(): Promise<HttpListener> {

@@ -23,6 +23,8 @@ import { CustomResources } from './custom-resources/custom-resources.ts';
 import { CustomSchema } from './custom-resources/definitions.ts';
 import { Discovery } from './discovery.ts';
 import type { Handler } from './exchange.ts';
+import { FlowControl } from './flow-control/flow-control.ts';
+import { FlowMetrics } from './flow-control/metrics.ts';
 import { HandlerChain } from './handler-chain.ts';
 import { aggregated } from './handlers/aggregated.ts';
 import { type ConnectorDeps, connectors, virtualKinds } from './handlers/connectors.ts';
@@ -32,7 +34,11 @@ import { KindRegistry } from './kind-registry.ts';
 import { Kubelets } from './kubelets.ts';
 import { ServerMetrics } from './metrics.ts';
 import { OpenApi } from './openapi.ts';
-import { type ApiServerOptions, DEFAULT_NODE_PORTS } from './options.ts';
+import {
+  type ApiServerOptions,
+  DEFAULT_NODE_PORTS,
+  DEFAULT_REQUESTS_IN_FLIGHT,
+} from './options.ts';
 import { ResourceStore } from './resource-store.ts';
 import { builtinKinds } from './resources/registry.ts';
 import { tokenService } from './service-account-tokens.ts';
@@ -55,6 +61,7 @@ export interface Assembly {
   readonly store: ResourceStore;
   readonly custom: CustomResources;
   readonly apiServices: ApiServices;
+  readonly flowControl: FlowControl;
   readonly nodePorts: NodePorts;
   readonly authorization: Authorization;
   readonly chain: HandlerChain;
@@ -109,6 +116,12 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
     },
   };
   const metrics = new ServerMetrics(clock);
+  const flowControl = new FlowControl(options.maxRequestsInFlight ?? DEFAULT_REQUESTS_IN_FLIGHT, {
+    state,
+    kinds,
+    clock,
+    metrics: new FlowMetrics(metrics.registry),
+  });
   const documents = nonResources({ options, deps, kinds, schema, metrics, apiServices });
   const chain = new HandlerChain({
     authenticators: [
@@ -118,11 +131,15 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
       unknownBearer,
     ],
     authorizers: [authorization],
-    handler: answerer(apiServices, resources, { ...documents, tokens }),
+    flowControl,
+    handler: answerer(apiServices, resources, { ...documents, flowControl, tokens }),
     metrics,
     log,
   });
-  return { kinds, state, store, custom, apiServices, nodePorts, authorization, chain, kubelets };
+  return {
+    ...{ kinds, state, store, custom, apiServices, flowControl },
+    ...{ nodePorts, authorization, chain, kubelets },
+  };
 }
 
 /** Who answers a request: an aggregated server, a verb's handler, or one that is about no object. */
@@ -171,7 +188,7 @@ function nonResources(parts: {
   schema: Schema;
   metrics: ServerMetrics;
   apiServices: ApiServices;
-}): Omit<NonResourceDeps, 'tokens'> {
+}): Omit<NonResourceDeps, 'tokens' | 'flowControl'> {
   const { options, deps, kinds, schema, metrics, apiServices } = parts;
   const ping = { name: 'ping', check: () => {} };
   // Named as upstream's, whatever the engine.

@@ -7,6 +7,7 @@ import type { Authenticator } from './authn/authenticator.ts';
 import { impersonated } from './authn/impersonation.ts';
 import type { Authorizer } from './authz/authorizer.ts';
 import { ANONYMOUS, type Exchange, type Handler } from './exchange.ts';
+import type { FlowControl } from './flow-control/flow-control.ts';
 import { forbidden } from './forbidden.ts';
 import type { ServerMetrics } from './metrics.ts';
 import { parseRequestInfo } from './request-info.ts';
@@ -14,12 +15,13 @@ import { parseRequestInfo } from './request-info.ts';
 export interface ChainDeps {
   readonly authenticators: readonly Authenticator[];
   readonly authorizers: readonly Authorizer[];
+  readonly flowControl: Pick<FlowControl, 'admit'>;
   readonly handler: Handler;
   readonly metrics: ServerMetrics;
   readonly log: Logger;
 }
 
-/** The way of every request: request info → authenticate → impersonate → authorize → handler. Whatever a stage throws becomes the answer. */
+/** The way of every request: request info → authenticate → impersonate → flow control → authorize → handler. Whatever a stage throws becomes the answer. */
 export class HandlerChain {
   readonly #deps: ChainDeps;
 
@@ -32,8 +34,7 @@ export class HandlerChain {
     const done = this.#deps.metrics.began(exchange);
     try {
       exchange.user = await this.identify(req);
-      await this.authorize(exchange);
-      await this.#deps.handler(exchange);
+      await this.#serve(exchange);
     } catch (err) {
       this.#fail(exchange, err);
     } finally {
@@ -48,8 +49,7 @@ export class HandlerChain {
     const done = this.#deps.metrics.began(exchange);
     try {
       exchange.user = await this.identify(req);
-      await this.authorize(exchange);
-      await this.#deps.handler(exchange);
+      await this.#serve(exchange);
     } catch (err) {
       const status = statusOf(err);
       const body = JSON.stringify(status);
@@ -57,6 +57,16 @@ export class HandlerChain {
       refuseUpgrade(socket, { code, contentType: 'application/json', body });
     } finally {
       done();
+    }
+  }
+
+  async #serve(exchange: Exchange): Promise<void> {
+    const release = await this.#deps.flowControl.admit(exchange);
+    try {
+      await this.authorize(exchange);
+      await this.#deps.handler(exchange);
+    } finally {
+      release();
     }
   }
 

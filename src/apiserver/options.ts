@@ -18,6 +18,8 @@ export interface ApiServerOptions {
   readonly serviceRanges?: readonly string[] | undefined;
   readonly nodePorts?: PortRange | undefined;
   readonly serviceAccounts?: ServiceAccountOptions | undefined;
+  /** Seats of all priority levels together. */
+  readonly maxRequestsInFlight?: number | undefined;
   /** Default: Node, RBAC. */
   readonly authorizationModes?: readonly AuthorizationMode[] | undefined;
   /** Whether bootstrap tokens let their holders in. */
@@ -43,6 +45,8 @@ export interface RequestHeaderOptions {
 }
 
 export const DEFAULT_SERVICE_RANGES: readonly string[] = ['10.96.0.0/16'];
+/** Upstream's --max-requests-inflight and --max-mutating-requests-inflight together. */
+export const DEFAULT_REQUESTS_IN_FLIGHT = 600;
 export const DEFAULT_NODE_PORTS: PortRange = { first: 30_000, last: 32_767 };
 
 export interface PortRange {

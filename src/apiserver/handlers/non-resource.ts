@@ -2,6 +2,7 @@ import { type HealthCheck, healthAnswer } from '../../http/health.ts';
 import { pageNotFound } from '../answers.ts';
 import type { Discovery } from '../discovery.ts';
 import { type Exchange, send, writeHead } from '../exchange.ts';
+import type { FlowControl } from '../flow-control/flow-control.ts';
 import type { ServerMetrics } from '../metrics.ts';
 import type { OpenApi } from '../openapi.ts';
 import type { ServedDocument } from '../served-document.ts';
@@ -13,6 +14,7 @@ export interface NonResourceDeps {
   readonly version: object;
   readonly discovery: Discovery;
   readonly openapi: OpenApi;
+  readonly flowControl: FlowControl;
   /** Absent: no service account tokens are known here. */
   readonly tokens: TokenService | undefined;
 }
@@ -33,6 +35,8 @@ export async function handleNonResource(deps: NonResourceDeps, exchange: Exchang
       const body = await deps.metrics.registry.render();
       return text(exchange, body, 'text/plain; version=0.0.4; charset=utf-8');
     }
+    case 'debug':
+      return debug(deps, exchange);
     case '.well-known':
     case 'openid':
       return openId(deps, exchange);
@@ -53,6 +57,16 @@ async function health(
   const type = 'text/plain; charset=utf-8';
   exchange.res.setHeader('X-Content-Type-Options', 'nosniff');
   send(exchange, code, Buffer.from(body), { 'Content-Type': type });
+}
+
+const FLOW_DUMPS = '/debug/api_priority_and_fairness/';
+
+async function debug({ flowControl }: NonResourceDeps, exchange: Exchange): Promise<void> {
+  const { path } = exchange.info;
+  const isDump = path.startsWith(FLOW_DUMPS);
+  const dump = isDump ? flowControl.dump(path.slice(FLOW_DUMPS.length)) : undefined;
+  if (dump === undefined) throw pageNotFound();
+  return text(exchange, dump, 'text/plain; charset=utf-8');
 }
 
 /** What others need to verify service account tokens (OpenID Connect Discovery 1.0). */

@@ -35,6 +35,8 @@ interface Flags extends EtcdFlags {
   apiAudiences?: string;
   serviceClusterIpRange: string;
   serviceNodePortRange: string;
+  maxRequestsInflight: number;
+  maxMutatingRequestsInflight: number;
   authorizationMode: string;
   enableBootstrapTokenAuth: string | boolean;
   enableAdmissionPlugins?: string;
@@ -66,6 +68,13 @@ export function command(): Command {
     .option('--api-audiences <list>', 'audiences of tokens for this server')
     .option('--service-cluster-ip-range <cidr>', 'addresses of Services', '10.96.0.0/16')
     .option('--service-node-port-range <range>', 'ports of NodePort Services', '30000-32767')
+    .option('--max-requests-inflight <n>', 'reads at once', Number, 400)
+    .option(
+      '--max-mutating-requests-inflight <n>',
+      'writes at once, added to the reads',
+      Number,
+      200,
+    )
     .option('--authorization-mode <list>', 'authorizers in order', 'Node,RBAC')
     .option('--enable-bootstrap-token-auth [bool]', 'let holders of bootstrap tokens in', 'false')
     .option('--enable-admission-plugins <list>', 'besides those that are on by default')
@@ -136,6 +145,7 @@ async function run(flags: Flags): Promise<void> {
       },
       requestHeader: requestHeader(flags),
       serviceRanges: flags.serviceClusterIpRange.split(','),
+      maxRequestsInFlight: flags.maxRequestsInflight + flags.maxMutatingRequestsInflight,
       nodePorts: parsePortRange(flags.serviceNodePortRange),
       serviceAccounts: serviceAccounts(flags),
       bootstrapTokens: String(flags.enableBootstrapTokenAuth) === 'true',
