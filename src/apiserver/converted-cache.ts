@@ -89,7 +89,7 @@ export class ConvertedCache {
       value: values[i] ?? Buffer.alloc(0),
       revision: entry.revision,
     }));
-    this.#cache.load(items, revision);
+    await this.#cache.load(items, revision);
     this.#loaded = true;
   }
 

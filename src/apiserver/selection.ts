@@ -3,6 +3,7 @@ import { type FieldRequirement, parseFieldSelector } from '../api/fields.ts';
 import { matches, parseSelector, type Selector } from '../api/labels.ts';
 import { errorMessage } from '../util/errors.ts';
 import { type CacheEntry, fieldOf } from './cache-entry.ts';
+import type { IndexedValue } from './entry-indexes.ts';
 import type { RequestInfo } from './request-info.ts';
 import type { ResourceKind } from './resource-kind.ts';
 import type { WatchScope } from './watcher-index.ts';
@@ -79,6 +80,16 @@ export function selectsEntry(selection: Selection, entry: CacheEntry): boolean {
 export function selectedName({ fields }: Selection): string | undefined {
   return fields.find((f) => f.field === 'metadata.name' && f.operator === '=')?.value;
 }
+
+/** The value that narrows a selection most, as far as its words tell; undefined when there is none. */
+export function indexedValue({ fields, labels }: Selection): IndexedValue | undefined {
+  const field = fields.find((f) => f.operator === '=' && f.field !== 'metadata.namespace');
+  if (field) return { of: 'field', name: field.field, value: field.value };
+  const label = labels.find((l) => EQUALITY.has(l.operator) && l.values.length === 1);
+  return label && { of: 'label', name: label.key, value: label.values[0] ?? '' };
+}
+
+const EQUALITY = new Set(['=', '==', 'in']);
 
 export function scopeOf({ namespace, fields }: Selection): WatchScope {
   const exact = fields.find((f) => f.operator === '=' && f.field !== 'metadata.namespace');

@@ -1,15 +1,11 @@
 import type { KubeObject } from '../api/types.ts';
-import {
-  isStorageError,
-  type KeyValue,
-  type Storage,
-  type StorageEvent,
-} from '../storage/storage.ts';
+import { isStorageError, type Storage, type StorageEvent } from '../storage/storage.ts';
 import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
 import { ConvertedCache } from './converted-cache.ts';
 import type { KindRegistry } from './kind-registry.ts';
+import { PageSnapshots } from './page-snapshots.ts';
 import type { ResourceKind } from './resource-kind.ts';
 import { WatchCache } from './watch-cache.ts';
 
@@ -35,6 +31,7 @@ export class State {
   readonly #log: Logger;
   readonly #kinds: KindRegistry;
   readonly #caches = new Map<string, WatchCache>();
+  readonly #pages = new Map<string, PageSnapshots>();
   /** By storage prefix and version: what webhooks convert. */
   readonly #conversions = new Map<string, ConvertedCache>();
   readonly #loading = new Map<string, Promise<WatchCache>>();
@@ -85,6 +82,22 @@ export class State {
     return new Promise((resolve) => this.#waiting.push({ revision, resolve }));
   }
 
+  /** Like `until`, but answers false when it takes longer than `ms`. */
+  async within(revision: number, ms: number): Promise<boolean> {
+    if (this.#revision >= revision) return true;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const waiter = { revision, resolve: () => resolve(true) };
+    this.#waiting.push(waiter);
+    this.#askForProgress();
+    const stopTimer = this.#clock.after(ms, () => resolve(false));
+    try {
+      return await promise;
+    } finally {
+      stopTimer();
+      this.#waiting = this.#waiting.filter((other) => other !== waiter);
+    }
+  }
+
   remember(stored: Buffer, object: KubeObject): void {
     this.#parsed.set(stored, object);
   }
@@ -120,16 +133,20 @@ export class State {
     }
   }
 
-  caches(): Iterable<[string, WatchCache]> {
-    return this.#caches;
+  /** What the pages of lists of this kind are cut from. */
+  pages(kind: CachedKind): PageSnapshots {
+    const { storagePrefix, conversion } = kind;
+    const name = conversion ? `${storagePrefix}/${(kind as ResourceKind).version}` : storagePrefix;
+    let pages = this.#pages.get(name);
+    if (!pages) {
+      pages = new PageSnapshots(this.#clock);
+      this.#pages.set(name, pages);
+    }
+    return pages;
   }
 
-  /** The objects of a kind at a past revision, from the store's history. */
-  async listAt(
-    prefix: string,
-    options: { revision: number; after?: string; limit?: number },
-  ): Promise<{ items: KeyValue[]; remaining: number }> {
-    return this.storage.list(prefix, options);
+  caches(): Iterable<[string, WatchCache]> {
+    return this.#caches;
   }
 
   #load(storagePrefix: string): Promise<WatchCache> {
@@ -141,8 +158,8 @@ export class State {
     });
     this.#caches.set(storagePrefix, cache);
     const loading = this.storage.list(prefix).then(
-      ({ items, revision }) => {
-        cache.load(items, revision);
+      async ({ items, revision }) => {
+        await cache.load(items, revision);
         return cache;
       },
       (err: unknown) => {

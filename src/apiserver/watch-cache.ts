@@ -1,7 +1,9 @@
 import type { KubeObject } from '../api/types.ts';
 import type { KeyValue, StorageEvent } from '../storage/storage.ts';
 import { atRevision, type CacheEntry, type CacheEvent, createEntry } from './cache-entry.ts';
+import { EntryIndexes } from './entry-indexes.ts';
 import { EventRing } from './event-ring.ts';
+import { indexedValue, type Selection } from './selection.ts';
 import { SortedEntries } from './sorted-entries.ts';
 import { type Watcher, WatcherIndex } from './watcher-index.ts';
 
@@ -13,10 +15,18 @@ export interface WatchCacheOptions {
   parsedOf(stored: Buffer): KubeObject | undefined;
 }
 
+// So many objects are taken apart at a time.
+const LOAD_STEP = 200;
+// An index is of use when it leaves less than one in so many.
+const SELECTIVE = 8;
+
 /** The objects of one stored kind, kept true by the store's events, and the latest of these events. */
 export class WatchCache {
   readonly #options: WatchCacheOptions;
   readonly #entries = new SortedEntries();
+  readonly #indexes = new EntryIndexes();
+  /** Watchers that do not keep up, by their own account. */
+  readonly lagging = new Set<Watcher>();
   readonly #watchers = new WatcherIndex();
   #ring = new EventRing(0);
   /** Events that arrive while the first list is on its way. */
@@ -36,17 +46,22 @@ export class WatchCache {
     return this.#watchers.size;
   }
 
-  /** The objects as of `revision`; replaces what was there. */
-  load(items: readonly KeyValue[], revision: number): void {
+  /** How many indexes there are. */
+  get indexes(): number {
+    return this.#indexes.size;
+  }
+
+  /** The objects as of `revision`; replaces what was there. The event loop gets its turn between them. */
+  async load(items: readonly KeyValue[], revision: number): Promise<void> {
     const { prefix, fieldsOf, parsedOf } = this.#options;
-    this.#entries.fill(
-      items.map(({ key, value: stored, revision }) =>
-        createEntry(
-          { key: key.slice(prefix.length), stored, revision, parsed: parsedOf(stored) },
-          fieldsOf,
-        ),
-      ),
-    );
+    const entries: CacheEntry[] = [];
+    for (const [index, { key, value: stored, revision: own }] of items.entries()) {
+      const source = { key: key.slice(prefix.length), stored, revision: own };
+      entries.push(createEntry({ ...source, parsed: parsedOf(stored) }, fieldsOf));
+      if (index % LOAD_STEP === LOAD_STEP - 1) await new Promise(setImmediate);
+    }
+    this.#entries.fill(entries);
+    this.#indexes.clear();
     this.#ring = new EventRing(revision);
     this.#loadedAt = revision;
     this.#newest = revision;
@@ -65,9 +80,12 @@ export class WatchCache {
     if (!change) return;
     if (change.type === 'DELETED') this.#entries.delete(change.entry.key);
     else this.#entries.set(change.entry);
+    this.#indexes.replace(change.previous, change.type === 'DELETED' ? undefined : change.entry);
     this.#newest = change.revision;
     this.#ring.push(change);
     this.#watchers.offer(change);
+    // Who lags behind what is known still can never catch up.
+    for (const watcher of this.lagging) watcher.forgotten?.(this.#ring.floor);
   }
 
   get(key: string): CacheEntry | undefined {
@@ -75,8 +93,30 @@ export class WatchCache {
   }
 
   /** A snapshot in the order of keys. */
-  slice(namespace: string, after?: string): CacheEntry[] {
+  slice(namespace: string, after?: string): readonly CacheEntry[] {
     return this.#entries.slice(namespace, after);
+  }
+
+  /** A snapshot, in order, of at least the entries that a selection is about: by its name, by an index, or all. */
+  candidates(selection: Selection): readonly CacheEntry[] {
+    const { namespace } = selection;
+    const wanted = indexedValue(selection);
+    if (!wanted) return this.slice(namespace);
+    if (wanted.name === 'metadata.name' && this.#hasKey(namespace, wanted.value)) {
+      const entry = this.get(namespace === '' ? wanted.value : `${namespace}/${wanted.value}`);
+      return entry ? [entry] : [];
+    }
+    const found = this.#indexes.lookUp(wanted, this.#entries.slice(''));
+    // Many are found faster in order than put in order.
+    if (found.size * SELECTIVE > this.size) return this.slice(namespace);
+    return [...found]
+      .filter((entry) => namespace === '' || entry.namespace === namespace)
+      .sort((a, b) => (a.key < b.key ? -1 : 1));
+  }
+
+  /** True when a name and this namespace make a whole key. */
+  #hasKey(namespace: string, name: string): boolean {
+    return namespace !== '' || this.#entries.get(name) !== undefined;
   }
 
   /** Events behind `revision`; undefined when they are not known any more. */

@@ -22,16 +22,22 @@ export interface WatchStreamDeps {
   readonly shape: Shape;
   readonly bookmarks: boolean;
   readonly apiVersion: string;
+  /** Told when the client was too slow. */
+  cutOff?(): void;
 }
 
 const BOOKMARK_MS = 60_000;
 // What a client that does not read may hold back in memory, before it reads on from the ring of events.
-const HIGH_WATER_BYTES = 1 << 20;
+const HIGH_WATER_BYTES = 256 * 1024;
+// The same while it is sent what exists: then many clients may come at once, and nothing is shared among them.
+const INITIAL_HIGH_WATER_BYTES = 64 * 1024;
 const CATCH_UP_STEP = 200;
+// A client that was cut off gets so long to read what it was sent.
+const FAREWELL_MS = 10_000;
 
 /**
  * One watch. While the client keeps up, events are written as they happen. A client that does not is not fed any more:
- * it catches up from the cache's ring of events when its connection drains, and is cut off with 410 when
+ * it catches up from the cache's ring of events when its connection drains, and is cut off with 410 as soon as
  * these are gone. So its memory is bounded.
  */
 export class WatchStream implements Watcher {
@@ -40,6 +46,7 @@ export class WatchStream implements Watcher {
   /** The last event that was written or found unwanted. */
   #at = 0;
   #lagging = false;
+  #isCutOff = false;
   #finish: () => void = () => {};
 
   constructor(deps: WatchStreamDeps) {
@@ -72,14 +79,19 @@ export class WatchStream implements Watcher {
       remove();
       stopTimer();
       stopBookmarks();
-      res.end();
+      this.#leave();
     }
   }
 
   offer(event: CacheEvent): void {
     if (this.#lagging) return;
     this.#send(event);
-    if (this.#deps.res.writableLength > HIGH_WATER_BYTES) this.#lagging = true;
+    if (this.#deps.res.writableLength > HIGH_WATER_BYTES) this.#lag();
+  }
+
+  /** The ring of events has forgotten what is before `floor`. */
+  forgotten(floor: number): void {
+    if (this.#lagging && this.#at < floor) this.#cutOff();
   }
 
   async #sendInitial(mark: boolean): Promise<void> {
@@ -89,25 +101,61 @@ export class WatchStream implements Watcher {
     for (const entry of cache.slice(selection.namespace)) {
       if (!selectsEntry(selection, entry)) continue;
       this.#write('ADDED', entry);
-      if (res.writableLength > HIGH_WATER_BYTES && !(await drained(res))) return;
+      if (res.writableLength > INITIAL_HIGH_WATER_BYTES && !(await drained(res))) return;
     }
     if (mark) this.#bookmark(revision, true);
+  }
+
+  #lag(): void {
+    this.#lagging = true;
+    this.#deps.cache.lagging.add(this);
   }
 
   /** Reads on from the ring until nothing is missing or the client is behind again. */
   #catchUp(): void {
     const { cache, res } = this.#deps;
-    while (this.#lagging && res.writableLength <= HIGH_WATER_BYTES && !res.destroyed) {
+    while (this.#lagging && !this.#isBehind() && !res.destroyed) {
       const events = cache.eventsAfter(this.#at, CATCH_UP_STEP);
       if (!events) {
-        this.#fail(
-          new ApiError('Expired', `too old resource version: ${this.#at} (${cache.oldest})`),
-        );
+        this.#cutOff();
         return;
       }
-      for (const event of events) this.#send(event);
-      if (events.length < CATCH_UP_STEP) this.#lagging = false;
+      if (!this.#sendSome(events) || events.length === CATCH_UP_STEP) continue;
+      this.#lagging = false;
+      cache.lagging.delete(this);
     }
+    if (this.#lagging) cache.lagging.add(this);
+  }
+
+  /** False when the client is behind before all were sent. */
+  #sendSome(events: readonly CacheEvent[]): boolean {
+    for (const event of events) {
+      if (this.#isBehind()) return false;
+      this.#send(event);
+    }
+    return true;
+  }
+
+  #isBehind(): boolean {
+    return this.#deps.res.writableLength > HIGH_WATER_BYTES;
+  }
+
+  #cutOff(): void {
+    if (this.#isCutOff) return;
+    this.#isCutOff = true;
+    const { cache, cutOff } = this.#deps;
+    cache.lagging.delete(this);
+    cutOff?.();
+    this.#fail(new ApiError('Expired', `too old resource version: ${this.#at} (${cache.oldest})`));
+  }
+
+  /** Ends the answer. A client that reads nothing must not hold it for ever. */
+  #leave(): void {
+    const { res, cache, clock } = this.#deps;
+    cache.lagging.delete(this);
+    const stopTimer = clock.after(FAREWELL_MS, () => res.destroy());
+    res.on('close', stopTimer);
+    res.end();
   }
 
   #send(event: CacheEvent): void {

@@ -11,6 +11,8 @@ export interface WatchScope {
 export interface Watcher {
   readonly scope: WatchScope;
   offer(event: CacheEvent): void;
+  /** Events before this revision are not known any more. Told to those that lag. */
+  forgotten?(floor: number): void;
 }
 
 /**

@@ -10,13 +10,13 @@ import { GroupCommit } from './lmdb/group-commit.ts';
 import { openTables } from './lmdb/open-tables.ts';
 import type { Ownership } from './lmdb/owner.ts';
 import type { Head } from './lmdb/records.ts';
+import { STEP, TableView } from './lmdb/table-view.ts';
 import type { Tables } from './lmdb/tables.ts';
 import {
   type Dump,
   type KeyValue,
   type ListOptions,
   type ListResult,
-  prefixEnd,
   type Storage,
   StorageError,
   type StorageEvent,
@@ -68,7 +68,11 @@ export class LmdbStorage implements Storage {
   }
 
   async get(key: string): Promise<KeyValue | undefined> {
-    return this.#at(key, this.#tables.head(key), Number.POSITIVE_INFINITY);
+    const head = this.#tables.head(key);
+    if (!head || head.removed) return undefined;
+    const { revision } = head;
+    const value = this.#tables.record(revision)?.value;
+    return value && { key, value, revision };
   }
 
   async list(prefix: string, options: ListOptions = {}): Promise<ListResult> {
@@ -76,20 +80,22 @@ export class LmdbStorage implements Storage {
     const { limit = 0, after, revision = newest } = options;
     if (revision > newest) throw new StorageError('future', `Revision ${revision} is to come`);
     if (revision < this.#tables.compacted) throw this.#tooOld(revision);
-    const items: KeyValue[] = [];
-    let remaining = 0;
-    const end = prefixEnd(prefix);
-    for (const key of this.#tables.heads.getKeys({
-      start: after ?? prefix,
-      exclusiveStart: after !== undefined,
-      ...(end === undefined ? {} : { end }),
-    })) {
-      const found = this.#at(key, this.#tables.head(key), revision);
-      if (!found) continue;
-      if (limit > 0 && items.length >= limit) remaining++;
-      else items.push(found);
+    const view = new TableView(this.#tables, revision);
+    try {
+      const items: KeyValue[] = [];
+      let remaining = 0;
+      for (const heads of view.steps(prefix, after)) {
+        const room = limit > 0 ? limit - items.length : heads.length;
+        const { found, looked } = view.take(heads, room);
+        items.push(...found);
+        remaining += heads.slice(looked).filter(({ head }) => view.exists(head)).length;
+        // A long list must not hold up everything else.
+        if (heads.length === STEP) await new Promise(setImmediate);
+      }
+      return { items, revision, remaining };
+    } finally {
+      view.close();
     }
-    return { items, revision, remaining };
   }
 
   create(key: string, value: Buffer, options: Ttl = {}): Promise<number> {
@@ -164,19 +170,6 @@ export class LmdbStorage implements Storage {
     const revision = batch.append(key, value, expires);
     if (expires > 0) this.#expirer.arm(expires);
     return revision;
-  }
-
-  /** The value that the key had at `revision`. */
-  #at(key: string, head: Head | undefined, revision: number): KeyValue | undefined {
-    let at = head?.revision ?? 0;
-    while (at > 0) {
-      if (at <= revision && at === head?.revision && head.removed) return undefined;
-      const record = this.#tables.record(at);
-      if (!record) return undefined;
-      if (at <= revision) return record.value && { key, value: record.value, revision: at };
-      at = record.previous;
-    }
-    return undefined;
   }
 
   #replay(prefix: string, after: number): { events: StorageEvent[]; last: number } {

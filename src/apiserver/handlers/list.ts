@@ -1,32 +1,39 @@
 import { once } from 'node:events';
 import { ApiError } from '../../api/errors.ts';
 import { isStorageError } from '../../storage/storage.ts';
-import { type CacheEntry, createEntry } from '../cache-entry.ts';
+import type { CacheEntry } from '../cache-entry.ts';
 import { type ContinueToken, decodeContinue, encodeContinue } from '../continue-token.ts';
-import { convertAll } from '../converted-cache.ts';
 import { type Exchange, writeHead } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import { type ListOptions, parseListOptions } from '../list-options.ts';
+import { pastEntries } from '../past-entries.ts';
 import { sendJson, shapeOf } from '../reading.ts';
 import { type ListMeta, listEnvelope, type Shape, shapeItem } from '../representation.ts';
 import { parseSelection, type Selection, selectsAll, selectsEntry } from '../selection.ts';
-import { prefixOf } from '../state.ts';
-import { encodeForStore, parseObject } from '../stored-object.ts';
+import { lowerBound } from '../sorted-entries.ts';
+import { untilRevision } from '../until-revision.ts';
 
 interface Page {
   readonly items: readonly CacheEntry[];
   readonly metadata: ListMeta;
 }
 
-/** Entries at one revision, in order, not yet selected. */
+/** Entries at one revision, in order, not yet selected. Without entries they are to be read from history. */
 interface Snapshot {
-  readonly entries: readonly CacheEntry[];
+  readonly entries: readonly CacheEntry[] | undefined;
+  /** The entries of the whole list, of which later pages are cut. */
+  readonly whole: readonly CacheEntry[] | undefined;
   readonly revision: number;
+}
+
+interface Taken {
+  readonly items: readonly CacheEntry[];
+  readonly unread: number;
 }
 
 // Chunks of this size keep system calls few without holding the list a second time.
 const CHUNK_BYTES = 128 * 1024;
-const WAIT_FOR_REVISION_MS = 3000;
+const HISTORY_STEP = 500;
 
 /** GET …/RESOURCE: cached bytes, one object after the other. */
 export async function list(deps: HandlerDeps, exchange: Exchange, target: Target): Promise<void> {
@@ -45,7 +52,7 @@ export async function selectAll(
   selection: Selection,
 ): Promise<CacheEntry[]> {
   const cache = await deps.state.cache(kind);
-  return cache.slice(selection.namespace).filter((entry) => selectsEntry(selection, entry));
+  return cache.candidates(selection).filter((entry) => selectsEntry(selection, entry));
 }
 
 async function selectPage(
@@ -55,14 +62,18 @@ async function selectPage(
   selection: Selection,
 ): Promise<Page> {
   const token = options.continueToken === '' ? undefined : decodeContinue(options.continueToken);
-  const { entries, revision } = await snapshot(deps, target, options, { selection, token });
   // A client that takes any version gets the whole list, as upstream's cache answers it.
   const limit = options.resourceVersion === 0 && !token ? 0 : options.limit;
-  const { items, unread } = take(entries, limit, selection);
+  const found = await snapshot(deps, target, options, { selection, token });
+  const { revision } = found;
+  const { items, unread } = found.entries
+    ? take(found.entries, limit, selection)
+    : await takeFromHistory(deps, target.kind, { revision, after: token?.after, selection, limit });
   const after = items.at(-1)?.key;
   if (unread === 0 || after === undefined) {
     return { items, metadata: { resourceVersion: String(revision) } };
   }
+  if (found.whole) deps.state.pages(target.kind).keep(revision, keyOf(selection), found.whole);
   const next = { revision: token?.revision === -1 ? -1 : revision, after };
   return {
     items,
@@ -76,11 +87,7 @@ async function selectPage(
 }
 
 /** The first `limit` entries that match (0: all), and how many were not looked at. */
-function take(
-  entries: readonly CacheEntry[],
-  limit: number,
-  selection: Selection,
-): { items: readonly CacheEntry[]; unread: number } {
+function take(entries: readonly CacheEntry[], limit: number, selection: Selection): Taken {
   if (selectsAll(selection)) {
     const items = limit > 0 ? entries.slice(0, limit) : entries;
     return { items, unread: entries.length - items.length };
@@ -109,9 +116,19 @@ async function snapshot(
   const exact = token ? token.revision : exactRevision(options);
   if (exact === undefined || exact < 0 || cache.unchangedSince(exact)) {
     const revision = exact !== undefined && exact >= 0 ? exact : state.revision;
-    return { entries: cache.slice(selection.namespace, token?.after), revision };
+    const whole = cache.candidates(selection);
+    return { entries: behind(whole, token?.after), whole, revision };
   }
-  return fromHistory(deps, kind, { revision: exact, after: token?.after, selection });
+  const whole = state.pages(kind).find(exact, keyOf(selection));
+  return { entries: whole && behind(whole, token?.after), whole, revision: exact };
+}
+
+function behind(entries: readonly CacheEntry[], after: string | undefined): readonly CacheEntry[] {
+  return after === undefined ? entries : entries.slice(lowerBound(entries, `${after}\0`));
+}
+
+function keyOf({ namespace, labels, fields }: Selection): string {
+  return JSON.stringify([namespace, labels, fields]);
 }
 
 /** The revision that the list must be read at; undefined: the newest will do. */
@@ -120,40 +137,27 @@ function exactRevision({ resourceVersion, match, limit }: ListOptions): number |
   return match === 'Exact' || (match === '' && limit > 0) ? resourceVersion : undefined;
 }
 
-async function fromHistory(
+/** Like `take`, from the store's history. */
+async function takeFromHistory(
   { state }: HandlerDeps,
   kind: Target['kind'],
-  at: { revision: number; after: string | undefined; selection: Selection },
-): Promise<Snapshot> {
-  const { revision, after, selection } = at;
-  const root = prefixOf(kind.storagePrefix);
-  const prefix = selection.namespace === '' ? root : `${root}${selection.namespace}/`;
+  at: { revision: number; after: string | undefined; selection: Selection; limit: number },
+): Promise<Taken> {
+  const { revision, after, selection, limit } = at;
+  const items: CacheEntry[] = [];
+  const { namespace } = selection;
+  const step = limit > 0 ? Math.min(limit, HISTORY_STEP) : HISTORY_STEP;
   try {
-    const { items } = await state.storage.list(prefix, {
-      revision,
-      ...(after === undefined ? {} : { after: root + after }),
-    });
-    const fieldsOf = kind.conversion ? kind.fieldsOf : state.fieldsOf(kind.storagePrefix);
-    const values = await inOwnVersion(kind, items);
-    const entries = items.map(({ key, revision: own }, i) => {
-      const stored = values[i] ?? Buffer.alloc(0);
-      return createEntry({ key: key.slice(root.length), stored, revision: own }, fieldsOf);
-    });
-    return { entries, revision };
+    for await (const read of pastEntries(state, kind, { revision, after, namespace, step })) {
+      if (!selectsEntry(selection, read.entry)) continue;
+      items.push(read.entry);
+      if (items.length === limit) return { items, unread: read.unread };
+    }
+    return { items, unread: 0 };
   } catch (err) {
     if (isStorageError(err, 'compacted')) throw expired(revision, after);
     throw err;
   }
-}
-
-/** Stored objects as the kind's cache would hold them. */
-async function inOwnVersion(
-  kind: Target['kind'],
-  items: readonly { readonly value: Buffer }[],
-): Promise<Buffer[]> {
-  if (!kind.conversion) return items.map(({ value }) => value);
-  const objects = items.map(({ value }) => parseObject(value));
-  return (await convertAll(kind, objects)).map(encodeForStore);
 }
 
 const PAGE_EXPIRED =
@@ -168,25 +172,6 @@ function expired(revision: number, after: string | undefined): ApiError {
   }
   return new ApiError('Expired', PAGE_EXPIRED, {
     metadata: { continue: encodeContinue({ revision: -1, after }) },
-  });
-}
-
-/** Waits a little for a revision that this server has not seen yet. */
-async function untilRevision({ state, clock }: HandlerDeps, wanted: number): Promise<void> {
-  const end = clock.now() + WAIT_FOR_REVISION_MS;
-  while (state.revision < wanted) {
-    if (clock.now() >= end) throw tooLarge(wanted, state.revision);
-    await clock.sleep(100);
-  }
-}
-
-function tooLarge(wanted: number, current: number): ApiError {
-  const message = `Too large resource version: ${wanted}, current: ${current}`;
-  return new ApiError('Timeout', message, {
-    details: {
-      causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
-      retryAfterSeconds: 1,
-    },
   });
 }
 

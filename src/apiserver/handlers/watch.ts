@@ -5,6 +5,7 @@ import type { HandlerDeps, Target } from '../handler-deps.ts';
 import { parseListOptions } from '../list-options.ts';
 import { shapeOf } from '../reading.ts';
 import { parseSelection } from '../selection.ts';
+import { untilRevision } from '../until-revision.ts';
 import { WatchStream } from '../watch-stream.ts';
 
 // Upstream ends a watch after a random time between this and its double.
@@ -19,6 +20,12 @@ export async function watch(deps: HandlerDeps, exchange: Exchange, target: Targe
     throw new ApiError('NotAcceptable', 'only application/json can be watched');
   }
   const selection = parseSelection(exchange.info, exchange.query, kind);
+  const { resourceVersion, sendInitialEvents } = options;
+  // Without a version, or with 0, a watch begins with what exists.
+  const initial = sendInitialEvents ?? (resourceVersion === undefined || resourceVersion === 0);
+  // What exists must not be older than what the client knows, or without a version, than its question.
+  if (resourceVersion === undefined) await deps.state.fresh();
+  else if (initial) await untilRevision(deps, resourceVersion);
   const cache = await deps.state.cache(kind);
   const stream = new WatchStream({
     cache,
@@ -30,9 +37,6 @@ export async function watch(deps: HandlerDeps, exchange: Exchange, target: Targe
     bookmarks: options.allowBookmarks,
     apiVersion: apiVersionOf(kind),
   });
-  const { resourceVersion, sendInitialEvents } = options;
-  // Without a version, or with 0, a watch begins with what exists.
-  const initial = sendInitialEvents ?? (resourceVersion === undefined || resourceVersion === 0);
   const start = initial || resourceVersion === undefined ? deps.state.revision : resourceVersion;
   writeHead(exchange, 200, { 'Content-Type': 'application/json' });
   exchange.res.flushHeaders();

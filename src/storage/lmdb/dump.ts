@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path';
 import type { Dump, DumpItem } from '../storage.ts';
 import { syncDirectory, writeFormat } from './files.ts';
-import { decodeHead, decodeLog, encodeHead, encodeJson, encodeLog } from './records.ts';
+import { encodeHead, encodeJson, encodeLog } from './records.ts';
+import { TableView } from './table-view.ts';
 import { Tables } from './tables.ts';
 
 // So many keys are read or written before the event loop gets its turn.
@@ -10,29 +11,20 @@ const STEP = 200;
 
 /** The newest state of every key, from one snapshot of the data file. The writer goes on meanwhile. */
 export function dumpTables(tables: Tables): Dump {
-  const transaction = tables.root.useReadTransaction();
-  // Read from the same snapshot: nothing has been committed within this turn of the event loop.
   const { revision } = tables;
-  const itemAt = (key: string, own: number): DumpItem | undefined => {
-    const sealed = tables.log.get(own, { transaction });
-    const { value, expires } = sealed ? decodeLog(sealed) : { value: undefined, expires: 0 };
-    return value && { key, value, revision: own, expires };
-  };
-  const step = (after: string | undefined): { key: string; value: Buffer }[] => {
-    const range = after === undefined ? {} : { start: after, exclusiveStart: true };
-    return [...tables.heads.getRange({ ...range, limit: STEP, transaction })];
-  };
+  // From the same snapshot: nothing is committed within one turn of the event loop that it sees.
+  const view = new TableView(tables, revision);
   async function* items(): AsyncGenerator<DumpItem> {
     try {
-      for (let heads = step(undefined); heads.length > 0; heads = step(heads.at(-1)?.key)) {
-        for (const { key, value } of heads) {
-          const item = itemAt(key, decodeHead(value).revision);
-          if (item) yield item;
+      for (const heads of view.steps('')) {
+        for (const { key, head } of heads) {
+          const found = view.at(key, head);
+          if (found) yield found;
         }
         await new Promise(setImmediate);
       }
     } finally {
-      transaction.done();
+      view.close();
     }
   }
   return { revision, items: items() };
