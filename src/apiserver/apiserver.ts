@@ -55,7 +55,7 @@ export class ApiServer {
         custom.run(signal),
         apiServices.run(signal),
         tendFlowConfiguration({ state, kinds, store, ...this.#deps }, signal),
-        compactPeriodically(this.#deps, signal),
+        compactPeriodically(this.#deps, signal, this.#options.compactionIntervalMs),
       ]);
     } finally {
       await this.#listener.close();

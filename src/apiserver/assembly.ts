@@ -19,6 +19,7 @@ import { Authorization, DEFAULT_MODES } from './authz/authorization.ts';
 import { escalationCheck } from './authz/escalation.ts';
 import { RbacIndex } from './authz/rbac-index.ts';
 import { authorizationReviews } from './authz/reviews.ts';
+import { addCacheMetrics } from './cache-metrics.ts';
 import { CustomResources } from './custom-resources/custom-resources.ts';
 import { CustomSchema } from './custom-resources/definitions.ts';
 import { Discovery } from './discovery.ts';
@@ -32,6 +33,7 @@ import { handleNonResource, type NonResourceDeps } from './handlers/non-resource
 import { handleResource, type ResourceDeps } from './handlers/resource.ts';
 import { KindRegistry } from './kind-registry.ts';
 import { Kubelets } from './kubelets.ts';
+import { meterStorage } from './metered-storage.ts';
 import { ServerMetrics } from './metrics.ts';
 import { OpenApi } from './openapi.ts';
 import {
@@ -70,10 +72,13 @@ export interface Assembly {
 
 export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assembly {
   const { clock, log } = deps;
+  const metrics = new ServerMetrics(clock);
+  const storage = meterStorage(deps.storage, metrics.registry, clock);
   const builtin = builtinSchema();
   const schema = new CustomSchema(builtin);
   const kinds = new KindRegistry(builtinKinds());
-  const state = new State({ storage: deps.storage, kinds, clock, log });
+  const state = new State({ storage, kinds, clock, log });
+  addCacheMetrics(metrics.registry, { storage, state });
   const nodePorts = new NodePorts(options.nodePorts ?? DEFAULT_NODE_PORTS);
   const index = new RbacIndex({ state, kinds });
   const store: ResourceStore = new ResourceStore({
@@ -103,7 +108,7 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
   const tokenAuthenticator: Authenticator | undefined =
     tokens && new ServiceAccountAuthenticator({ ...tokens, kinds, store, clock });
   const handlerDeps: ConnectorDeps = {
-    ...{ state, store, clock, log, schema, kinds, kubelets, resolver },
+    ...{ state, store, clock, log, schema, kinds, kubelets, resolver, metrics },
     tokens: tokens?.issuer,
   };
   const resources = {
@@ -115,7 +120,6 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
       ...authenticationReviews(tokenAuthenticator),
     },
   };
-  const metrics = new ServerMetrics(clock);
   const flowControl = new FlowControl(options.maxRequestsInFlight ?? DEFAULT_REQUESTS_IN_FLIGHT, {
     state,
     kinds,
@@ -199,7 +203,7 @@ function nonResources(parts: {
     },
   };
   return {
-    checks: { livez: [ping], readyz: [ping, storage] },
+    checks: { livez: [ping, storage], readyz: [ping, storage] },
     metrics,
     version: versionInfo(),
     discovery: new Discovery({

@@ -20,6 +20,10 @@ export class EventRing {
     return this.#floor;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   push(event: CacheEvent): void {
     this.#events.push(event);
     this.#bytes += event.entry.served.bytes.length;

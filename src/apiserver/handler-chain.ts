@@ -11,6 +11,7 @@ import type { FlowControl } from './flow-control/flow-control.ts';
 import { forbidden } from './forbidden.ts';
 import type { ServerMetrics } from './metrics.ts';
 import { parseRequestInfo } from './request-info.ts';
+import { asApiError } from './storage-errors.ts';
 
 export interface ChainDeps {
   readonly authenticators: readonly Authenticator[];
@@ -95,7 +96,8 @@ export class HandlerChain {
     throw forbidden(user, info, why);
   }
 
-  #fail({ req, res, info, user }: Exchange, err: unknown): void {
+  #fail({ req, res, info, user }: Exchange, thrown: unknown): void {
+    const err = asApiError(thrown);
     if (!(err instanceof ApiError) && !res.destroyed) {
       const fields = { verb: info.verb, path: info.path, user: user.name, err };
       this.#deps.log.error(fields, 'Request failed');

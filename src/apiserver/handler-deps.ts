@@ -1,6 +1,7 @@
 import type { Schema } from '../api/schema.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
+import type { ServerMetrics } from './metrics.ts';
 import type { ResourceKind } from './resource-kind.ts';
 import type { ResourceStore } from './resource-store.ts';
 import type { State } from './state.ts';
@@ -12,6 +13,7 @@ export interface HandlerDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly schema: Schema;
+  readonly metrics: ServerMetrics;
 }
 
 /** A request about a known kind. */

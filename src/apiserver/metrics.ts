@@ -33,8 +33,18 @@ export class ServerMetrics {
     ['verb', 'group', 'version', 'resource', 'subresource', 'scope'],
   );
 
+  readonly #terminated = this.registry.counter(
+    'apiserver_terminated_watchers_total',
+    'Watches that were ended because their client did not keep up',
+    ['group', 'resource'],
+  );
+
   constructor(clock: Clock) {
     this.#clock = clock;
+  }
+
+  watcherTerminated({ group, resource }: { group: string; resource: string }): void {
+    this.#terminated.inc({ group, resource });
   }
 
   /** Answers what to call when the request is over. */

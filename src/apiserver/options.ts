@@ -20,6 +20,8 @@ export interface ApiServerOptions {
   readonly serviceAccounts?: ServiceAccountOptions | undefined;
   /** Seats of all priority levels together. */
   readonly maxRequestsInFlight?: number | undefined;
+  /** How long history is kept at least; 0: for ever. Default: five minutes. */
+  readonly compactionIntervalMs?: number | undefined;
   /** Default: Node, RBAC. */
   readonly authorizationModes?: readonly AuthorizationMode[] | undefined;
   /** Whether bootstrap tokens let their holders in. */

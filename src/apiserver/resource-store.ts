@@ -1,4 +1,4 @@
-import { ApiError, alreadyExists, notFound } from '../api/errors.ts';
+import { alreadyExists, notFound } from '../api/errors.ts';
 import { keyString, type ObjectKey } from '../api/resource-types.ts';
 import type { KubeObject } from '../api/types.ts';
 import { isStorageError, StorageError } from '../storage/storage.ts';
@@ -23,6 +23,7 @@ import {
 import type { ResourceKind, Strategy, WriteContext } from './resource-kind.ts';
 import { keepUnchangedTimes } from './server-side-apply.ts';
 import { prefixOf, type State } from './state.ts';
+import { asApiError } from './storage-errors.ts';
 import { encodeForStore, parseObject, withRevision } from './stored-object.ts';
 import { NO_RESERVATION, type Reservation, type WriteHooks } from './write-hooks.ts';
 
@@ -114,7 +115,7 @@ export class ResourceStore {
       try {
         return await this.#insert(kind, object, context);
       } catch (err) {
-        if (!isStorageError(err, 'exists')) throw serverError(err);
+        if (!isStorageError(err, 'exists')) throw asApiError(err);
         const { name = '', generateName: base = '' } = object.metadata;
         if (!generated || tries >= GENERATED_NAME_TRIES) throw alreadyExists(kind, name);
         object.metadata.name = generateName(base);
@@ -137,7 +138,7 @@ export class ResourceStore {
       try {
         return await this.#replace({ kind, key, update, old, revision }, changed, context);
       } catch (err) {
-        if (!isStorageError(err, 'conflict')) throw serverError(err);
+        if (!isStorageError(err, 'conflict')) throw asApiError(err);
         if (pinned && err.revision !== undefined) throw modified(kind, key.name);
         fresh = true;
       }
@@ -166,7 +167,7 @@ export class ResourceStore {
         const { object } = await this.#write(kind, key, decision.object, revision);
         return { gone: false, object };
       } catch (err) {
-        if (!isStorageError(err, 'conflict')) throw serverError(err);
+        if (!isStorageError(err, 'conflict')) throw asApiError(err);
         fresh = true;
       }
     }
@@ -330,17 +331,4 @@ export function admissionRequest(
     warn: context.warn,
     annotate: (name: string, value: string) => context.annotate?.(name, value),
   };
-}
-
-/** What the store could not do, as the API words it. */
-function serverError(err: unknown): unknown {
-  if (!(err instanceof StorageError)) return err;
-  if (err.kind === 'no-space') {
-    return new ApiError(
-      'InternalError',
-      'Internal error occurred: no space left on the disk of the store',
-      { cause: err },
-    );
-  }
-  return new ApiError('ServiceUnavailable', err.message, { cause: err });
 }

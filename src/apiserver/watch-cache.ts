@@ -46,6 +46,11 @@ export class WatchCache {
     return this.#watchers.size;
   }
 
+  /** Bytes of the events that are kept. */
+  get eventBytes(): number {
+    return this.#ring.bytes;
+  }
+
   /** How many indexes there are. */
   get indexes(): number {
     return this.#indexes.size;

@@ -121,6 +121,7 @@ function apiserverFlags(paths: Paths, settings: ClusterSettings): Flags {
     'enable-admission-plugins': 'NodeRestriction',
     'enable-bootstrap-token-auth': true,
     'data-dir': paths.store,
+    'snapshot-dir': paths.snapshots,
   };
 }
 

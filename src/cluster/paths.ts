@@ -14,6 +14,8 @@ export interface Paths {
   /** Links to the logs of containers, for log collectors. Other kubelets of the machine would use it too. */
   readonly containerLogs: string;
   readonly store: string;
+  /** Of the store. */
+  readonly snapshots: string;
   readonly kubelet: string;
   readonly staticPods: string;
   readonly containerd: {
@@ -58,6 +60,7 @@ export function pathsUnder(root: string): Paths {
     podLogs: join(top, 'var/log/pods'),
     containerLogs: join(top, 'var/log/containers'),
     store: join(state, 'store'),
+    snapshots: join(state, 'snapshots'),
     kubelet: join(state, 'kubelet'),
     staticPods: join(config, 'manifests'),
     containerd: {

@@ -14,6 +14,21 @@ export class Metrics {
     return new Gauge({ name, help, labelNames, registers: [this.#registry] });
   }
 
+  /** A gauge whose values are looked up when somebody asks for the metrics. */
+  lookedUp<L extends string>(
+    gauge: { name: string; help: string; labelNames?: Labels<L> },
+    lookUp: (gauge: Gauge<L>) => Promise<void> | void,
+  ): void {
+    new Gauge({
+      ...gauge,
+      registers: [this.#registry],
+      async collect() {
+        this.reset();
+        await lookUp(this);
+      },
+    });
+  }
+
   histogram<L extends string>(
     name: string,
     help: string,

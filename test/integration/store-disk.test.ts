@@ -7,6 +7,7 @@ import { LmdbStorage } from '../../src/storage/lmdb.ts';
 import { isStorageError, type KeyValue, type StorageEvent } from '../../src/storage/storage.ts';
 import { realClock } from '../../src/util/clock.ts';
 import { silent } from '../../src/util/log.ts';
+import { startApiProcess } from '../support/api-process.ts';
 import { examine, live } from '../support/robustness/lives.ts';
 import { StoreModel } from '../support/robustness/model.ts';
 
@@ -77,6 +78,48 @@ describe('a full disk', () => {
     const again = await LmdbStorage.open(join(disk, 'store'), { clock: realClock, log: silent });
     expect(revisionsOf((await again.list('/')).items)).toEqual([...written, next]);
     await again.close();
+  });
+});
+
+describe('an API server on a full disk', () => {
+  const path = '/api/v1/namespaces/default/configmaps';
+
+  it('refuses writes with a Status and raises an alarm, reads go on, and it recovers', {
+    timeout: 60_000,
+  }, async () => {
+    run('mount', '-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', disk);
+    const ballast = join(disk, 'ballast');
+    writeFileSync(ballast, value(1 << 20, 'b'));
+    const server = await startApiProcess({ storage: () => ['--data-dir', join(disk, 'store')] });
+    const alarm = async (): Promise<string | undefined> =>
+      /apiserver_storage_alarm\{alarm="NOSPACE"\} (\d)/.exec(
+        (await server.send('GET', '/metrics')).text,
+      )?.[1];
+    const create = (name: string) =>
+      server.send('POST', path, { metadata: { name }, data: { text: 'x'.repeat(50_000) } });
+    try {
+      expect(await alarm()).toBe('0');
+      let made = 0;
+      let answer = await create('n0');
+      while (answer.status === 201 && made < 1000) answer = await create(`n${++made}`);
+      expect(answer.status).toBe(500);
+      expect(JSON.parse(answer.text)).toMatchObject({
+        kind: 'Status',
+        status: 'Failure',
+        reason: 'InternalError',
+        message: 'Internal error occurred: no space left on the disk of the store',
+      });
+      expect(await alarm()).toBe('1');
+      const list = await server.send('GET', path);
+      expect([list.status, JSON.parse(list.text).items.length]).toEqual([200, made]);
+      expect((await server.send('GET', `${path}/n0`)).status).toBe(200);
+      expect((await server.send('GET', '/readyz')).status).toBe(200);
+      rmSync(ballast);
+      expect((await create('after')).status).toBe(201);
+      expect(await alarm()).toBe('0');
+    } finally {
+      await server.stop();
+    }
   });
 });
 

@@ -25,6 +25,9 @@ export interface ApiAnswer {
   readonly text: string;
 }
 
+// More of an answer is only counted.
+const KEPT_BYTES = 16 << 20;
+
 export interface ApiProcessOptions {
   /** Flags that say where it stores, given a directory of its own. Default: the embedded store in there. */
   readonly storage?: (directory: string) => readonly string[];
@@ -117,7 +120,7 @@ function sender(agent: Agent, port: number): ApiProcess['send'] {
           let bytes = 0;
           res.on('data', (chunk: Buffer) => {
             bytes += chunk.length;
-            if (bytes < 1 << 20) chunks.push(chunk);
+            if (bytes < KEPT_BYTES) chunks.push(chunk);
           });
           res.on('end', () =>
             resolve({ status: res.statusCode ?? 0, bytes, text: Buffer.concat(chunks).toString() }),

@@ -36,6 +36,7 @@ export async function watch(deps: HandlerDeps, exchange: Exchange, target: Targe
     shape,
     bookmarks: options.allowBookmarks,
     apiVersion: apiVersionOf(kind),
+    cutOff: () => deps.metrics.watcherTerminated(kind),
   });
   const start = initial || resourceVersion === undefined ? deps.state.revision : resourceVersion;
   writeHead(exchange, 200, { 'Content-Type': 'application/json' });

@@ -2,20 +2,27 @@ import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { ApiServer } from '../../apiserver/apiserver.ts';
+import { COMPACTION_INTERVAL_MS } from '../../apiserver/compactor.ts';
 import {
   parseAuthorizationModes,
   parsePortRange,
   type RequestHeaderOptions,
   type ServiceAccountOptions,
 } from '../../apiserver/options.ts';
+import { type SnapshotSchedule, snapshotPeriodically } from '../../storage/periodic-snapshots.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { realClock } from '../../util/clock.ts';
+import { parseDuration } from '../../util/duration.ts';
 import { shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger, type Logger } from '../../util/log.ts';
 import { addEtcdOptions, type EtcdFlags, etcdOptions } from '../store-options.ts';
 
 interface Flags extends EtcdFlags {
   dataDir?: string;
+  etcdCompactionInterval: number;
+  snapshotDir?: string;
+  snapshotInterval: number;
+  snapshotRetention: number;
   securePort: number;
   bindAddress: string;
   advertiseAddress?: string;
@@ -49,6 +56,15 @@ export function command(): Command {
   const collect = (value: string, all: string[]): string[] => [...all, value];
   return addEtcdOptions(new Command('apiserver'))
     .option('--data-dir <dir>', 'directory of the embedded store, instead of an etcd cluster')
+    .option(
+      '--etcd-compaction-interval <time>',
+      'how long history is kept at least, with either store; 0: for ever',
+      parseDuration,
+      COMPACTION_INTERVAL_MS,
+    )
+    .option('--snapshot-dir <dir>', 'take snapshots of the store from time to time, into here')
+    .option('--snapshot-interval <time>', 'how often', parseDuration, 12 * 3_600_000)
+    .option('--snapshot-retention <n>', 'how many of them are kept', Number, 5)
     .option('--secure-port <port>', 'port to serve HTTPS on', Number, 6443)
     .option('--bind-address <ip>', 'address to listen on', '0.0.0.0')
     .option('--advertise-address <ip>', 'address under which the cluster reaches this server')
@@ -121,10 +137,19 @@ function read(file: string | undefined): string | undefined {
   return file === undefined ? undefined : readFileSync(file, 'utf8');
 }
 
+function snapshotSchedule(flags: Flags): SnapshotSchedule | undefined {
+  const { snapshotDir, snapshotInterval: intervalMs, snapshotRetention: retention } = flags;
+  if (!(intervalMs >= 60_000)) throw new Error('--snapshot-interval must be at least 1m');
+  if (!(retention >= 1)) throw new Error('--snapshot-retention must be at least 1');
+  return snapshotDir === undefined ? undefined : { directory: snapshotDir, intervalMs, retention };
+}
+
 async function run(flags: Flags): Promise<void> {
   const log = createLogger('apiserver', flags.v);
   const signal = shutdownSignal(log);
+  const schedule = snapshotSchedule(flags);
   const storage = await openStorage(flags, log);
+  const deps = { storage, clock: realClock, log };
   const server = new ApiServer(
     {
       listen: {
@@ -153,14 +178,21 @@ async function run(flags: Flags): Promise<void> {
         enable: flags.enableAdmissionPlugins?.split(','),
         disable: flags.disableAdmissionPlugins?.split(','),
       },
+      compactionIntervalMs: flags.etcdCompactionInterval,
       authorizationModes: parseAuthorizationModes(flags.authorizationMode),
       advertise: `${flags.advertiseAddress ?? flags.bindAddress}:${flags.securePort}`,
     },
-    { storage, clock: realClock, log },
+    deps,
   );
+  // Snapshots end with the server, also when it fails.
+  const ended = new AbortController();
+  const ends = AbortSignal.any([signal, ended.signal]);
+  const snapshots = schedule && snapshotPeriodically(deps, schedule, ends);
   try {
     await server.run(signal);
   } finally {
+    ended.abort();
+    await snapshots;
     await storage.close();
   }
 }
