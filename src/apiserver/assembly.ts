@@ -72,13 +72,10 @@ export interface Assembly {
 
 export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assembly {
   const { clock, log } = deps;
-  const metrics = new ServerMetrics(clock);
-  const storage = meterStorage(deps.storage, metrics.registry, clock);
   const builtin = builtinSchema();
   const schema = new CustomSchema(builtin);
   const kinds = new KindRegistry(builtinKinds());
-  const state = new State({ storage, kinds, clock, log });
-  addCacheMetrics(metrics.registry, { storage, state });
+  const { metrics, state } = measuredState(kinds, deps);
   const nodePorts = new NodePorts(options.nodePorts ?? DEFAULT_NODE_PORTS);
   const index = new RbacIndex({ state, kinds });
   const store: ResourceStore = new ResourceStore({
@@ -169,6 +166,17 @@ function outbound(
   const resolver = new ServiceResolver(deps);
   const apiServices = new ApiServices({ ...deps, resolver, credentials: frontProxy });
   return { resolver, webhooks: new WebhookClient(resolver), apiServices };
+}
+
+function measuredState(
+  kinds: KindRegistry,
+  deps: ApiServerDeps,
+): { metrics: ServerMetrics; state: State } {
+  const metrics = new ServerMetrics(deps.clock);
+  const storage = meterStorage(deps.storage, metrics.registry, deps.clock);
+  const state = new State({ ...deps, storage, kinds });
+  addCacheMetrics(metrics.registry, { storage, state });
+  return { metrics, state };
 }
 
 function writeHooks(deps: {
