@@ -16,6 +16,7 @@ const COMPONENTS = {
   kubelet: [...common, 'host'],
   proxy: [...common, 'host'],
   dns: common,
+  'metrics-server': common,
   cluster: [...common, 'host', 'storage'],
 };
 // library: the only place that may import it

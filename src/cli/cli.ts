@@ -50,6 +50,10 @@ const COMMANDS: Record<
     summary: 'Answer the names of Services and Pods',
     load: () => import('./commands/dns.ts'),
   },
+  'metrics-server': {
+    summary: 'Tell what nodes and Pods use',
+    load: () => import('./commands/metrics-server.ts'),
+  },
   proxy: {
     summary: 'Route the traffic of Services on this node',
     load: () => import('./commands/proxy.ts'),

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { Command } from 'commander';
 import { ENDPOINT_SLICES, SERVICES } from '../../api/resource-types.ts';
+import { inClusterAccess } from '../../client/in-cluster.ts';
 import { createInformer } from '../../client/informer.ts';
 import { createClient, RestClient } from '../../client/rest-client.ts';
 import { CachingForwarder, parseResolvConf, type Upstream } from '../../dns/forwarder.ts';
@@ -12,7 +13,6 @@ import { Resolver } from '../../dns/resolver.ts';
 import { DnsServer } from '../../dns/server.ts';
 import { realClock } from '../../util/clock.ts';
 import { errnoOf } from '../../util/errors.ts';
-import { joinHostPort } from '../../util/ip.ts';
 import { runAll, shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger } from '../../util/log.ts';
 
@@ -30,8 +30,6 @@ interface Options {
   lameduck: number;
   v: number;
 }
-
-const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 export function command(): Command {
   return new Command('dns')
@@ -62,7 +60,9 @@ async function runDns(options: Options): Promise<void> {
   const log = createLogger('dns', options.v);
   const leaving = shutdownSignal(log);
   const signal = delayed(leaving, options.lameduck * 1000);
-  const client = options.kubeconfig ? await createClient(options.kubeconfig) : inClusterClient();
+  const client = options.kubeconfig
+    ? await createClient(options.kubeconfig)
+    : new RestClient(inClusterAccess());
   const services = createInformer(client, SERVICES, {}, { log });
   const slices = createInformer(client, ENDPOINT_SLICES, {}, { log });
   addDnsIndexes(services, slices);
@@ -105,16 +105,6 @@ function delayed(leaving: AbortSignal, ms: number): AbortSignal {
     once: true,
   });
   return end.signal;
-}
-
-function inClusterClient(): RestClient {
-  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port } = process.env;
-  if (!host || !port) throw new Error('Give --kubeconfig, or run in a Pod with a service account');
-  return new RestClient({
-    server: `https://${joinHostPort(host, Number(port))}`,
-    ca: { file: `${SERVICE_ACCOUNT}/ca.crt` },
-    token: { file: `${SERVICE_ACCOUNT}/token` },
-  });
 }
 
 async function upstreams(options: Options): Promise<Upstream[]> {

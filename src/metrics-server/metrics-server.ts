@@ -1,0 +1,124 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ApiError, isNotFound } from '../api/errors.ts';
+import { CONFIG_MAPS } from '../api/resource-types.ts';
+import type { Node, Pod } from '../api/types.ts';
+import type { Client, Informer } from '../client/client.ts';
+import { writeError } from '../http/errors.ts';
+import { healthAnswer } from '../http/health.ts';
+import { listen } from '../http/server.ts';
+import type { Clock } from '../util/clock.ts';
+import { aborted } from '../util/lifecycle.ts';
+import type { Logger } from '../util/log.ts';
+import { authorize, callerOf, type Trust, trustOf } from './callers.ts';
+import { answerMetrics, discoveryDocument, wantedOf } from './metrics-api.ts';
+import { type KubeletAddress, Scraper, type ScraperOptions } from './scraper.ts';
+import { UsageStore } from './usage-store.ts';
+
+export interface MetricsServerDeps {
+  readonly client: Client;
+  readonly nodes: Informer<Node>;
+  /** Only their metadata is looked at. */
+  readonly pods: Informer<Pod>;
+  fetch(address: KubeletAddress, signal: AbortSignal): Promise<string>;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface MetricsServerOptions extends ScraperOptions {
+  readonly host: string;
+  readonly port: number;
+  /** PEM. */
+  readonly certificate: string;
+  readonly key: string;
+}
+
+const TRUST_KEY = { namespace: 'kube-system', name: 'extension-apiserver-authentication' };
+const HEALTH = new Set(['healthz', 'livez', 'readyz']);
+
+/**
+ * The resource metrics API (metrics.k8s.io): kubelets → the last two readings of everything → figures for
+ * `kubectl top` and autoscalers, behind the API server's aggregation.
+ */
+export class MetricsServer {
+  readonly #deps: MetricsServerDeps;
+  readonly #options: MetricsServerOptions;
+  readonly #store = new UsageStore();
+  #trust: Trust = { proxyAuthority: undefined, proxyNames: [], clientAuthority: undefined };
+
+  constructor(deps: MetricsServerDeps, options: MetricsServerOptions) {
+    this.#deps = deps;
+    this.#options = options;
+  }
+
+  /** Works until aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { nodes, pods } = this.#deps;
+    const scraper = new Scraper({ ...this.#deps, store: this.#store }, this.#options);
+    const loops = [nodes.run(signal), pods.run(signal), scraper.run(signal)];
+    await Promise.all([...loops, this.#serve(signal)]);
+  }
+
+  async #serve(signal: AbortSignal): Promise<void> {
+    const { log } = this.#deps;
+    this.#trust = await this.#readTrust();
+    const { host, port, certificate, key } = this.#options;
+    const authorities = [this.#trust.proxyAuthority, this.#trust.clientAuthority];
+    const clientAuthority = authorities.filter((pem) => pem !== undefined).join('\n');
+    const listener = await listen(
+      { host, port, certificate, key, ...(clientAuthority ? { clientAuthority } : {}) },
+      {
+        request: (req, res) => {
+          this.#answer(req, res).catch((err: unknown) => writeError(res, err));
+        },
+      },
+    );
+    log.info({ port: listener.port }, 'Serving the resource metrics API');
+    await aborted(signal);
+    await listener.close();
+  }
+
+  async #readTrust(): Promise<Trust> {
+    const { client, log } = this.#deps;
+    try {
+      return trustOf((await client.get(CONFIG_MAPS, TRUST_KEY)).data ?? {});
+    } catch (err) {
+      if (!isNotFound(err)) throw err;
+      log.warn({}, 'The API server names no front proxy: only tokens are believed');
+      return this.#trust;
+    }
+  }
+
+  async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const { client, clock, nodes, pods } = this.#deps;
+    const url = new URL(req.url ?? '/', 'https://localhost');
+    const root = url.pathname.split('/')[1] ?? '';
+    if (HEALTH.has(root)) return this.#health(root, url, res);
+    if (req.method !== 'GET') {
+      throw new ApiError('MethodNotAllowed', `${req.method} is not supported`);
+    }
+    const caller = await callerOf(req, this.#trust, client);
+    const document = discoveryDocument(url.pathname);
+    if (document) return json(res, document);
+    const wanted = wantedOf(url.pathname);
+    if (!wanted) throw new ApiError('NotFound', 'the server could not find the requested resource');
+    await authorize(caller, wanted, client);
+    const store = this.#store;
+    const now = (): number => clock.now();
+    json(res, answerMetrics(wanted, url.searchParams, { nodes, pods, store, now }));
+  }
+
+  async #health(endpoint: string, { searchParams }: URL, res: ServerResponse): Promise<void> {
+    const check = (): void => {
+      if (endpoint === 'readyz' && !this.#store.filled) throw new Error('no metrics to serve');
+    };
+    const checks = [{ name: 'metric-storage-ready', check }];
+    const { code, body } = await healthAnswer(endpoint, checks, searchParams);
+    res.writeHead(code, { 'Content-Type': 'text/plain; charset=utf-8' });
+    res.end(body);
+  }
+}
+
+function json(res: ServerResponse, value: object): void {
+  res.writeHead(200, { 'Content-Type': 'application/json' });
+  res.end(`${JSON.stringify(value)}\n`);
+}
