@@ -24,11 +24,20 @@ export interface AdmissionRequest {
   annotate(key: string, value: string): void;
 }
 
+/** One pass through the plug-ins that mutate. What one of them changed may concern those before it: then there is a second. */
+export interface MutationRound {
+  readonly isSecond: boolean;
+  /** Set by a plug-in whose change the others shall see. */
+  again: boolean;
+  /** The object (as JSON) after each webhook and policy that was asked, by its id. */
+  readonly outcomes: Map<string, string>;
+}
+
 /** One rule about writes. Refuses by throwing an `ApiError`. */
 export interface AdmissionPlugin {
   readonly name: string;
   /** May change `request.object`. Runs before validation. */
-  mutate?(request: AdmissionRequest): Promise<void> | void;
+  mutate?(request: AdmissionRequest, round: MutationRound): Promise<void> | void;
   /** Sees the final object. */
   validate?(request: AdmissionRequest): Promise<void> | void;
 }
@@ -42,7 +51,11 @@ export class Admission {
   }
 
   async mutate(request: AdmissionRequest): Promise<void> {
-    for (const plugin of this.#plugins) await plugin.mutate?.(request);
+    const first: MutationRound = { isSecond: false, again: false, outcomes: new Map() };
+    for (const plugin of this.#plugins) await plugin.mutate?.(request, first);
+    if (!first.again) return;
+    const second: MutationRound = { isSecond: true, again: false, outcomes: first.outcomes };
+    for (const plugin of this.#plugins) await plugin.mutate?.(request, second);
   }
 
   async validate(request: AdmissionRequest): Promise<void> {

@@ -82,7 +82,10 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
     state,
     admission: new Admission([
       ...admissionPlugins(
-        { kinds, state, store: () => store, authorizer: () => authorization },
+        {
+          ...{ kinds, state, schema, store: () => store },
+          ...{ authorizer: () => authorization, webhooks: () => webhooks },
+        },
         options.admission,
       ),
       escalationCheck(index),
@@ -93,7 +96,7 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
   const authorization: Authorization = new Authorization(modes, {
     ...{ state, kinds, store, clock, index },
   });
-  const { resolver, webhooks, apiServices } = outbound(options, {
+  const { resolver, webhooks, apiServices }: Outbound = outbound(options, {
     state,
     ...{ store, kinds, clock, log },
   });
@@ -158,11 +161,17 @@ function answerer(
   };
 }
 
+interface Outbound {
+  readonly resolver: ServiceResolver;
+  readonly webhooks: WebhookClient;
+  readonly apiServices: ApiServices;
+}
+
 /** Who else answers requests, and how they are reached. */
 function outbound(
   { frontProxy = {} }: ApiServerOptions,
   deps: Omit<ApiServicesDeps, 'resolver' | 'credentials'>,
-) {
+): Outbound {
   const resolver = new ServiceResolver(deps);
   const apiServices = new ApiServices({ ...deps, resolver, credentials: frontProxy });
   return { resolver, webhooks: new WebhookClient(resolver), apiServices };

@@ -40,11 +40,15 @@ export function writeHead(
   code: number,
   headers: Record<string, string | number>,
 ): void {
-  const { res, warnings } = exchange;
-  if (warnings.length > 0) {
-    res.setHeader('Warning', [...new Set(warnings)].map(warningHeader));
-  }
+  const { res } = exchange;
+  setWarnings(exchange);
   res.writeHead(code, { 'Cache-Control': 'no-cache, private', ...headers });
+}
+
+/** Puts the warnings into the head of the answer, whatever it will be. */
+export function setWarnings({ res, warnings }: Exchange): void {
+  if (warnings.length === 0 || res.headersSent) return;
+  res.setHeader('Warning', [...new Set(warnings)].map(warningHeader));
 }
 
 /** RFC 7234 §5.5: code, agent (none), quoted text. */

@@ -6,7 +6,7 @@ import type { Logger } from '../util/log.ts';
 import type { Authenticator } from './authn/authenticator.ts';
 import { impersonated } from './authn/impersonation.ts';
 import type { Authorizer } from './authz/authorizer.ts';
-import { ANONYMOUS, type Exchange, type Handler } from './exchange.ts';
+import { ANONYMOUS, type Exchange, type Handler, setWarnings } from './exchange.ts';
 import type { FlowControl } from './flow-control/flow-control.ts';
 import { forbidden } from './forbidden.ts';
 import type { ServerMetrics } from './metrics.ts';
@@ -96,13 +96,15 @@ export class HandlerChain {
     throw forbidden(user, info, why);
   }
 
-  #fail({ req, res, info, user }: Exchange, thrown: unknown): void {
+  #fail(exchange: Exchange, thrown: unknown): void {
+    const { req, res, info, user } = exchange;
     const err = asApiError(thrown);
     if (!(err instanceof ApiError) && !res.destroyed) {
       const fields = { verb: info.verb, path: info.path, user: user.name, err };
       this.#deps.log.error(fields, 'Request failed');
     }
     if (res.destroyed) return;
+    setWarnings(exchange);
     writeError(res, err);
     // What the client still sends must not block the connection.
     req.resume();

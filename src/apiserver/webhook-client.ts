@@ -27,6 +27,8 @@ export class WebhookClient {
   /** Answers the webhook's JSON. Rejects when it cannot be reached in time or answers anything but 200 and JSON. */
   async ask(config: WebhookClientConfig, request: unknown, timeoutMs: number): Promise<unknown> {
     const { url, servername } = await this.#locate(config);
+    // Read by webhooks that want to answer in time, and by whoever reads an error.
+    url.searchParams.set('timeout', `${timeoutMs / 1000}s`);
     const ca = config.caBundle ? Buffer.from(config.caBundle, 'base64').toString() : undefined;
     const answer = await call({
       ...{ url, method: 'POST', timeoutMs },

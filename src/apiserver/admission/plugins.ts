@@ -1,5 +1,4 @@
 import type { AdmissionPlugin } from '../admission.ts';
-import type { Authorizer } from '../authz/authorizer.ts';
 import {
   certificateApproval,
   certificateSigning,
@@ -8,9 +7,9 @@ import {
 import { defaultIngressClass } from './default-ingress-class.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
 import { limitRanger } from './limit-ranger.ts';
+import { type MutatingPolicyDeps, mutatingPolicies } from './mutating-policies.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
 import { nodeRestriction } from './node-restriction.ts';
-import type { PluginDeps } from './plugin.ts';
 import { type PodSecurityOptions, podSecurity } from './pod-security.ts';
 import { priority } from './priority.ts';
 import { resourceQuota } from './resource-quota.ts';
@@ -22,6 +21,8 @@ import {
   storageObjectInUseProtection,
 } from './storage.ts';
 import { taintNodesByCondition } from './taint-nodes-by-condition.ts';
+import { validatingPolicies } from './validating-policies.ts';
+import { mutatingWebhooks, validatingWebhooks, type WebhookDeps } from './webhooks.ts';
 
 /** --enable-admission-plugins, --disable-admission-plugins and the files of --admission-control-config-file. */
 export interface AdmissionOptions {
@@ -30,9 +31,7 @@ export interface AdmissionOptions {
   readonly podSecurity?: PodSecurityOptions | undefined;
 }
 
-export interface AdmissionDeps extends PluginDeps {
-  readonly authorizer: () => Authorizer;
-}
+export interface AdmissionDeps extends WebhookDeps, MutatingPolicyDeps {}
 
 /** On only when asked for by name. kubeadm asks for NodeRestriction. */
 const OFF_BY_DEFAULT = new Set(['NodeRestriction']);
@@ -74,6 +73,10 @@ function everyPlugin(deps: AdmissionDeps, options: AdmissionOptions): AdmissionP
     certificateSigning(deps.authorizer),
     certificateSubjectRestriction,
     defaultIngressClass(deps),
+    mutatingPolicies(deps),
+    mutatingWebhooks(deps),
+    validatingPolicies(deps),
+    validatingWebhooks(deps),
     resourceQuota(deps),
   ];
 }

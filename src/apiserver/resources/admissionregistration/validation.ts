@@ -26,6 +26,7 @@ import {
   requiredAnd,
   validateLabelSelector,
 } from '../validation.ts';
+import { compileErrors } from './compile-errors.ts';
 
 type Webhook = NonNullable<ValidatingWebhookConfiguration['webhooks']>[number];
 type Rule = NonNullable<Webhook['rules']>[number];
@@ -128,7 +129,9 @@ function validateConditions(
   }
   const doubles = repeated(list, (condition) => condition.name);
   return each(list, path, ({ name, expression }, at, index) => [
-    ...(expression.trim() === '' ? [required(`${at}.expression`)] : []),
+    ...(expression.trim() === ''
+      ? [required(`${at}.expression`)]
+      : compileErrors(expression, { scope: 'condition', type: 'bool' }, `${at}.expression`)),
     ...requiredAnd(name, qualifiedName, `${at}.name`),
     ...(doubles.has(index) ? [duplicate(`${at}.name`, name)] : []),
   ]);
@@ -166,6 +169,7 @@ function validatePolicyCommon({ spec }: AnyPolicy): FieldError[] {
     ...each(spec?.variables, 'spec.variables', ({ name, expression }, at) => [
       ...mustBeThere(name, `${at}.name`),
       ...mustBeThere(expression.trim(), `${at}.expression`, 'expression is not specified'),
+      ...compileErrors(expression, { scope: 'policy' }, `${at}.expression`),
     ]),
   ];
 }
@@ -179,8 +183,14 @@ export function validateValidatingPolicy(policy: ValidatingAdmissionPolicy): Fie
   }
   return [
     ...out,
-    ...each(validations, 'spec.validations', ({ expression, message }, at) => [
+    ...each(validations, 'spec.validations', ({ expression, message, messageExpression }, at) => [
       ...mustBeThere(expression.trim(), `${at}.expression`, 'expression is not specified'),
+      ...compileErrors(expression, { scope: 'policy', type: 'bool' }, `${at}.expression`),
+      ...compileErrors(
+        messageExpression ?? '',
+        { scope: 'message', type: 'string' },
+        `${at}.messageExpression`,
+      ),
       ...(message?.includes('\n')
         ? [invalid(`${at}.message`, message, 'message must not contain line breaks')]
         : []),
@@ -197,7 +207,8 @@ export function validateMutatingPolicy(policy: MutatingAdmissionPolicy): FieldEr
     ...each(mutations, 'spec.mutations', ({ patchType, jsonPatch, applyConfiguration }, at) => {
       const own = oneOf(patchType, ['ApplyConfiguration', 'JSONPatch'], `${at}.patchType`);
       if (patchType === 'JSONPatch') {
-        own.push(...mustBeThere(jsonPatch?.expression?.trim(), `${at}.jsonPatch.expression`));
+        const field = `${at}.jsonPatch.expression`;
+        own.push(...mutationErrors(jsonPatch?.expression, field));
         if (applyConfiguration) {
           own.push(
             forbidden(
@@ -208,10 +219,17 @@ export function validateMutatingPolicy(policy: MutatingAdmissionPolicy): FieldEr
         }
       } else if (patchType === 'ApplyConfiguration') {
         const field = `${at}.applyConfiguration.expression`;
-        own.push(...mustBeThere(applyConfiguration?.expression?.trim(), field));
+        own.push(...mutationErrors(applyConfiguration?.expression, field));
       }
       return own;
     }),
+  ];
+}
+
+function mutationErrors(expression: string | undefined, field: string): FieldError[] {
+  return [
+    ...mustBeThere(expression?.trim(), field),
+    ...compileErrors(expression ?? '', { scope: 'mutation' }, field),
   ];
 }
 
