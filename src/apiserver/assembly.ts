@@ -9,12 +9,8 @@ import { ApiServices, type ApiServicesDeps } from './aggregation/api-services.ts
 import { ClusterIps } from './allocators/cluster-ips.ts';
 import { NodePorts } from './allocators/node-ports.ts';
 import { ServiceAllocator } from './allocators/services.ts';
-import type { Authenticator } from './authn/authenticator.ts';
-import { bootstrapTokenAuthenticator } from './authn/bootstrap-token.ts';
+import { authentication } from './authn/authentication.ts';
 import { authenticationReviews } from './authn/reviews.ts';
-import { ServiceAccountAuthenticator } from './authn/service-account.ts';
-import { unknownBearer } from './authn/unknown-bearer.ts';
-import { x509Authenticator } from './authn/x509.ts';
 import { Authorization, DEFAULT_MODES } from './authz/authorization.ts';
 import { escalationCheck } from './authz/escalation.ts';
 import { RbacIndex } from './authz/rbac-index.ts';
@@ -43,7 +39,6 @@ import {
 } from './options.ts';
 import { ResourceStore } from './resource-store.ts';
 import { builtinKinds } from './resources/registry.ts';
-import { tokenService } from './service-account-tokens.ts';
 import { ServiceResolver } from './service-resolver.ts';
 import { State } from './state.ts';
 import { GIT_VERSION, versionInfo } from './version.ts';
@@ -104,9 +99,8 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
     ...{ state, store, kinds, builtin, schema, webhooks, clock, log },
   });
   const kubelets = new Kubelets(options.kubelet ?? {});
-  const tokens = tokenService(options.serviceAccounts);
-  const tokenAuthenticator: Authenticator | undefined =
-    tokens && new ServiceAccountAuthenticator({ ...tokens, kinds, store, clock });
+  const authn = authentication(options, { kinds, store, clock });
+  const { authenticators, tokens } = authn;
   const handlerDeps: ConnectorDeps = {
     ...{ state, store, clock, log, schema, kinds, kubelets, resolver, metrics },
     tokens: tokens?.issuer,
@@ -117,7 +111,7 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
     virtuals: {
       ...virtualKinds(handlerDeps),
       ...authorizationReviews({ authorizer: authorization, index }),
-      ...authenticationReviews(tokenAuthenticator),
+      ...authenticationReviews(authn),
     },
   };
   const flowControl = new FlowControl(options.maxRequestsInFlight ?? DEFAULT_REQUESTS_IN_FLIGHT, {
@@ -128,12 +122,7 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
   });
   const documents = nonResources({ options, deps, kinds, schema, metrics, apiServices });
   const chain = new HandlerChain({
-    authenticators: [
-      x509Authenticator(),
-      ...(tokenAuthenticator ? [tokenAuthenticator] : []),
-      ...(options.bootstrapTokens ? [bootstrapTokenAuthenticator({ kinds, store, clock })] : []),
-      unknownBearer,
-    ],
+    authenticators,
     authorizers: [authorization],
     flowControl,
     handler: answerer(apiServices, resources, { ...documents, flowControl, tokens }),

@@ -4,5 +4,9 @@ import type { UserInfo } from '../resource-kind.ts';
 /** One way to tell who asks. Undefined: this request has no credentials of its kind. Throws Unauthorized for bad ones. */
 export interface Authenticator {
   readonly name: string;
-  authenticate(req: IncomingMessage): Promise<UserInfo | undefined> | UserInfo | undefined;
+  /** `audiences`: whom tokens must be for, when that is not this server. */
+  authenticate(
+    req: Pick<IncomingMessage, 'headers' | 'socket'>,
+    audiences?: readonly string[],
+  ): Promise<UserInfo | undefined> | UserInfo | undefined;
 }

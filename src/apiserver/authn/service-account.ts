@@ -38,12 +38,13 @@ export class ServiceAccountAuthenticator implements Authenticator {
     this.#deps = deps;
   }
 
-  async authenticate(req: {
-    headers: { authorization?: string | undefined };
-  }): Promise<UserInfo | undefined> {
+  async authenticate(
+    req: { headers: { authorization?: string | undefined } },
+    audiences = this.#deps.audiences,
+  ): Promise<UserInfo | undefined> {
     const token = bearerToken(req.headers.authorization);
     if (token === undefined || !this.#deps.verifier.isOurs(token)) return undefined;
-    const user = await this.userOf(token, this.#deps.audiences);
+    const user = await this.userOf(token, audiences);
     if (!user) throw new ApiError('Unauthorized', 'Unauthorized');
     return user;
   }

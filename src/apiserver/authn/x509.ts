@@ -24,7 +24,7 @@ export function x509Authenticator(): Authenticator {
   };
 }
 
-function tlsSocketOf(req: IncomingMessage): TLSSocket | undefined {
+function tlsSocketOf(req: Pick<IncomingMessage, 'headers' | 'socket'>): TLSSocket | undefined {
   // Under HTTP/2, `req.socket` is a proxy of the session's socket.
   const session = (req as { stream?: { session?: { socket?: TLSSocket } } }).stream?.session;
   const socket = session?.socket ?? (req.socket as TLSSocket);

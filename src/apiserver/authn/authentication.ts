@@ -1,0 +1,33 @@
+import type { Clock } from '../../util/clock.ts';
+import type { KindRegistry } from '../kind-registry.ts';
+import type { ApiServerOptions } from '../options.ts';
+import type { ResourceStore } from '../resource-store.ts';
+import { type TokenService, tokenService } from '../service-account-tokens.ts';
+import type { Authenticator } from './authenticator.ts';
+import { bootstrapTokenAuthenticator } from './bootstrap-token.ts';
+import { ServiceAccountAuthenticator } from './service-account.ts';
+import { unknownBearer } from './unknown-bearer.ts';
+import { x509Authenticator } from './x509.ts';
+
+/** The ways to tell who asks, as the options switch them on. */
+export interface Authentication {
+  /** In the order in which they are asked. */
+  readonly authenticators: readonly Authenticator[];
+  /** Those that know bearer tokens: what a TokenReview asks. */
+  readonly bearers: readonly Authenticator[];
+  /** Absent: no service account tokens are known here. */
+  readonly tokens: TokenService | undefined;
+}
+
+export function authentication(
+  options: ApiServerOptions,
+  deps: { kinds: KindRegistry; store: ResourceStore; clock: Clock },
+): Authentication {
+  const tokens = tokenService(options.serviceAccounts);
+  const bearers: Authenticator[] = [
+    ...(tokens ? [new ServiceAccountAuthenticator({ ...tokens, ...deps })] : []),
+    ...(options.bootstrapTokens ? [bootstrapTokenAuthenticator(deps)] : []),
+  ];
+  const authenticators = [x509Authenticator(), ...bearers, unknownBearer];
+  return { authenticators, bearers, tokens };
+}
