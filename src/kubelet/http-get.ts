@@ -1,5 +1,5 @@
-import { request as httpRequest } from 'node:http';
-import { request as httpsRequest } from 'node:https';
+import { Agent as HttpAgent, request as httpRequest } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 
 export interface HttpGet {
   scheme: 'http' | 'https';
@@ -21,14 +21,16 @@ export interface HttpAnswer {
 
 const MAX_BODY = 10 * 1024;
 const MAX_REDIRECTS = 10;
+// A connection each: what is asked is whether a new one would be served.
+const HTTP_AGENT = new HttpAgent({ keepAlive: false });
+const HTTPS_AGENT = new HttpsAgent({ keepAlive: false, maxCachedSessions: 0 });
 
 /** One GET as probes and hooks do it: no proxy, no TLS verification, redirects followed on the same host only. */
 export async function httpGet(options: HttpGet, signal?: AbortSignal): Promise<HttpAnswer> {
-  const deadline = AbortSignal.timeout(options.timeoutMs);
-  const either = signal ? AbortSignal.any([signal, deadline]) : deadline;
+  const deadline = performance.now() + options.timeoutMs;
   let next = options;
   for (let hops = 0; ; hops++) {
-    const { location, ...answer } = await once(next, either, deadline);
+    const { location, ...answer } = await once(next, deadline, signal);
     if (location === undefined || answer.status < 300 || answer.status >= 400) return answer;
     const target = new URL(location, urlOf(next));
     const sameHost = target.hostname === new URL(urlOf(options)).hostname;
@@ -70,13 +72,25 @@ function headersOf({ headers, userAgent, host, port }: HttpGet): Record<string, 
 
 function once(
   options: HttpGet,
-  signal: AbortSignal,
-  deadline: AbortSignal,
+  deadline: number,
+  signal: AbortSignal | undefined,
 ): Promise<HttpAnswer & { location?: string | undefined }> {
   const send = options.scheme === 'https' ? httpsRequest : httpRequest;
   return new Promise((resolve, reject) => {
+    // A timer and a listener, not signals made for each call: those cost as much as the request.
+    const cut = (err: Error): void => void request.destroy(err);
+    const timer = setTimeout(
+      () => cut(new Error(timeoutMessage(options))),
+      Math.max(0, deadline - performance.now()),
+    );
+    const abort = (): void => cut(signal?.reason as Error);
+    const settle = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+    };
     const fail = (err: Error): void => {
-      reject(deadline.aborted ? new Error(timeoutMessage(options), { cause: err }) : err);
+      settle();
+      reject(err);
     };
     const request = send(
       {
@@ -84,14 +98,14 @@ function once(
         port: options.port,
         path: options.path.startsWith('/') ? options.path : `/${options.path}`,
         headers: headersOf(options),
-        agent: false,
+        agent: options.scheme === 'https' ? HTTPS_AGENT : HTTP_AGENT,
         rejectUnauthorized: false,
-        signal,
       },
       (response) => {
         const chunks: Buffer[] = [];
         let length = 0;
         const finish = (): void => {
+          settle();
           const body = Buffer.concat(chunks).subarray(0, MAX_BODY).toString('utf8');
           resolve({ status: response.statusCode ?? 0, body, location: response.headers.location });
         };
@@ -107,6 +121,8 @@ function once(
       },
     );
     request.on('error', fail);
+    signal?.addEventListener('abort', abort, { once: true });
+    if (signal?.aborted) abort();
     request.end();
   });
 }

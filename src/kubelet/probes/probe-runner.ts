@@ -90,10 +90,8 @@ async function httpProbe(
     signal.throwIfAborted();
     const text = errorMessage(err);
     const url = `${options.scheme}://${options.host}:${options.port}${options.path}`;
-    const message = text.startsWith('Get "')
-      ? text.split(': The operation')[0]
-      : dialMessage(`Get "${url}": `, err, options);
-    return { result: 'failure', message: message ?? text };
+    const message = text.startsWith('Get "') ? text : dialMessage(`Get "${url}": `, err, options);
+    return { result: 'failure', message };
   }
 }
 
