@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { httpGet } from './http-get.ts';
@@ -8,15 +8,20 @@ describe('httpGet', () => {
   let server: Server;
   let port = 0;
   beforeAll(async () => {
-    server = createServer((request, response) => {
-      const { url = '', headers } = request;
-      if (url === '/hang') return;
-      if (url === '/large') response.end('x'.repeat(100_000));
-      else if (url === '/here') response.writeHead(302, { location: '/there' }).end();
-      else if (url === '/away') {
-        response.writeHead(302, { location: 'http://example.test/' }).end();
-      } else response.writeHead(url === '/bad' ? 500 : 200).end(JSON.stringify({ url, headers }));
-    }).listen(0, '127.0.0.1');
+    const redirect = (response: ServerResponse, location: string) =>
+      response.writeHead(302, { location }).end();
+    const echo: RequestListener = ({ url, headers }, response) =>
+      response.end(JSON.stringify({ url, headers }));
+    const routes: Record<string, RequestListener> = {
+      '/hang': () => {},
+      '/large': (_request, response) => response.end('x'.repeat(100_000)),
+      '/here': (_request, response) => redirect(response, '/there'),
+      '/away': (_request, response) => redirect(response, 'http://example.test/'),
+      '/bad': (_request, response) => response.writeHead(500).end(),
+    };
+    server = createServer((request, response) =>
+      (routes[request.url ?? ''] ?? echo)(request, response),
+    ).listen(0, '127.0.0.1');
     await once(server, 'listening');
     port = (server.address() as AddressInfo).port;
   });
