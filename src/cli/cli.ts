@@ -8,6 +8,12 @@ const COMMANDS: Record<
 > = {
   up: { summary: 'Start a cluster on this machine', load: () => import('./commands/up.ts') },
   down: { summary: 'Stop the cluster of this machine', load: () => import('./commands/down.ts') },
+  token: { summary: 'Let other machines in', load: () => import('./commands/token.ts') },
+  join: {
+    summary: "Make this machine a node of another's cluster",
+    load: () => import('./commands/join.ts'),
+  },
+  leave: { summary: 'Take this machine out again', load: () => import('./commands/leave.ts') },
   status: { summary: 'Show its processes', load: () => import('./commands/status.ts') },
   kubeconfig: {
     summary: 'Add the cluster to your kubeconfig, or take it out',

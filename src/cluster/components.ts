@@ -44,14 +44,7 @@ export function processSpecs(
   settings: ClusterSettings,
   self: SelfCommand,
 ): ProcessSpec[] {
-  const component = (name: string, stopStage: number, flags: Flags): ProcessSpec => ({
-    name,
-    program: self.program,
-    args: [...self.args, name, ...flagList({ ...flags, v: settings.verbosity })],
-    env: { NODE_OPTIONS: youngHeap(name) },
-    logFile: join(paths.logs, `${name}.log`),
-    stopStage,
-  });
+  const component = componentsOf(paths, settings, self);
   return [
     containerdSpec(paths),
     component('apiserver', 1, apiserverFlags(paths, settings)),
@@ -63,13 +56,49 @@ export function processSpecs(
       'secure-port': PORTS.scheduler,
       'client-ca-file': join(paths.pki, 'ca.crt'),
     }),
-    component('proxy', 0, {
-      kubeconfig: paths.kubeconfig('proxy'),
-      'cluster-cidr': settings.podCidr,
-      'hostname-override': settings.nodeName,
-      'network-policy': !settings.disabled.includes('network-policy'),
-    }),
+    component('proxy', 0, proxyFlags(paths, settings)),
   ];
+}
+
+/** The command lines of a node that has joined a cluster of other machines. Pure. */
+export function joinedSpecs(
+  paths: Paths,
+  settings: ClusterSettings,
+  self: SelfCommand,
+): ProcessSpec[] {
+  const component = componentsOf(paths, settings, self);
+  return [
+    containerdSpec(paths),
+    component('kubelet', 0, {
+      kubeconfig: paths.kubeconfig('kubelet'),
+      'bootstrap-kubeconfig': bootstrapKubeconfig(paths),
+      config: kubeletConfigFile(paths),
+      'hostname-override': settings.nodeName,
+      'node-ip': settings.nodeIp,
+      'root-dir': paths.kubelet,
+    }),
+    component('proxy', 0, proxyFlags(paths, settings)),
+  ];
+}
+
+function componentsOf(paths: Paths, settings: ClusterSettings, self: SelfCommand) {
+  return (name: string, stopStage: number, flags: Flags): ProcessSpec => ({
+    name,
+    program: self.program,
+    args: [...self.args, name, ...flagList({ ...flags, v: settings.verbosity })],
+    env: { NODE_OPTIONS: youngHeap(name) },
+    logFile: join(paths.logs, `${name}.log`),
+    stopStage,
+  });
+}
+
+function proxyFlags(paths: Paths, settings: ClusterSettings): Flags {
+  return {
+    kubeconfig: paths.kubeconfig('proxy'),
+    'cluster-cidr': settings.podCidr,
+    'hostname-override': settings.nodeName,
+    'network-policy': !settings.disabled.includes('network-policy'),
+  };
 }
 
 /**
@@ -142,8 +171,10 @@ function controllerManagerFlags(paths: Paths, settings: ClusterSettings): Flags 
   };
 }
 
+/** Besides those that are on by themselves: what new nodes need. */
 function controllerList({ disabled }: ClusterSettings): string {
-  const list = ['*', 'bootstrap-signer-controller', 'token-cleaner-controller'];
+  const forNodes = ['bootstrap-signer', 'token-cleaner', 'kubelet-serving-approving'];
+  const list = ['*', ...forNodes.map((name) => `${name}-controller`)];
   if (disabled.includes('service-lb')) list.push('-service-lb-controller');
   return list.join(',');
 }
@@ -160,12 +191,21 @@ function kubeletFlags(paths: Paths, settings: ClusterSettings): Flags {
   };
 }
 
+/** How a new node gets in the first time; kubeadm's name. */
+export function bootstrapKubeconfig(paths: Paths): string {
+  return join(paths.config, 'bootstrap-kubelet.conf');
+}
+
 export function kubeletConfigFile(paths: Paths): string {
   return join(paths.config, 'kubelet.json');
 }
 
 /** The kubelet's configuration file. https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/ */
-export function kubeletConfig(paths: Paths, settings: ClusterSettings): string {
+export function kubeletConfig(
+  paths: Paths,
+  settings: ClusterSettings,
+  { joined }: { joined: boolean },
+): string {
   const config = {
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
     kind: 'KubeletConfiguration',
@@ -180,6 +220,9 @@ export function kubeletConfig(paths: Paths, settings: ClusterSettings): string {
     containerRuntimeEndpoint: `unix://${paths.containerd.socket}`,
     podLogsDir: paths.podLogs,
     staticPodPath: paths.staticPods,
+    // Certificates that the cluster signs, and signs again; the first node's are files.
+    rotateCertificates: joined,
+    serverTLSBootstrap: joined,
   };
   return `${JSON.stringify(config, undefined, 2)}\n`;
 }

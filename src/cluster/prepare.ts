@@ -6,7 +6,7 @@ import { certificateSpecs, ensureAuthorities, ensureCertificates } from './certi
 import { CNI_FILE, cniConflist } from './cni.ts';
 import { kubeletConfig, kubeletConfigFile, localServer } from './components.ts';
 import { containerdConfig } from './containerd.ts';
-import { writeWhole } from './files.ts';
+import { readIfExists, writeWhole } from './files.ts';
 import { ensureKubeconfigs } from './kubeconfig.ts';
 import { installPodNetwork } from './network.ts';
 import type { KubeconfigUser, Paths } from './paths.ts';
@@ -54,8 +54,7 @@ export async function prepare(
   now: number,
   signal?: AbortSignal,
 ): Promise<void> {
-  makeDirectories(paths);
-  const network = installPodNetwork(settings.podCidr, signal);
+  const node = prepareNode(paths, settings, { joined: false }, signal);
   await ensureAuthorities(paths.pki, now);
   await ensureCertificates(certificateSpecs(paths, settings), paths.pki, now);
   await ensureKubeconfigs(KUBECONFIG_USERS, {
@@ -64,10 +63,35 @@ export async function prepare(
     server: localServer(settings),
     now,
   });
+  // The first node knows its range beforehand, so that its Pods need not wait; pod-routes.ts keeps it true.
+  const conflist = join(paths.cni.config, CNI_FILE);
+  if (!existsSync(conflist)) writeWhole(conflist, cniConflist(paths, settings.nodePodCidr));
+  await node;
+  writeWhole(settingsFile(paths), `${JSON.stringify(settings, undefined, 2)}\n`);
+}
+
+/** What the cluster of this root was last started with. */
+export function savedSettings(paths: Paths): ClusterSettings {
+  const text = readIfExists(settingsFile(paths));
+  if (text === undefined) throw new Error(`${paths.config} holds no cluster; see: k8ts up`);
+  return JSON.parse(text) as ClusterSettings;
+}
+
+function settingsFile(paths: Paths): string {
+  return join(paths.config, 'cluster.json');
+}
+
+/** What every node needs before its first process, whoever signs its certificates. */
+export async function prepareNode(
+  paths: Paths,
+  settings: ClusterSettings,
+  options: { joined: boolean },
+  signal?: AbortSignal,
+): Promise<void> {
+  makeDirectories(paths);
   writeWhole(paths.containerd.config, containerdConfig(paths, { systemdCgroup: false }));
-  writeWhole(join(paths.cni.config, CNI_FILE), cniConflist(paths, settings.nodePodCidr));
-  writeWhole(kubeletConfigFile(paths), kubeletConfig(paths, settings));
-  await network;
+  writeWhole(kubeletConfigFile(paths), kubeletConfig(paths, settings, options));
+  await installPodNetwork(settings.podCidr, signal);
 }
 
 function makeDirectories(paths: Paths): void {

@@ -6,6 +6,7 @@ import { BRIDGE, CNI_NETWORK } from './cni.ts';
 import { removePodNetwork } from './network.ts';
 import type { Paths } from './paths.ts';
 import { podCgroups } from './pod-processes.ts';
+import { removePodRoutes } from './pod-routes.ts';
 
 // libcni remembers its results here, for every network of the machine; the file names start with the network's.
 const CNI_STATE = '/var/lib/cni';
@@ -19,6 +20,7 @@ export async function purge(paths: Paths): Promise<void> {
   await unmountBelow([paths.run, paths.state]);
   await run('ip', ['link', 'delete', BRIDGE], { acceptExitCodes: [0, 1] });
   await removePodNetwork();
+  await removePodRoutes();
   await removeHostPortChains();
   for (const group of podCgroups(paths)) removeIfThere(() => rmdirSync(group));
   for (const name of namesIn(CNI_RESULTS)) {

@@ -7,10 +7,17 @@ import { identifyProcess, isAlive, type ProcessIdentity } from '../host/processe
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
 import { applyAddons, unknownPart } from './addons.ts';
-import { PORTS, processSpecs, type SelfCommand, youngHeap } from './components.ts';
+import {
+  PORTS,
+  type ProcessSpec,
+  processSpecs,
+  type SelfCommand,
+  youngHeap,
+} from './components.ts';
 import { readIfExists, writeWhole } from './files.ts';
 import { importBundles } from './images.ts';
 import type { Paths } from './paths.ts';
+import { keepPodRoutes } from './pod-routes.ts';
 import { machineFacts, problemsOf } from './preflight.ts';
 import { lastLines, prepare } from './prepare.ts';
 import { waitForApi, waitForNode } from './readiness.ts';
@@ -29,22 +36,28 @@ export interface UpDeps {
 
 const READY_TIMEOUT_MS = 120_000;
 
-/** Refuses, with every reason, to start on a machine that cannot run a cluster. Changes nothing. */
+/** Refuses, with every reason, to start on a machine that cannot run these processes. Changes nothing. */
 export async function assertFit(
   paths: Paths,
-  settings: ClusterSettings,
-  deps: Pick<UpDeps, 'self'>,
+  specs: readonly ProcessSpec[],
+  ports: readonly number[],
 ): Promise<void> {
-  const specs = processSpecs(paths, settings, deps.self);
   // Ports of components that an earlier supervisor left behind are ours.
-  const ports = specs.some(({ name }) => findLeftBehind(name, paths.run) !== undefined)
-    ? []
-    : [settings.port, ...Object.values(PORTS)];
-  const unknown = unknownPart(settings.disabled);
-  if (unknown !== undefined) throw new Error(unknown);
-  const facts = await machineFacts(paths, ports, defaultRouteDevice() !== undefined);
+  const ours = specs.some(({ name }) => findLeftBehind(name, paths.run) !== undefined);
+  const facts = await machineFacts(paths, ours ? [] : ports, defaultRouteDevice() !== undefined);
   const problems = problemsOf(facts, paths);
   if (problems.length > 0) throw new Error(problems.join('\n'));
+}
+
+async function assertClusterFits(
+  paths: Paths,
+  settings: ClusterSettings,
+  { self }: UpDeps,
+): Promise<void> {
+  const unknown = unknownPart(settings.disabled);
+  if (unknown !== undefined) throw new Error(unknown);
+  const specs = processSpecs(paths, settings, self);
+  await assertFit(paths, specs, [settings.port, ...Object.values(PORTS)]);
 }
 
 /** Starts the cluster and keeps it running until the signal aborts; Pods go on after that. */
@@ -54,19 +67,37 @@ export async function up(
   deps: UpDeps,
   signal: AbortSignal,
 ): Promise<void> {
+  takeCharge(paths);
+  await assertClusterFits(paths, settings, deps);
+  await prepare(paths, settings, deps.clock.now(), signal);
+  deps.progress('Certificates and configuration are in place');
+  const specs = processSpecs(paths, settings, deps.self);
+  const client = await deps.connect(paths.kubeconfig('kubelet'));
+  await Promise.all([
+    supervise(paths, specs, deps, signal),
+    announceReady(paths, settings, deps, signal),
+    keepPodRoutes({ paths, nodeName: settings.nodeName }, { ...deps, client }, signal),
+  ]);
+}
+
+/** Says who runs this root's processes from now on. Throws when somebody does already. */
+export function takeCharge(paths: Paths): void {
   const other = supervisorOf(paths);
   if (other) {
     throw new Error(`The cluster is already running (process ${other.pid}); see: k8ts status`);
   }
-  await assertFit(paths, settings, deps);
   mkdirSync(paths.run, { recursive: true, mode: 0o700 });
   writeWhole(supervisorFile(paths), JSON.stringify(identifyProcess(process.pid)));
-  await prepare(paths, settings, deps.clock.now(), signal);
-  deps.progress('Certificates and configuration are in place');
-  const specs = processSpecs(paths, settings, deps.self);
-  const supervisor = new Supervisor({ ...deps, runDir: paths.run }, specs);
-  const running = supervisor.run(signal);
-  await Promise.all([running, announceReady(paths, settings, deps, signal)]);
+}
+
+/** Keeps the processes of a machine running until the signal aborts. */
+export async function supervise(
+  paths: Paths,
+  specs: readonly ProcessSpec[],
+  deps: Pick<UpDeps, 'clock' | 'log'>,
+  signal: AbortSignal,
+): Promise<void> {
+  await new Supervisor({ ...deps, runDir: paths.run }, specs).run(signal);
   for (const file of [statusFile(paths.run), supervisorFile(paths)]) rmSync(file, { force: true });
 }
 
@@ -83,12 +114,22 @@ export async function upDetached(
     await awaitReady(paths, settings, deps, AbortSignal.timeout(READY_TIMEOUT_MS));
     return;
   }
-  await assertFit(paths, settings, deps);
+  await assertClusterFits(paths, settings, deps);
   mkdirSync(paths.logs, { recursive: true });
   await prepare(paths, settings, deps.clock.now());
   deps.progress('Certificates and configuration are in place');
+  await detach(paths, options, deps.self, (signal) => awaitReady(paths, settings, deps, signal));
+}
+
+/** Starts `k8ts up` in the background. Resolves when `ready` does; throws the last words of one that ended before. */
+export async function detach(
+  paths: Paths,
+  options: readonly string[],
+  self: SelfCommand,
+  ready: (signal: AbortSignal) => Promise<unknown>,
+): Promise<void> {
   const logFile = supervisorLog(paths);
-  const child = start(deps.self.program, [...deps.self.args, 'up', ...options], {
+  const child = start(self.program, [...self.args, 'up', ...options], {
     env: { NODE_OPTIONS: youngHeap('up') },
     logFile,
     detached: true,
@@ -96,8 +137,7 @@ export async function upDetached(
   const failed = child.ended.then(() => {
     throw new Error(`The cluster could not be started:\n${lastLines(logFile, 5)}`);
   });
-  const timeout = AbortSignal.timeout(READY_TIMEOUT_MS);
-  await Promise.race([failed, awaitReady(paths, settings, deps, timeout)]);
+  await Promise.race([failed, ready(AbortSignal.timeout(READY_TIMEOUT_MS))]);
 }
 
 async function announceReady(

@@ -3,6 +3,7 @@ import { bootstrapSignerController } from './bootstrap/bootstrap-signer-controll
 import { tokenCleanerController } from './bootstrap/token-cleaner-controller.ts';
 import { csrApprovingController } from './certificates/approving-controller.ts';
 import { csrCleanerController } from './certificates/cleaner-controller.ts';
+import { kubeletServingApprovingController } from './certificates/serving-approving-controller.ts';
 import { csrSigningController } from './certificates/signing-controller.ts';
 import { clusterRoleAggregationController } from './clusterrole-aggregation/clusterrole-aggregation-controller.ts';
 import type { ControllerFactory } from './context.ts';
@@ -264,6 +265,11 @@ export const CONTROLLERS: Readonly<Record<string, Registration>> = {
     create: csrApprovingController,
     account: 'certificate-controller',
     alias: 'csrapproving',
+  },
+  'kubelet-serving-approving-controller': {
+    create: kubeletServingApprovingController,
+    account: 'kubelet-serving-approver',
+    off: true,
   },
   'certificatesigningrequest-signing-controller': {
     create: csrSigningController,

@@ -115,10 +115,30 @@ function aggregate(role: PolicyObject, all: readonly PolicyObject[]): void {
 const DNS = 'system:coredns';
 const POLICIES = 'k8ts:network-policy';
 const KUBELET_CLIENT = 'kube-apiserver-kubelet-client';
+const SERVING_APPROVER = 'system:controller:kubelet-serving-approver';
 const LOCAL_PATH = 'system:controller:local-path-provisioner';
 
 /** Roles and bindings of parts that upstream has not; cells as in the table of upstream's. */
 const OWN_POLICY: readonly (readonly string[])[] = [
+  // Approves what kubelets serve with.
+  [
+    'ClusterRole',
+    '',
+    SERVING_APPROVER,
+    '',
+    '',
+    '""|nodes|get,list,watch ; certificates.k8s.io|certificatesigningrequests|get,list,watch ; certificates.k8s.io|certificatesigningrequests/approval|update ; certificates.k8s.io|signers|approve|kubernetes.io/kubelet-serving ; "",events.k8s.io|events|create,patch,update',
+  ],
+  [
+    'ClusterRoleBinding',
+    '',
+    SERVING_APPROVER,
+    '',
+    '',
+    '',
+    SERVING_APPROVER,
+    'sa:kube-system/kubelet-serving-approver',
+  ],
   [
     'ClusterRole',
     '',

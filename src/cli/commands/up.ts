@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { createClient } from '../../client/rest-client.ts';
+import { membershipOf, runJoined, startJoined } from '../../cluster/join.ts';
 import { pathsUnder } from '../../cluster/paths.ts';
 import { settingsFor } from '../../cluster/prepare.ts';
 import { DEFAULT_SETTINGS } from '../../cluster/settings.ts';
@@ -21,7 +22,7 @@ interface Options {
   v: number;
 }
 
-/** `k8ts up`: a control plane and a node on this machine, kept running. */
+/** `k8ts up`: a control plane and a node on this machine, kept running; where the machine has joined another's cluster, that node. */
 export function command(): Command {
   return new Command()
     .description('Start a cluster on this machine and keep it running. Pods outlive this command.')
@@ -40,9 +41,6 @@ export function command(): Command {
 async function run(options: Options): Promise<void> {
   const log = createLogger('supervisor', options.v);
   const paths = pathsUnder(options.root);
-  const { nodeName, nodeIp, port, extraNames, v: verbosity } = options;
-  const disabled = [...options.disable, ...(options.dns ? [] : ['dns'])];
-  const settings = settingsFor({ nodeName, nodeIp, port, extraNames, verbosity, disabled });
   const deps = {
     clock: realClock,
     log,
@@ -50,6 +48,15 @@ async function run(options: Options): Promise<void> {
     connect: (kubeconfig: string) => createClient(kubeconfig),
     progress: progressWriter(),
   };
+  const joined = membershipOf(paths) !== undefined;
+  if (joined && options.detach) {
+    await startJoined(paths, optionsWithoutDetach(process.argv.slice(2)), deps);
+    process.exit(0);
+  }
+  if (joined) return runJoined(paths, deps, shutdownSignal(log));
+  const { nodeName, nodeIp, port, extraNames, v: verbosity } = options;
+  const disabled = [...options.disable, ...(options.dns ? [] : ['dns'])];
+  const settings = settingsFor({ nodeName, nodeIp, port, extraNames, verbosity, disabled });
   if (options.detach) {
     await upDetached(paths, settings, optionsWithoutDetach(process.argv.slice(2)), deps);
     process.exit(0); // Do not wait for the cluster that was just started.

@@ -1,0 +1,101 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { createClient, type RestClient } from '../../client/rest-client.ts';
+import {
+  authorityHash,
+  createToken,
+  deleteToken,
+  letNodesIn,
+  listTokens,
+  newToken,
+} from '../../cluster/bootstrap-tokens.ts';
+import { type Paths, pathsUnder } from '../../cluster/paths.ts';
+import { savedSettings } from '../../cluster/prepare.ts';
+import { realClock } from '../../util/clock.ts';
+import { parseDuration } from '../../util/duration.ts';
+import { rootOption } from '../options.ts';
+
+interface CreateOptions {
+  root: string;
+  ttl: string;
+  description: string;
+  printJoinCommand?: boolean;
+}
+
+/** `k8ts token`: what lets other machines into the cluster of this one. */
+export function command(): Command {
+  const token = new Command().description('Let other machines into the cluster: kubeadm token');
+  token
+    .command('create')
+    .summary('make a token, and open the door for nodes')
+    .addOption(rootOption())
+    .argument('[token]', 'abcdef.0123456789abcdef (default: a new one)')
+    .option('--ttl <duration>', 'how long it is good for, 0 for ever', '24h0m0s')
+    .option('--description <text>', 'what it is for', '')
+    .option('--print-join-command', 'print the command to run on the other machine')
+    .action(create);
+  token
+    .command('list')
+    .summary('show the tokens')
+    .addOption(rootOption())
+    .action(({ root }: { root: string }) => withClient(root, list));
+  token
+    .command('delete')
+    .summary('make a token useless')
+    .addOption(rootOption())
+    .argument('<token>', 'the whole token, or the part before the dot')
+    .action((id: string, { root }: { root: string }) =>
+      withClient(root, async (client) => {
+        await deleteToken(client, id);
+        process.stdout.write(`The token ${id.split('.')[0]} is deleted\n`);
+      }),
+    );
+  return token;
+}
+
+async function create(given: string | undefined, options: CreateOptions): Promise<void> {
+  const value = given ?? newToken();
+  if (!/^[a-z0-9]{6}\.[a-z0-9]{16}$/.test(value)) {
+    throw new Error(`${value} is no token: it must have the form abcdef.0123456789abcdef`);
+  }
+  const ttlMs = parseDuration(options.ttl);
+  await withClient(options.root, async (client, paths) => {
+    const settings = savedSettings(paths);
+    await letNodesIn(client, paths, settings, AbortSignal.timeout(30_000));
+    const { description } = options;
+    await createToken(client, value, { ttlMs, now: realClock.now(), description });
+    const hash = authorityHash(readFileSync(join(paths.pki, 'ca.crt'), 'utf8'));
+    const address = `${settings.nodeIp}:${settings.port}`;
+    process.stdout.write(
+      options.printJoinCommand
+        ? `k8ts join ${address} --token ${value} --ca-cert-hash ${hash}\n`
+        : `${value}\n`,
+    );
+  });
+}
+
+async function list(client: RestClient): Promise<void> {
+  const rows = (await listTokens(client)).map(({ id, expires, groups }) => [
+    id,
+    expires === undefined ? '<forever>' : new Date(expires).toISOString(),
+    groups.join(','),
+  ]);
+  const lines = [['TOKEN ID', 'EXPIRES', 'GROUPS'], ...rows];
+  for (const [id = '', expires = '', groups] of lines) {
+    process.stdout.write(`${id.padEnd(10)}${expires.padEnd(26)}${groups}\n`);
+  }
+}
+
+async function withClient(
+  root: string,
+  act: (client: RestClient, paths: Paths) => Promise<void>,
+): Promise<void> {
+  const paths = pathsUnder(root);
+  const client = await createClient(paths.kubeconfig('admin'));
+  try {
+    await act(client, paths);
+  } finally {
+    client.close();
+  }
+}

@@ -1,0 +1,115 @@
+import { createHash, randomInt, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import {
+  type BootstrapToken,
+  bootstrapTokenOf,
+  TOKEN_NAMESPACE,
+  TOKEN_SECRET_PREFIX,
+  TOKEN_SECRET_TYPE,
+} from '../api/bootstrap-tokens.ts';
+import { SECRETS } from '../api/resource-types.ts';
+import type { KubeObject } from '../api/types.ts';
+import { parseYamlDocuments } from '../api/yaml.ts';
+import type { Client } from '../client/client.ts';
+import { applyObjects, fillIn } from './apply.ts';
+import type { Paths } from './paths.ts';
+import type { ClusterSettings } from './settings.ts';
+
+/** The group of nodes that come in with a token of `k8ts token create`; kubeadm's. */
+const NODE_TOKEN_GROUP = 'system:bootstrappers:kubeadm:default-node-token';
+const MANIFEST = fileURLToPath(new URL('../../deploy/nodes.yaml', import.meta.url));
+const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789';
+
+/** The settings that every node of a cluster shares. */
+export type SharedSettings = Pick<
+  ClusterSettings,
+  'podCidr' | 'serviceCidr' | 'dnsIp' | 'domain' | 'disabled'
+>;
+
+/** A new token, `ID.SECRET`. */
+export function newToken(): string {
+  const text = (length: number) =>
+    Array.from({ length }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
+  return `${text(6)}.${text(16)}`;
+}
+
+/** Makes a token known to the cluster. `ttlMs`: how long it is good for, 0 for ever. */
+export async function createToken(
+  client: Client,
+  token: string,
+  options: { ttlMs: number; now: number; description: string },
+): Promise<void> {
+  const [id = '', secret = ''] = token.split('.');
+  const { ttlMs, now, description } = options;
+  const expiration = new Date(now + ttlMs).toISOString().replace(/\.\d+Z$/, 'Z');
+  const data = {
+    'token-id': id,
+    'token-secret': secret,
+    'usage-bootstrap-authentication': 'true',
+    'usage-bootstrap-signing': 'true',
+    'auth-extra-groups': NODE_TOKEN_GROUP,
+    ...(description === '' ? {} : { description }),
+    ...(ttlMs === 0 ? {} : { expiration }),
+  };
+  await client.create(SECRETS, {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    type: TOKEN_SECRET_TYPE,
+    metadata: { namespace: TOKEN_NAMESPACE, name: TOKEN_SECRET_PREFIX + id },
+    data: Object.fromEntries(
+      Object.entries(data).map(([key, text]) => [key, Buffer.from(text).toString('base64')]),
+    ),
+  });
+}
+
+/** The tokens that there are, those that make no sense left out. */
+export async function listTokens(client: Client): Promise<BootstrapToken[]> {
+  const fieldSelector = `type=${TOKEN_SECRET_TYPE}`;
+  const { items } = await client.list(SECRETS, { namespace: TOKEN_NAMESPACE, fieldSelector });
+  return items.map(bootstrapTokenOf).filter((token) => token !== undefined);
+}
+
+export async function deleteToken(client: Client, idOrToken: string): Promise<void> {
+  const [id = ''] = idOrToken.split('.');
+  await client.delete(SECRETS, { namespace: TOKEN_NAMESPACE, name: TOKEN_SECRET_PREFIX + id });
+}
+
+/** Opens the door for nodes (deploy/nodes.yaml). Done again it changes nothing. Throws what could not be applied. */
+export async function letNodesIn(
+  client: Client,
+  paths: Paths,
+  settings: ClusterSettings,
+  signal: AbortSignal,
+): Promise<void> {
+  const server = `https://${settings.nodeIp}:${settings.port}`;
+  const ca = readFileSync(join(paths.pki, 'ca.crt'), 'utf8');
+  const { podCidr, serviceCidr, dnsIp, domain, disabled } = settings;
+  const shared: SharedSettings = { podCidr, serviceCidr, dnsIp, domain, disabled };
+  // A JSON text is a YAML scalar when it is quoted once more.
+  const quoted = (value: unknown) => JSON.stringify(JSON.stringify(value));
+  const manifest = fillIn(readFileSync(MANIFEST, 'utf8'), {
+    CLUSTER_INFO: quoted(clusterInfo(server, ca)),
+    CLUSTER_SETTINGS: quoted(shared),
+  });
+  const objects = (await parseYamlDocuments(manifest)) as KubeObject[];
+  const problems = await applyObjects(client, objects, signal);
+  if (problems.length > 0) throw new Error(problems.join('\n'));
+}
+
+/** The kubeconfig that tells a stranger where the cluster is and by which authority it is known; no user. */
+function clusterInfo(server: string, ca: string): unknown {
+  const authority = Buffer.from(ca).toString('base64');
+  return {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: '', cluster: { server, 'certificate-authority-data': authority } }],
+  };
+}
+
+/** How `--ca-cert-hash` names an authority: its public key's digest (RFC 7469). */
+export function authorityHash(ca: string): string {
+  const key = new X509Certificate(ca).publicKey.export({ type: 'spki', format: 'der' });
+  return `sha256:${createHash('sha256').update(key).digest('hex')}`;
+}

@@ -1,0 +1,158 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Client } from '../client/client.ts';
+import { bootstrapKubeconfig, joinedSpecs, PORTS } from './components.ts';
+import { type DiscoveredCluster, discover, type JoinRequest } from './discovery.ts';
+import { readIfExists, SECRET_MODE, writeWhole } from './files.ts';
+import { importBundles } from './images.ts';
+import type { Paths } from './paths.ts';
+import { keepPodRoutes } from './pod-routes.ts';
+import { isPrepared, prepareNode, settingsFor } from './prepare.ts';
+import { waitForNode } from './readiness.ts';
+import type { ClusterSettings } from './settings.ts';
+import { assertFit, detach, supervise, supervisorOf, takeCharge, type UpDeps } from './up.ts';
+
+/** What a node remembers of the cluster that it has joined. */
+export interface Membership {
+  readonly server: string;
+  readonly settings: ClusterSettings;
+}
+
+const NODE_PORTS = [PORTS.kubelet, PORTS.kubeletHealth, PORTS.proxyHealth, PORTS.proxyMetrics];
+const CONTEXT = 'k8ts';
+
+/** Makes this machine a node of another's cluster and starts it in the background. Resolves when it is Ready. */
+export async function joinCluster(
+  paths: Paths,
+  request: JoinRequest,
+  chosen: { nodeName?: string | undefined; nodeIp?: string | undefined; verbosity: number },
+  deps: UpDeps,
+): Promise<void> {
+  if (isPrepared(paths)) {
+    throw new Error(`${paths.config} holds a cluster of its own; k8ts down --purge removes it`);
+  }
+  const before = membershipOf(paths);
+  if (before) {
+    throw new Error(
+      `This machine is ${before.settings.nodeName} of ${before.server} already; k8ts up starts it, k8ts leave takes it out`,
+    );
+  }
+  const found = await discover(request);
+  deps.progress(`The cluster at ${request.server} is the one that was meant`);
+  const settings = settingsFor({ ...found.settings, ...chosen });
+  await assertFit(paths, joinedSpecs(paths, settings, deps.self), NODE_PORTS);
+  await prepareNode(paths, settings, { joined: true });
+  writeMembership(paths, found, request.token, settings);
+  deps.progress('Configuration is in place');
+  await startJoined(paths, ['--root', paths.root], deps);
+}
+
+/** Starts a node that has joined before, in the background. Resolves when it is Ready. */
+export async function startJoined(
+  paths: Paths,
+  options: readonly string[],
+  deps: UpDeps,
+): Promise<void> {
+  const { settings } = membership(paths);
+  const ready = (signal: AbortSignal) => awaitReady(paths, settings, deps, signal);
+  const running = supervisorOf(paths);
+  if (running) {
+    deps.progress(`The node is already running (process ${running.pid})`);
+    await ready(AbortSignal.timeout(60_000));
+    return;
+  }
+  await detach(paths, options, deps.self, ready);
+}
+
+/** Runs a joined node until the signal aborts; its Pods go on after that. */
+export async function runJoined(paths: Paths, deps: UpDeps, signal: AbortSignal): Promise<void> {
+  const { settings } = membership(paths);
+  takeCharge(paths);
+  const specs = joinedSpecs(paths, settings, deps.self);
+  await assertFit(paths, specs, NODE_PORTS);
+  await prepareNode(paths, settings, { joined: true }, signal);
+  await Promise.all([
+    supervise(paths, specs, deps, signal),
+    importBundles(paths, signal),
+    keepRoutes(paths, settings, deps, signal),
+  ]);
+}
+
+async function keepRoutes(
+  paths: Paths,
+  { nodeName }: ClusterSettings,
+  deps: UpDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    const client = await awaitIdentity(paths, deps, signal);
+    await keepPodRoutes({ paths, nodeName }, { ...deps, client }, signal);
+  } catch (err) {
+    if (!signal.aborted) throw err;
+  }
+}
+
+/** What this machine has joined, if it has. */
+export function membershipOf(paths: Paths): Membership | undefined {
+  const text = readIfExists(membershipFile(paths));
+  return text === undefined ? undefined : (JSON.parse(text) as Membership);
+}
+
+function membership(paths: Paths): Membership {
+  const found = membershipOf(paths);
+  if (!found) throw new Error('This machine has joined no cluster; see: k8ts join --help');
+  return found;
+}
+
+function membershipFile(paths: Paths): string {
+  return join(paths.config, 'joined.json');
+}
+
+function writeMembership(
+  paths: Paths,
+  { server, ca, proxyToken }: DiscoveredCluster,
+  token: string,
+  settings: ClusterSettings,
+): void {
+  const secret = (file: string, value: unknown) =>
+    writeWhole(file, `${JSON.stringify(value, undefined, 2)}\n`, SECRET_MODE);
+  writeWhole(join(paths.pki, 'ca.crt'), ca);
+  secret(bootstrapKubeconfig(paths), tokenKubeconfig(server, ca, token));
+  secret(paths.kubeconfig('proxy'), tokenKubeconfig(server, ca, proxyToken));
+  // Last: only a node that has all else has joined.
+  secret(membershipFile(paths), { server, settings } satisfies Membership);
+}
+
+function tokenKubeconfig(server: string, ca: string, token: string): unknown {
+  const authority = Buffer.from(ca).toString('base64');
+  return {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: CONTEXT, cluster: { server, 'certificate-authority-data': authority } }],
+    users: [{ name: CONTEXT, user: { token } }],
+    contexts: [{ name: CONTEXT, context: { cluster: CONTEXT, user: CONTEXT } }],
+    'current-context': CONTEXT,
+  };
+}
+
+async function awaitReady(
+  paths: Paths,
+  { nodeName }: ClusterSettings,
+  deps: UpDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const client = await awaitIdentity(paths, deps, signal);
+  deps.progress('The cluster has signed the certificate of this node');
+  await waitForNode(client, nodeName, deps.clock, signal);
+  deps.progress(`Node ${nodeName} is Ready`);
+}
+
+// The kubelet writes its kubeconfig once; another process can only look for it.
+const LOOK_MS = 50;
+
+/** A client as this node, once its kubelet has become somebody. */
+async function awaitIdentity(paths: Paths, deps: UpDeps, signal: AbortSignal): Promise<Client> {
+  const file = paths.kubeconfig('kubelet');
+  while (!existsSync(file)) await deps.clock.sleep(LOOK_MS, signal);
+  return deps.connect(file);
+}
