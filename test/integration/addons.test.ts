@@ -55,9 +55,7 @@ describe('applyAddons', () => {
       { fieldManager: 'kubectl' },
     );
     const [problem, ...others] = await applyAddons(client, settings, never);
-    expect(problem).toMatch(
-      /^Deployment kube-system\/coredns of addon dns is left as others have changed it/,
-    );
+    expect(problem).toMatch(/^Deployment kube-system\/coredns is left as others have changed it/);
     expect(others).toEqual([]);
     const kept = await client.get(DEPLOYMENTS, coredns);
     expect(kept.spec?.template.spec?.containers[0]?.image).toBe(image);
