@@ -38,6 +38,15 @@ export function negotiate(accept: string | undefined): Representation {
   throw notAcceptable(['application/json', 'application/yaml']);
 }
 
+/** As `negotiate`, for answers that have no other shape than their own. */
+export function negotiateObject(accept: string | undefined): Representation {
+  for (const range of parseAccept(accept)) {
+    const found = acceptable(range);
+    if (found && found.as === undefined) return found;
+  }
+  throw notAcceptable(['application/json', 'application/yaml']);
+}
+
 function acceptable({ type, parameters }: MediaRange): Representation | undefined {
   const format = FORMATS[type];
   if (!format) return undefined;

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 
 /** The API level that is served. */
 const LEVEL = { major: '1', minor: '36', patch: '2' };
@@ -12,14 +12,25 @@ export function versionInfo(): object {
   return {
     major,
     minor,
+    emulationMajor: major,
+    emulationMinor: minor,
+    minCompatibilityMajor: major,
+    minCompatibilityMinor: String(Number(minor) - 1),
     gitVersion: `${GIT_VERSION}+k8ts`,
     gitCommit: packageVersion(),
     gitTreeState: 'clean',
-    buildDate: '1970-01-01T00:00:00Z',
+    buildDate: buildDate(),
     goVersion: `node ${process.version}`,
     compiler: 'v8',
     platform: `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`,
   };
+}
+
+/** When the code that runs was written: the bundle, or this file. */
+function buildDate(): string {
+  return statSync(import.meta.filename)
+    .mtime.toISOString()
+    .replace(/\.\d+Z$/, 'Z');
 }
 
 function packageVersion(): string {

@@ -1,5 +1,6 @@
 import { badRequest } from '../api/errors.ts';
 import { invalidObject, notSupported } from '../api/field-errors.ts';
+import { validateFieldManager } from '../api/metadata-validation.ts';
 import type { Exchange } from './exchange.ts';
 import { managerFromUserAgent } from './managed-fields.ts';
 import type { WriteContext } from './resource-kind.ts';
@@ -19,11 +20,11 @@ const VALIDATIONS = ['Ignore', 'Warn', 'Strict'];
 
 export function parseWriteOptions({ query, req }: Exchange, kind: string): WriteOptions {
   const fieldValidation = query.get('fieldValidation') || 'Warn';
+  const errors = validateFieldManager(query.get('fieldManager') ?? '', 'fieldManager');
   if (!VALIDATIONS.includes(fieldValidation)) {
-    throw invalidObject({ group: 'meta.k8s.io', kind }, '', [
-      notSupported('fieldValidation', fieldValidation, ['', ...VALIDATIONS]),
-    ]);
+    errors.push(notSupported('fieldValidation', fieldValidation, ['', ...VALIDATIONS]));
   }
+  if (errors.length > 0) throw invalidObject({ group: 'meta.k8s.io', kind }, '', errors);
   return {
     dryRun: parseDryRun(query.getAll('dryRun'), kind),
     fieldValidation: fieldValidation as FieldValidation,

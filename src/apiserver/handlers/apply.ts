@@ -11,7 +11,12 @@ import { inServedVersion } from '../representation.ts';
 import type { Strategy } from '../resource-kind.ts';
 import type { Written } from '../resource-store.ts';
 import { applyConfiguration } from '../server-side-apply.ts';
-import { parseWriteOptions, settleNamespace, writeContext } from '../write-options.ts';
+import {
+  parseWriteOptions,
+  settleNamespace,
+  type WriteOptions,
+  writeContext,
+} from '../write-options.ts';
 
 /** PATCH with an apply configuration: changes the object, or creates it where there is none. */
 export async function apply(
@@ -24,7 +29,7 @@ export async function apply(
   const shape = shapeOf(exchange, kind, now);
   const options = parseWriteOptions(exchange, 'PatchOptions');
   const { fieldManager: manager, force } = options;
-  const config = await readConfiguration(exchange, target);
+  const config = await readConfiguration(exchange, target, options);
   const { schema } = deps;
   const context = writeContext(exchange, options, now);
   const applied = (live: KubeObject | undefined): KubeObject => {
@@ -74,9 +79,13 @@ function uidMismatch({ kind, name }: Target, uid: string): Error {
 }
 
 /** The body as data: what an apply configuration leaves out means something, so that nothing is filled in. */
-async function readConfiguration(exchange: Exchange, target: Target): Promise<KubeObject> {
+async function readConfiguration(
+  exchange: Exchange,
+  target: Target,
+  options: Pick<WriteOptions, 'fieldValidation'>,
+): Promise<KubeObject> {
   const { kind, name, namespace } = target;
-  const config = await readYamlObject(exchange);
+  const config = await readYamlObject(exchange, options);
   checkType(config, kind);
   const metadata = config.metadata ?? {};
   if (!isObject(metadata)) throw badRequest('metadata must be an object');
@@ -91,9 +100,17 @@ async function readConfiguration(exchange: Exchange, target: Target): Promise<Ku
   return config as KubeObject;
 }
 
-export async function readYamlObject(exchange: Exchange): Promise<JsonObject> {
+/** Keys that are given twice are refused or warned of. */
+export async function readYamlObject(
+  exchange: Exchange,
+  { fieldValidation }: Pick<WriteOptions, 'fieldValidation'>,
+): Promise<JsonObject> {
   const body = await readBody(exchange.req, MAX_BODY_BYTES);
-  const { value } = await decodeYaml(body.toString());
+  const { value, duplicates } = await decodeYaml(body.toString());
+  if (fieldValidation === 'Strict' && duplicates.length > 0) {
+    throw badRequest(`error strict decoding YAML: ${duplicates.join(', ')}`);
+  }
+  if (fieldValidation === 'Warn') exchange.warnings.push(...duplicates);
   if (!isObject(value)) throw badRequest('error decoding YAML: the configuration is not an object');
   return value;
 }

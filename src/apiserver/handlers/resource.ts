@@ -2,6 +2,7 @@ import { methodNotAllowed, pageNotFound } from '../answers.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import type { KindRegistry } from '../kind-registry.ts';
+import { negotiateObject } from '../negotiation.ts';
 import type { ResourceKind } from '../resource-kind.ts';
 import { type ConnectHandlers, connect } from './connect.ts';
 import { create } from './create.ts';
@@ -73,6 +74,8 @@ async function handleVirtual(
   const handler = deps.virtuals[`${group}/${resource}`];
   if (!handler) throw pageNotFound();
   if (!verbs.includes(exchange.info.verb)) throw methodNotAllowed();
+  // Nothing here has rows or metadata to show.
+  negotiateObject(exchange.req.headers.accept);
   await handler(deps, exchange, target);
 }
 

@@ -87,7 +87,7 @@ async function applyScale(
 ): Promise<void> {
   const { kind, declared, name } = target;
   const options = parseWriteOptions(exchange, 'PatchOptions');
-  const { spec } = await readYamlObject(exchange);
+  const { spec } = await readYamlObject(exchange, options);
   const config: KubeObject = { apiVersion: apiVersionOf(kind), kind: kind.kind, metadata: {} };
   if (isObject(spec) && spec.replicas !== undefined) {
     setPath(config, declared.replicasPath, checkReplicas(name, spec.replicas));
