@@ -4,6 +4,7 @@ import {
   type IncomingMessage,
   type OutgoingHttpHeaders,
 } from 'node:http';
+import type { ServerHttp2Stream } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
 import { pipeline } from 'node:stream/promises';
 import { ApiError } from '../api/errors.ts';
@@ -42,7 +43,7 @@ export function forward(exchange: Exchange, target: ProxyTarget): Promise<Incomi
   return new Promise((resolve, reject) => {
     const request = send(url, {
       method: req.method ?? 'GET',
-      headers: { ...forwardedHeaders(req), host: url.host, ...headers },
+      headers: { ...forwardedHeaders(req), ...framing(req), host: url.host, ...headers },
       signal: disconnectSignal(exchange),
       ...(agent ? { agent } : {}),
       ...(tls ?? {}),
@@ -77,6 +78,14 @@ function forwardedHeaders({ headers }: IncomingMessage): Record<string, string |
     if (value !== undefined && !HOP_BY_HOP.has(name) && !PRIVATE.test(name)) out[name] = value;
   }
   return out;
+}
+
+/** Node frames bodies itself only for methods that usually have one. */
+function framing(req: IncomingMessage): Record<string, string> {
+  if (req.headers['content-length'] !== undefined) return {};
+  const { stream } = req as { stream?: ServerHttp2Stream };
+  const hasBody = stream ? !stream.endAfterHeaders : req.headers['transfer-encoding'] !== undefined;
+  return hasBody ? { 'transfer-encoding': 'chunked' } : {};
 }
 
 function unreachable(err: Error): ApiError {

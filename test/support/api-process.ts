@@ -80,7 +80,7 @@ export async function startApiProcess(options: ApiProcessOptions = {}): Promise<
     cert: admin.certificate,
     key: admin.key,
   });
-  const send = sender(agent, port);
+  const send = senderOf(agent, port);
   return {
     port,
     pid: process_.pid ?? 0,
@@ -98,7 +98,8 @@ export async function startApiProcess(options: ApiProcessOptions = {}): Promise<
   };
 }
 
-function sender(agent: Agent, port: number): ApiProcess['send'] {
+/** How requests are sent to a server on the loopback. */
+export function senderOf(agent: Agent, port: number): ApiProcess['send'] {
   return (method, path, body, type = 'application/json') =>
     new Promise((resolve, reject) => {
       const text =

@@ -146,13 +146,16 @@ function send(
   { body, type, accept, headers }: RequestOptions,
 ): Promise<Answer> {
   const fallback = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
-  const stream = session.request({
-    ':method': method,
-    ':path': path,
-    ...(accept === undefined ? {} : { accept }),
-    ...(body === undefined ? {} : { 'content-type': type ?? fallback }),
-    ...headers,
-  });
+  const stream = session.request(
+    {
+      ':method': method,
+      ':path': path,
+      ...(accept === undefined ? {} : { accept }),
+      ...(body === undefined ? {} : { 'content-type': type ?? fallback }),
+      ...headers,
+    },
+    { endStream: body === undefined },
+  );
   return new Promise((resolve, reject) => {
     let head: Answer['headers'] = {};
     const chunks: Buffer[] = [];
@@ -166,7 +169,7 @@ function send(
       const status = Number((head as Record<string, unknown>)[':status']);
       resolve({ status, headers: head, text, body: parsed(text) });
     });
-    stream.end(encoded(body));
+    if (body !== undefined) stream.end(encoded(body));
   });
 }
 

@@ -23,9 +23,9 @@ export async function connect(
   target: Target & { declared: ConnectSubresource },
 ): Promise<void> {
   const { kind, subresource, declared } = target;
-  if (!declared.verbs.includes(exchange.info.verb)) {
-    throw methodNotAllowed();
-  }
+  // OPTIONS is no verb of the API, but what is proxied may know it.
+  const isProxied = subresource === 'proxy' && exchange.info.verb === 'options';
+  if (!declared.verbs.includes(exchange.info.verb) && !isProxied) throw methodNotAllowed();
   const handler =
     deps.connectors[`${kind.resource}/${subresource}`] ?? deps.connectors[subresource];
   if (!handler) {

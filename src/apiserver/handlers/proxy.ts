@@ -23,12 +23,13 @@ export async function proxy(deps: ProxyDeps, exchange: Exchange, target: Target)
   const address = parseAddress(target.name);
   const found = await locate(deps, target, address);
   const { info, upgrade } = exchange;
-  const base = info.path.slice(0, proxyPathEnd(info.path));
+  const base = info.path.slice(0, proxyPathEnd(info.path, target.namespace));
   const url = new URL(found.url);
   url.pathname = info.path.slice(base.length) || '/';
   const query = exchange.req.url?.split('?')[1];
   if (query !== undefined) url.search = query;
-  if (info.path === base && exchange.req.method === 'GET' && !upgrade) {
+  const method = exchange.req.method ?? 'GET';
+  if (info.path === base && (method === 'GET' || method === 'HEAD') && !upgrade) {
     // Relative links only work below a directory.
     exchange.res.writeHead(301, { Location: `${base}/${query ? `?${query}` : ''}` });
     exchange.res.end();
@@ -42,9 +43,10 @@ export async function proxy(deps: ProxyDeps, exchange: Exchange, target: Target)
   await passOn(exchange, answer, rewriteLocation(answer, url, base));
 }
 
-function proxyPathEnd(path: string): number {
-  const at = path.indexOf('/proxy');
-  return at + '/proxy'.length;
+/** How much of the path is ours: /api/v1/[namespaces/NAMESPACE/]RESOURCE/NAME/proxy. Any of the names may be `proxy` too. */
+function proxyPathEnd(path: string, namespace: string): number {
+  const parts = path.split('/', namespace === '' ? 6 : 8);
+  return parts.join('/').length;
 }
 
 /** A redirect to the same back end is made to come back through here. */

@@ -1,0 +1,81 @@
+import { type ApiProcess, startApiProcess } from '../test/support/api-process.ts';
+import { startEchoServer } from './support/echo-server.ts';
+import { rateOf } from './support/rate.ts';
+
+// Requests of every verb through the whole server, over HTTPS, beside a bare Node.js server that parses and echoes the
+// same bodies. One core each.
+
+const CLIENTS = [1, 16, 64];
+const SECONDS = 3;
+const PATH = '/api/v1/namespaces/default/configmaps';
+const data = { text: 'x'.repeat(1000) };
+const JSON_PATCH = 'application/json-patch+json';
+const STRATEGIC = 'application/strategic-merge-patch+json';
+
+interface Request {
+  readonly method: string;
+  readonly path: string;
+  readonly body?: object;
+  readonly type?: string;
+}
+
+type Make = (client: number, n: number) => Request;
+
+const own = (client: number): string => `own-${client}`;
+const object = (name: string, n: number) => ({
+  ...{ apiVersion: 'v1', kind: 'ConfigMap', data },
+  metadata: { name, labels: { n: String(n) } },
+});
+
+const VERBS: Readonly<Record<string, (clients: number) => Make>> = {
+  get: () => (client) => ({ method: 'GET', path: `${PATH}/${own(client)}` }),
+  create: (clients) => (client, n) => ({
+    ...{ method: 'POST', path: PATH },
+    body: object(`c-${clients}-${client}-${n}`, n),
+  }),
+  update: () => (client, n) => ({
+    ...{ method: 'PUT', path: `${PATH}/${own(client)}` },
+    body: object(own(client), n),
+  }),
+  'JSON patch': () => (client, n) => ({
+    ...{ method: 'PATCH', path: `${PATH}/${own(client)}`, type: JSON_PATCH },
+    body: [{ op: 'add', path: '/metadata/labels/n', value: String(n) }],
+  }),
+  'strategic patch': () => (client, n) => ({
+    ...{ method: 'PATCH', path: `${PATH}/${own(client)}`, type: STRATEGIC },
+    body: { metadata: { labels: { n: String(n) } } },
+  }),
+};
+
+async function measure(send: ApiProcess['send'], clients: number, make: Make) {
+  return rateOf(clients, SECONDS, async (client, n) => {
+    const { method, path, body, type } = make(client, n);
+    return (await send(method, path, body, type)).status < 300;
+  });
+}
+
+const server = await startApiProcess();
+const floor = await startEchoServer(server);
+for (let client = 0; client < Math.max(...CLIENTS); client++) {
+  await server.send('POST', PATH, object(own(client), 0));
+}
+console.log('verb             clients  requests/s   p99 ms  errors   floor/s  of the floor');
+for (const [verb, of] of Object.entries(VERBS)) {
+  for (const clients of CLIENTS) {
+    const bare = await measure(floor.send, clients, of(clients));
+    const { perSecond, p99, errors } = await measure(server.send, clients, of(clients));
+    console.log(
+      [
+        verb.padEnd(17),
+        String(clients).padStart(7),
+        perSecond.toFixed(0).padStart(12),
+        p99.toFixed(1).padStart(9),
+        String(errors).padStart(8),
+        bare.perSecond.toFixed(0).padStart(10),
+        `${((100 * perSecond) / bare.perSecond).toFixed(0)} %`.padStart(14),
+      ].join(''),
+    );
+  }
+}
+await floor.stop();
+await server.stop();
