@@ -25,7 +25,7 @@ describe("proxy modes on Debian's kernel", () => {
   }, LIMIT_MS + 60_000);
 
   it.each(wanted)('$mode: $name', ({ mode, name }) => {
-    const passed = output.includes(`\nok ${mode}: ${name} (`);
+    const passed = output.split('\n').some((line) => line.includes(`ok ${mode}: ${name} (`));
     expect(passed, output.slice(-12_000)).toBe(true);
   });
 });

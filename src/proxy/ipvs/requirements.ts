@@ -21,10 +21,10 @@ export async function missingForIpvs(
       `ip_vs_${scheduler}`,
       () => ipvs.restore([`-A ${TRIAL} -s ${scheduler}`, `-D ${TRIAL}`], signal),
     ],
-    ...TYPES.map((type): [string, () => Promise<unknown>] => [
-      `ip_set_${type.replace(':', '_').replaceAll(',', '')}`,
-      () => ipset.restore(trialOf(type), signal),
-    ]),
+    [
+      `ip_set, or one of ${TYPES.map(moduleOf).join(', ')},`,
+      () => ipset.restore(TYPES.flatMap(trialOf), signal),
+    ],
     ['dummy', () => device.ensure(signal)],
   ];
   for (const [module, attempt] of trials) {
@@ -40,6 +40,10 @@ export async function missingForIpvs(
   return undefined;
 }
 
+function moduleOf(type: string): string {
+  return `ip_set_${type.replace(':', '_').replaceAll(',', '')}`;
+}
+
 function trialOf(type: string): string[] {
   const range = type === 'bitmap:port' ? ' range 0-65535' : '';
   return [`create KUBE-TRIAL ${type}${range}`, 'destroy KUBE-TRIAL'];
@@ -47,9 +51,8 @@ function trialOf(type: string): string[] {
 
 /** A module that is built in, or a machine without modprobe: the trials tell. */
 async function loadModules(names: readonly string[], signal?: AbortSignal): Promise<void> {
-  for (const name of names) {
-    await run('modprobe', [name], { acceptExitCodes: [0, 1] }, signal).catch((err: unknown) => {
-      if (!isMissingProgram(err)) throw err;
-    });
-  }
+  const options = { acceptExitCodes: [0, 1] };
+  await run('modprobe', ['-a', ...names], options, signal).catch((err: unknown) => {
+    if (!isMissingProgram(err)) throw err;
+  });
 }

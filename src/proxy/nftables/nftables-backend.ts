@@ -43,8 +43,8 @@ export class NftablesBackend implements ProxyBackend {
   }
 
   async intact(signal: AbortSignal): Promise<boolean> {
-    const chain = await this.#deps.nft.listChain(this.#table, 'nat-postrouting', signal);
-    return chain?.includes('jump masquerading') ?? false;
+    // Goes with the table, and with the jumps when somebody flushes them. A listing would fetch everything.
+    return await this.#deps.nft.isInUse(this.#table, 'masquerading', signal);
   }
 
   async cleanup(signal: AbortSignal): Promise<void> {

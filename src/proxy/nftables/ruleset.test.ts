@@ -45,11 +45,16 @@ describe('Ruleset', () => {
     const web = servicePort({ endpoints: ['10.244.1.2:8080', '10.244.1.3:8080'] });
     const chain = `service-${serviceBase(WEB)}`;
     expect(ruleset.update(byId(web, LB))).toEqual([
-      `add chain ip kube-proxy ${chain}`,
       `flush chain ip kube-proxy ${chain}`,
-      `add rule ip kube-proxy ${chain} meta l4proto tcp dnat ip addr . port to numgen random mod 2 map { 0 : 10.244.1.2 . 8080, 1 : 10.244.1.3 . 8080 }`,
-      `add rule ip kube-proxy ${chain} meta l4proto tcp dnat to 10.244.1.2:8080`,
+      `add rule ip kube-proxy ${chain} meta l4proto tcp numgen random mod 2 == 0 dnat to 10.244.1.2:8080`,
+      `add rule ip kube-proxy ${chain} meta l4proto tcp dnat to 10.244.1.3:8080`,
     ]);
+  });
+
+  it('takes a map for many endpoints', () => {
+    const endpoints = Array.from({ length: 17 }, (_, i) => `10.244.1.${i}:80`);
+    const text = new Ruleset(OPTIONS).create(byId(servicePort({ endpoints }))).join('\n');
+    expect(text).toMatch(/numgen random mod 17 map \{ 0 : 10.244.1.0 . 80, /);
   });
 
   it('has nothing to do when nothing changed', () => {

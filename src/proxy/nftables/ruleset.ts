@@ -100,7 +100,9 @@ class Changes {
 
   #chain(name: string, known: readonly string[] | undefined, rules: readonly string[]): void {
     if (known && known.join('\n') === rules.join('\n')) return;
-    this.#create.push(`add chain ${this.#table} ${name}`, `flush chain ${this.#table} ${name}`);
+    this.#create.push(
+      known ? `flush chain ${this.#table} ${name}` : `add chain ${this.#table} ${name}`,
+    );
     for (const rule of rules) this.#fill.push(`add rule ${this.#table} ${name} ${rule}`);
   }
 

@@ -189,29 +189,50 @@ function one(cidrs: readonly string[]): string {
   return cidrs.length === 1 ? String(cidrs[0]) : `{ ${cidrs.join(', ')} }`;
 }
 
+// The kernel looks through all sets of a table, anonymous ones as well, for each one that comes or goes: a map in every
+// service's chain would make a whole sync quadratic. Below this many endpoints a chain of chances is as fast as a map.
+const MAX_RULES = 16;
+
 function balance(context: Context, chain: string, endpoints: readonly Endpoint[]): void {
   const { service, rules, ip } = context;
-  const choice = `numgen random mod ${endpoints.length}`;
-  const protocol = service.protocol.toLowerCase();
-  // A packet that is in this chain while it is replaced goes on in the old rules, but their map is empty
-  // from that moment on (the kernel looks up by the newest generation): it must not fall through.
-  const fallback = endpoints.slice(0, 1);
+  const translate = `meta l4proto ${service.protocol.toLowerCase()}`;
   if (service.affinitySeconds === undefined) {
-    const targets = endpoints.map((e, i) => `${i} : ${e.ip} . ${e.port}`).join(', ');
-    rules.chains.set(chain, [
-      `meta l4proto ${protocol} dnat ${ip} addr . port to ${choice} map { ${targets} }`,
-      ...fallback.map(({ address }) => `meta l4proto ${protocol} dnat to ${address}`),
-    ]);
+    const lines =
+      endpoints.length > MAX_RULES
+        ? mapOfEndpoints(endpoints, `${translate} dnat ${ip} addr . port to`, translate)
+        : chances(endpoints).map((chance, i) => {
+            return `${translate} ${chance}dnat to ${endpoints[i]?.address}`;
+          });
+    rules.chains.set(chain, lines);
     return;
   }
   const bases = endpoints.map((endpoint) => endpointBase(service, endpoint));
-  const lines = bases.map((base) => `${ip} saddr @affinity-${base} goto endpoint-${base}`);
-  const targets = bases.map((base, i) => `${i} : goto endpoint-${base}`).join(', ');
   rules.chains.set(chain, [
-    ...lines,
-    `${choice} vmap { ${targets} }`,
-    ...fallback.map((endpoint) => `goto endpoint-${endpointBase(service, endpoint)}`),
+    ...bases.map((base) => `${ip} saddr @affinity-${base} goto endpoint-${base}`),
+    ...chances(bases).map((chance, i) => `${chance}goto endpoint-${bases[i]}`),
   ]);
+}
+
+/** The match for each of several choices, tried one after the other, that gives all the same chance. */
+function chances(choices: readonly unknown[]): string[] {
+  return choices.map((_, index) => {
+    const left = choices.length - index;
+    return left === 1 ? '' : `numgen random mod ${left} == 0 `;
+  });
+}
+
+function mapOfEndpoints(
+  endpoints: readonly Endpoint[],
+  toMap: string,
+  translate: string,
+): string[] {
+  const targets = endpoints.map((e, i) => `${i} : ${e.ip} . ${e.port}`).join(', ');
+  return [
+    `${toMap} numgen random mod ${endpoints.length} map { ${targets} }`,
+    // A packet that is in this chain while it is replaced goes on in the old rules, but their map is empty
+    // from that moment on (the kernel looks up by the newest generation): it must not fall through.
+    `${translate} dnat to ${endpoints[0]?.address}`,
+  ];
 }
 
 function endpointRules(context: Context): void {

@@ -9,22 +9,25 @@ const SERVICES = TIMEOUT_MS > 1_000 ? 10 : 100;
 interface ModeFacts {
   /** Prints everything that the mode writes into the kernel. */
   readonly dump: string;
-  /** What a careless administrator does. */
-  readonly flush: readonly string[];
+  /** What careless administrators do, each in a few commands. */
+  readonly flushes: readonly (readonly string[])[];
 }
 
 const IPTABLES: ModeFacts = {
   dump: 'iptables-save; ip6tables-save; nft list tables inet',
-  flush: ['iptables -t nat -F', 'iptables -t nat -X', 'iptables -t mangle -X'],
+  flushes: [['iptables -t nat -F', 'iptables -t nat -X', 'iptables -t mangle -X']],
 };
 
 const FACTS: Readonly<Record<string, ModeFacts>> = {
   iptables: IPTABLES,
   userspace: IPTABLES,
-  nftables: { dump: 'nft list ruleset', flush: ['nft flush ruleset'] },
+  nftables: {
+    dump: 'nft list ruleset',
+    flushes: [['nft flush ruleset'], ['nft flush table ip kube-proxy']],
+  },
   ipvs: {
     dump: `${IPTABLES.dump}; ipvsadm -Sn; ipset save; ip -o addr show`,
-    flush: [...IPTABLES.flush, 'ipvsadm -C', 'ip link del kube-ipvs0'],
+    flushes: [[...IPTABLES.flushes.flat(), 'ipvsadm -C', 'ip link del kube-ipvs0']],
   },
 };
 
@@ -76,10 +79,12 @@ export const CARE: readonly Scenario[] = [
       await world.startProxy(mode, { syncPeriodMs: 200 });
       await world.apply(service('web', '10.96.0.10'), slice('web', ['pod1']));
       await webAnswers(world);
-      for (const command of factsOf(mode).flush) {
-        await world.onNode(...command.split(' ')).catch(() => {});
+      for (const commands of factsOf(mode).flushes) {
+        for (const command of commands) {
+          await world.onNode(...command.split(' ')).catch(() => {});
+        }
+        await webAnswers(world);
       }
-      await webAnswers(world);
       await world.cleanup();
     },
   },

@@ -1,5 +1,5 @@
 // Runs the behaviours of proxy modes without a test runner, as a virtual machine has none. Each argument is a mode, with
-// `:TEXT` after it only the behaviours that have the text in their names (`+` for blanks). Prints `ok MODE: NAME` or `not ok …` for each.
+// `:TEXT` after it only the behaviours that have the text in their names (`+` for blanks). Prints `ok MODE: NAME` or `FAILED …` for each.
 import { errorMessage } from '../../../src/util/errors.ts';
 import { NetworkWorld } from './network-world.ts';
 import { CARE } from './proxy-care.ts';
@@ -30,7 +30,7 @@ async function behaviour({ name, run }: Scenario, mode: string): Promise<void> {
     console.log(`ok ${mode}: ${name} (${Date.now() - started} ms)`);
   } catch (err) {
     failures++;
-    console.log(`not ok ${mode}: ${name}: ${errorMessage(err).replaceAll('\n', ' | ')}`);
+    console.log(`FAILED ${mode}: ${name}: ${errorMessage(err).replaceAll('\n', ' | ')}`);
     console.log(world.proxyLog.slice(-4_000));
   }
 }
