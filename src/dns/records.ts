@@ -6,7 +6,18 @@ import { addressOfReverseName, expandIp } from './reverse.ts';
 export type Answer =
   | { readonly type: 'A' | 'AAAA' | 'CNAME' | 'PTR'; readonly name: string; readonly data: string }
   | { readonly type: 'TXT'; readonly name: string; readonly data: string }
-  | { readonly type: 'SRV'; readonly name: string; readonly data: SrvData };
+  | { readonly type: 'SRV'; readonly name: string; readonly data: SrvData }
+  | { readonly type: 'SOA'; readonly name: string; readonly data: SoaData };
+
+export interface SoaData {
+  readonly mname: string;
+  readonly rname: string;
+  readonly serial: number;
+  readonly refresh: number;
+  readonly retry: number;
+  readonly expire: number;
+  readonly minimum: number;
+}
 
 interface SrvData {
   readonly priority: number;
@@ -60,8 +71,8 @@ export class ClusterRecords {
     return name === this.#zone || name.endsWith(`.${this.#zone}`);
   }
 
-  /** Records of a lower-case name in the zone; undefined: there is no such name. */
-  find(name: string): Found | undefined {
+  /** Records of a lower-case name in the zone; undefined: there is no such name. Other types than asked for may be left out. */
+  find(name: string, type: string): Found | undefined {
     if (name === this.#zone) return EMPTY;
     const labels = name.slice(0, -this.#zone.length - 1).split('.');
     const kind = labels.at(-1);
@@ -75,7 +86,7 @@ export class ClusterRecords {
     if (service === undefined) {
       return this.#services.list(namespace).length > 0 ? EMPTY : undefined;
     }
-    return this.#findService(name, { namespace, name: service }, rest.reverse());
+    return this.#findService(name, { namespace, name: service }, { type, labels: rest.reverse() });
   }
 
   /** The name of a cluster IP or of a headless endpoint; undefined when the address is none of the cluster's. */
@@ -108,7 +119,7 @@ export class ClusterRecords {
   #findService(
     name: string,
     key: { namespace: string; name: string },
-    labels: readonly string[],
+    { type, labels }: { type: string; labels: readonly string[] },
   ): Found | undefined {
     const service = this.#services.get(key);
     if (!service) return undefined;
@@ -119,22 +130,28 @@ export class ClusterRecords {
     const [first = '', second] = labels;
     if (first.startsWith('_') || second?.startsWith('_'))
       return this.#findPort(name, service, labels);
-    const headless = isHeadless(service);
-    if (labels.length === 0 && !headless) return found(clusterIPs(name, service));
-    if (!headless || labels.length > 1) return undefined;
-    const answers = this.#endpoints(service)
-      .filter(({ host }) => labels.length === 0 || host === first)
-      .map(({ ip }) => addressRecord(name, ip));
-    return answers.length > 0 ? found(distinct(answers)) : undefined;
+    if (labels.length > 1) return undefined;
+    const addresses =
+      labels.length === 0 && !isHeadless(service)
+        ? clusterIPs(name, service)
+        : this.#endpoints(service)
+            .filter(({ host }) => labels.length === 0 || host === first)
+            .map(({ ip }) => addressRecord(name, ip));
+    if (addresses.length === 0) return undefined;
+    if (labels.length === 0 && type === 'SRV') return portsOf(this.#ports(name, service));
+    return found(distinct(addresses));
+  }
+
+  #ports(name: string, service: Service): Ports {
+    return isHeadless(service)
+      ? this.#headlessPorts(name, service)
+      : clusterPorts(name, service, this.#serviceName(service.metadata));
   }
 
   #findPort(name: string, service: Service, labels: readonly string[]): Found | undefined {
     const [portName, protocol] = labels.map((label) => label.slice(1));
     if (labels.length > 2 || labels.some((label) => !label.startsWith('_'))) return undefined;
-    const target = this.#serviceName(service.metadata);
-    const { answers, additionals } = isHeadless(service)
-      ? this.#headlessPorts(name, service)
-      : clusterPorts(name, service, target);
+    const { answers, additionals } = this.#ports(name, service);
     const matching = answers.filter(
       ({ port }) =>
         port.name === (protocol === undefined ? port.name : portName) &&
@@ -142,12 +159,7 @@ export class ClusterRecords {
     );
     if (matching.length === 0) return undefined;
     if (protocol === undefined) return EMPTY;
-    const records = distinct(matching.map(({ record }) => record));
-    const targets = new Set(records.map(({ data }) => data.target));
-    return {
-      answers: records,
-      additionals: distinct(additionals.filter((a) => targets.has(a.name))),
-    };
+    return portsOf({ answers: matching, additionals });
   }
 
   #headlessPorts(name: string, service: Service): Ports {
@@ -193,6 +205,16 @@ interface Ports {
   readonly additionals: Answer[];
 }
 
+/** The SRV records, with the addresses of their targets. */
+function portsOf({ answers, additionals }: Ports): Found {
+  const records = distinct(answers.map(({ record }) => record));
+  const targets = new Set(records.map(({ data }) => data.target));
+  return {
+    answers: records,
+    additionals: distinct(additionals.filter(({ name }) => targets.has(name))),
+  };
+}
+
 const EMPTY: Found = { answers: [], additionals: [] };
 
 function found(answers: readonly Answer[]): Found {
@@ -215,7 +237,9 @@ function clusterPorts(name: string, service: Service, target: string): Ports {
 }
 
 function addressRecord(name: string, ip: string): Answer {
-  return { type: familyOf(ip) === 6 ? 'AAAA' : 'A', name, data: ip };
+  return familyOf(ip) === 6
+    ? { type: 'AAAA', name, data: expandIp(ip) }
+    : { type: 'A', name, data: ip };
 }
 
 function distinct<T extends Answer>(answers: readonly T[]): T[] {
@@ -243,5 +267,5 @@ function findPod(name: string, labels: readonly string[]): Found | undefined {
   const v4 = dashed?.replaceAll('-', '.') ?? '';
   if (familyOf(v4) === 4 && !v4.includes(':')) return found([{ type: 'A', name, data: v4 }]);
   const v6 = dashed?.replaceAll('-', ':') ?? '';
-  return familyOf(v6) === 6 ? found([{ type: 'AAAA', name, data: v6 }]) : undefined;
+  return familyOf(v6) === 6 ? found([addressRecord(name, v6)]) : undefined;
 }

@@ -3,14 +3,15 @@ import { connect } from 'node:net';
 import dnsPacket, { type DecodedPacket, type RecordType } from 'dns-packet';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ENDPOINT_SLICES, SERVICES } from '../api/resource-types.ts';
-import type { EndpointSlice, Service } from '../api/types.ts';
+import { ENDPOINT_SLICES, PODS, SERVICES } from '../api/resource-types.ts';
+import type { EndpointSlice, Pod, Service } from '../api/types.ts';
 import { FakeClient } from '../client/client.fake.ts';
 import { createInformer } from '../client/informer.ts';
 import { FakeClock } from '../util/clock.fake.ts';
 import { realClock } from '../util/clock.ts';
+import { Autopath, addAutopathIndex } from './autopath.ts';
 import { TtlCache } from './cache.ts';
-import { CachingForwarder, parseResolvConf } from './forwarder.ts';
+import { CachingForwarder, parseResolvConf, searchesOf } from './forwarder.ts';
 import { dnsMetrics } from './metrics.ts';
 import { addDnsIndexes, ClusterRecords } from './records.ts';
 import { Resolver } from './resolver.ts';
@@ -39,7 +40,7 @@ function slice(name: string, endpoints: EndpointSlice['endpoints'], addressType 
 }
 
 const PORTS = [{ name: 'http', port: 80, protocol: 'TCP' }, { port: 81 }];
-const MANY = Array.from({ length: 20 }, (_, i) => ({ addresses: [`10.244.9.${i}`] }));
+const MANY = Array.from({ length: 40 }, (_, i) => ({ addresses: [`10.244.9.${i}`] }));
 
 /** Stands in for the world's name servers: `up.example` exists, nothing else does. */
 async function startUpstream(): Promise<number> {
@@ -82,8 +83,16 @@ beforeAll(async () => {
       { addresses: ['10.244.0.9'], conditions: { ready: false } },
     ]),
     slice('headless', [{ addresses: ['fd00:1::7'], hostname: 'db-0' }], 'IPv6'),
+    slice('web', [{ addresses: ['10.244.7.7'] }]),
     slice('many', MANY),
   );
+  // The asker's address is a Pod's of namespace shop.
+  client.seed(PODS, {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'asker', namespace: 'shop' },
+    status: { podIPs: [{ ip: '127.0.0.1' }] },
+  } as unknown as Pod);
   const services = createInformer(client, SERVICES);
   const slices = createInformer(client, ENDPOINT_SLICES);
   addDnsIndexes(services, slices);
@@ -95,7 +104,12 @@ beforeAll(async () => {
   const upstreams = [{ host: '127.0.0.1', port: await startUpstream() }];
   const forwarder = new CachingForwarder(upstreams, { clock: realClock });
   const records = new ClusterRecords(services, slices, zone);
-  const resolver = new Resolver({ records, forwarder, zone });
+  const pods = createInformer(client, PODS);
+  addAutopathIndex(pods);
+  void pods.run(stop.signal);
+  await pods.whenSynced(stop.signal);
+  const autopath = new Autopath(pods, zone, ['corp.example']);
+  const resolver = new Resolver({ records, forwarder, zone, autopath });
   const server = new DnsServer({ resolver, metrics: dnsMetrics() });
   port = await new Promise<number>((resolve) => {
     void server.run({ host: '127.0.0.1', port: 0 }, resolve, stop.signal);
@@ -158,10 +172,19 @@ describe('names of the cluster', () => {
       'SRV',
       [{ priority: 0, weight: 100, port: 80, target: 'web.default.svc.cluster.local' }],
     ],
+    // Asked for SRV, a Service lists its named ports.
+    [
+      'web.default.svc.cluster.local',
+      'SRV',
+      [{ priority: 0, weight: 100, port: 80, target: 'web.default.svc.cluster.local' }],
+    ],
+    // An endpoint has a name below any Service that has it.
+    ['10-244-7-7.web.default.svc.cluster.local', 'A', ['10.244.7.7']],
   ])('%s %s', async (name, type, expected) => {
     const answer = await ask(name, type);
     expect(rcode(answer)).toBe('NOERROR');
-    expect(data(answer)).toEqual(expected);
+    // Each answer begins with another address.
+    expect(data(answer).sort()).toEqual(expected);
     expect((answer.flags ?? 0) & dnsPacket.AUTHORITATIVE_ANSWER).toBeTruthy();
   });
 
@@ -244,6 +267,23 @@ describe('other names', () => {
   });
 });
 
+describe('autopath', () => {
+  it.each<[string, unknown[]]>([
+    ['up.example.shop.svc.cluster.local', ['up.example', '192.0.2.80']],
+    ['web.default.shop.svc.cluster.local', ['web.default.svc.cluster.local', '10.96.0.5']],
+  ])('answers %s with what the end of the search path has', async (name, expected) => {
+    const answer = await ask(name);
+    expect(rcode(answer)).toBe('NOERROR');
+    expect(data(answer)).toEqual(expected);
+    expect(answer.answers?.[0]?.name).toBe(name);
+  });
+
+  it('denies what no name of the path has, and what is not of the asker’s namespace', async () => {
+    expect(rcode(await ask('no.example.shop.svc.cluster.local'))).toBe('NXDOMAIN');
+    expect(rcode(await ask('up.example.other.svc.cluster.local'))).toBe('NXDOMAIN');
+  });
+});
+
 describe('the protocol', () => {
   it('cuts what does not fit into 512 bytes, and gives more to who can take it', async () => {
     const name = 'many.default.svc.cluster.local';
@@ -251,9 +291,11 @@ describe('the protocol', () => {
     expect(plain?.length).toBeLessThanOrEqual(512);
     const packet = dnsPacket.decode(plain ?? Buffer.alloc(0));
     expect((packet.flags ?? 0) & dnsPacket.TRUNCATED_RESPONSE).toBeTruthy();
+    // Who does not ask again over TCP still has some addresses.
+    expect(packet.answers?.length).toBeGreaterThan(20);
     const opt = { type: 'OPT', name: '.', udpPayloadSize: 1232, flags: 0, options: [] };
     const large = await ask(name, 'A', { additionals: [opt] });
-    expect(large.answers).toHaveLength(20);
+    expect(large.answers).toHaveLength(40);
     expect(large.additionals?.some(({ type }) => type === 'OPT')).toBe(true);
   });
 
@@ -274,7 +316,7 @@ describe('the protocol', () => {
       socket.write(Buffer.concat([length, message]));
     }
     await both;
-    expect(dnsPacket.decode(received, 2).answers).toHaveLength(20);
+    expect(dnsPacket.decode(received, 2).answers).toHaveLength(40);
     socket.destroy();
   });
 
@@ -325,5 +367,15 @@ describe('parseResolvConf', () => {
       { host: '192.0.2.53', port: 53 },
       { host: 'fd00::53', port: 53 },
     ]);
+  });
+});
+
+describe('searchesOf', () => {
+  it('takes the last search line', () => {
+    expect(searchesOf('search a.b\nnameserver 192.0.2.1\nsearch c.d  e.f .\n')).toEqual([
+      'c.d',
+      'e.f',
+    ]);
+    expect(searchesOf('nameserver 192.0.2.1')).toEqual([]);
   });
 });

@@ -1,9 +1,16 @@
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from 'node:dgram';
 import { createServer, isIPv6, type Socket } from 'node:net';
-import type { DecodedPacket } from 'dns-packet';
 import type { DnsMetrics } from './metrics.ts';
-import { packReply, type Resolver } from './resolver.ts';
-import { datagramLimit, decodeQuery, formatError } from './wire.ts';
+import type { Resolver } from './resolver.ts';
+import {
+  datagramLimit,
+  decodeQuery,
+  encodeForwarded,
+  encodeReply,
+  formatError,
+  type Query,
+  RCODE_NAMES,
+} from './wire.ts';
 
 const TCP_IDLE_MS = 10_000;
 const TCP_MAX_CONNECTIONS = 1_000;
@@ -12,6 +19,13 @@ const MAX_MESSAGE = 65_535;
 export interface DnsServerDeps {
   readonly resolver: Resolver;
   readonly metrics: DnsMetrics;
+}
+
+/** How a question came, and how much may go back that way. */
+interface Channel {
+  readonly proto: 'udp' | 'tcp';
+  readonly limit: (query: Query) => number;
+  readonly client: string;
 }
 
 /** Takes questions over UDP and TCP at one address. */
@@ -55,7 +69,11 @@ export class DnsServer {
     message: Buffer,
     { peer, signal }: { peer: RemoteInfo; signal: AbortSignal },
   ): Promise<void> {
-    const answer = await this.#answer(message, { proto: 'udp', limit: datagramLimit }, signal);
+    const answer = await this.#answer(
+      message,
+      { proto: 'udp', limit: datagramLimit, client: peer.address },
+      signal,
+    );
     if (!answer || signal.aborted) return;
     // A peer that is gone is nobody's problem.
     socket.send(answer, peer.port, peer.address, () => {});
@@ -64,23 +82,23 @@ export class DnsServer {
   /** Bytes to send back; undefined where silence is right. */
   async #answer(
     message: Buffer,
-    { proto, limit }: { proto: 'udp' | 'tcp'; limit: (query: DecodedPacket) => number },
+    { proto, limit, client }: Channel,
     signal: AbortSignal,
   ): Promise<Buffer | undefined> {
     const started = performance.now();
     const query = decodeQuery(message);
     if (!query) return formatError(message);
-    if (query.type !== 'query') return undefined;
-    const reply = await this.#deps.resolver.resolve(query, signal);
+    const { packet } = query;
+    if (packet.type !== 'query') return undefined;
+    const reply = await this.#deps.resolver.resolve(packet, client, signal);
     const { metrics } = this.#deps;
-    metrics.requests.inc({ proto, type: query.questions?.[0]?.type ?? 'other' });
-    metrics.responses.inc({ rcode: reply.rcode });
+    metrics.requests.inc({ proto, type: knownType(packet.questions?.[0]?.type) });
+    const rcode = 'forwarded' in reply ? RCODE_NAMES[reply.forwarded.rcode] : reply.rcode;
+    metrics.responses.inc({ rcode: rcode ?? 'other' });
     metrics.duration.observe((performance.now() - started) / 1000);
-    try {
-      return packReply(query, reply, limit(query));
-    } catch {
-      return formatError(message); // A question that cannot be written back was none.
-    }
+    return 'forwarded' in reply
+      ? encodeForwarded(query, reply, limit(query))
+      : encodeReply(query, reply, limit(query));
   }
 
   #talk(socket: Socket, signal: AbortSignal): void {
@@ -99,10 +117,22 @@ export class DnsServer {
   }
 
   async #reply(socket: Socket, message: Buffer, signal: AbortSignal): Promise<void> {
-    const answer = await this.#answer(message, { proto: 'tcp', limit: () => MAX_MESSAGE }, signal);
+    const answer = await this.#answer(
+      message,
+      { proto: 'tcp', limit: () => MAX_MESSAGE, client: socket.remoteAddress ?? '' },
+      signal,
+    );
     if (!answer || socket.destroyed) return;
     const length = Buffer.alloc(2);
     length.writeUInt16BE(answer.length);
     socket.write(Buffer.concat([length, answer]));
   }
+}
+
+const COUNTED_TYPES =
+  'A AAAA CNAME DNSKEY DS HINFO MX NS NSEC NSEC3 PTR RRSIG SOA SRV TXT ANY HTTPS SVCB'.split(' ');
+
+/** Askers choose the type, so the metric's label is bounded as CoreDNS bounds it. */
+function knownType(type: string | undefined): string {
+  return type !== undefined && COUNTED_TYPES.includes(type) ? type : 'other';
 }

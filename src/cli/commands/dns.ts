@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { Command } from 'commander';
-import { ENDPOINT_SLICES, SERVICES } from '../../api/resource-types.ts';
+import { ENDPOINT_SLICES, PODS, SERVICES } from '../../api/resource-types.ts';
 import { inClusterAccess } from '../../client/in-cluster.ts';
 import { createInformer } from '../../client/informer.ts';
 import { createClient, RestClient } from '../../client/rest-client.ts';
-import { CachingForwarder, parseResolvConf, type Upstream } from '../../dns/forwarder.ts';
+import { Autopath, addAutopathIndex } from '../../dns/autopath.ts';
+import { CachingForwarder, parseResolvConf, searchesOf } from '../../dns/forwarder.ts';
 import { serveHttpPage } from '../../dns/http-endpoints.ts';
 import { dnsMetrics } from '../../dns/metrics.ts';
 import { addDnsIndexes, ClusterRecords } from '../../dns/records.ts';
@@ -24,6 +25,7 @@ interface Options {
   upstream?: string[];
   resolvConf: string;
   clusterDns: string;
+  autopath?: boolean;
   healthPort: number;
   readyPort: number;
   metricsPort: number;
@@ -48,6 +50,7 @@ export function command(): Command {
     )
     .option('--resolv-conf <file>', 'where upstream servers are listed', '/etc/resolv.conf')
     .option('--cluster-dns <ip>', 'the address of this service, never asked', '10.96.0.10')
+    .option('--autopath', "walk the search path in the asker's place; follows all Pods")
     .option('--health-port <number>', 'for /health', Number, 8080)
     .option('--ready-port <number>', 'for /ready', Number, 8181)
     .option('--metrics-port <number>', 'for /metrics', Number, 9153)
@@ -68,29 +71,40 @@ async function runDns(options: Options): Promise<void> {
   addDnsIndexes(services, slices);
   const metrics = dnsMetrics();
   const zone = options.clusterDomain;
-  const forwarder = new CachingForwarder(await upstreams(options), {
+  const resolvConf = await readUpstreams(options);
+  const forwarder = new CachingForwarder(parseResolvConf(resolvConf, ownAddresses(options)), {
     clock: realClock,
     onCache: (hit) => (hit ? metrics.cacheHits : metrics.cacheMisses).inc(),
+    onLoop: ({ host: upstream }) =>
+      log.error({ upstream }, 'The upstream server forwards to this one; it is not asked any more'),
   });
   const records = new ClusterRecords(services, slices, zone);
-  const server = new DnsServer({ resolver: new Resolver({ records, forwarder, zone }), metrics });
-  let listening = false;
+  const pods = options.autopath ? createInformer(client, PODS, {}, { log }) : undefined;
+  if (pods) addAutopathIndex(pods);
+  const autopath = pods && new Autopath(pods, zone, searchesOf(resolvConf));
+  const resolver = new Resolver({ records, forwarder, zone, autopath });
+  const server = new DnsServer({ resolver, metrics });
+  const informers = [services, slices, ...(pods ? [pods] : [])];
+  const listening = Promise.withResolvers<void>();
+  let serving = false;
   const serve = async () => {
     // A name that is not known yet must not be denied.
-    await Promise.all([services.whenSynced(signal), slices.whenSynced(signal)]);
+    await Promise.all(informers.map((informer) => informer.whenSynced(signal)));
     const address = { host: options.bindAddress, port: options.port };
     const onListening = (port: number) => {
-      listening = true;
+      serving = true;
+      listening.resolve();
       log.info({ port, zone }, 'Serving DNS');
     };
     await server.run(address, onListening, signal);
   };
-  const ready = () => listening && !leaving.aborted;
+  const ready = () => serving && !leaving.aborted;
   const page = (name: 'health' | 'ready' | 'metrics', port: number) =>
     serveHttpPage(name, port, { ready, metrics }, signal);
+  // A probe that comes back must be heard.
+  void listening.promise.then(() => forwarder.findLoops(signal)).catch(() => {});
   await runAll(signal, [
-    services.run(signal),
-    slices.run(signal),
+    ...informers.map((informer) => informer.run(signal)),
     serve(),
     page('health', options.healthPort),
     page('ready', options.readyPort),
@@ -107,15 +121,16 @@ function delayed(leaving: AbortSignal, ms: number): AbortSignal {
   return end.signal;
 }
 
-async function upstreams(options: Options): Promise<Upstream[]> {
-  const own = Object.values(networkInterfaces()).flatMap((list) =>
-    (list ?? []).map((i) => i.address),
-  );
-  const never = [...own, '127.0.0.1', '127.0.0.53', '::1', options.clusterDns];
-  const text = options.upstream
-    ? options.upstream.map((ip) => `nameserver ${ip}`).join('\n')
-    : await readIfThere(options.resolvConf);
-  return parseResolvConf(text, never);
+/** What must never be asked: this server itself. */
+function ownAddresses({ clusterDns }: Options): string[] {
+  const own = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return [...own.map(({ address }) => address), '127.0.0.1', '127.0.0.53', '::1', clusterDns];
+}
+
+/** The text of a resolv.conf(5). */
+async function readUpstreams({ upstream, resolvConf }: Options): Promise<string> {
+  if (!upstream) return await readIfThere(resolvConf);
+  return upstream.map((ip) => `nameserver ${ip}\n`).join('');
 }
 
 /** A node without a resolver has no file, or an empty one: then names of the cluster are all that there is. */
