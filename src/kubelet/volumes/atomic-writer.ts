@@ -5,7 +5,6 @@ import {
   lstat,
   mkdir,
   readdir,
-  readlink,
   rename,
   rm,
   symlink,
@@ -41,14 +40,15 @@ export async function writeAtomically(
   owner: Ownership = {},
   now = new Date(),
 ): Promise<void> {
-  const before = await currentData(directory);
   const stamp = now.toISOString().replaceAll(/[-:T]/g, '_').replace('Z', '');
   const fresh = `..${stamp}.${createHash('sha256').update(`${stamp}${process.hrtime.bigint()}`).digest('hex').slice(0, 9)}`;
   await writeFiles(join(directory, fresh), payload, owner);
+  // A crash may have left the link that was to be renamed.
+  await rm(join(directory, `${DATA}_tmp`), { force: true });
   await symlink(fresh, join(directory, `${DATA}_tmp`));
   await rename(join(directory, `${DATA}_tmp`), join(directory, DATA));
   await linkVisibleNames(directory, payload);
-  if (before !== undefined) await rm(join(directory, before), { recursive: true, force: true });
+  await removeOtherVersions(directory, fresh);
 }
 
 /** What decides whether a volume must be written again. */
@@ -61,12 +61,10 @@ export function payloadDigest(payload: Payload): string {
   return hash.digest('hex');
 }
 
-async function currentData(directory: string): Promise<string | undefined> {
-  try {
-    return await readlink(join(directory, DATA));
-  } catch (err) {
-    if (errnoOf(err) === 'ENOENT') return undefined;
-    throw err;
+async function removeOtherVersions(directory: string, current: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!name.startsWith('..') || name === current || name === DATA) continue;
+    await rm(join(directory, name), { recursive: true, force: true });
   }
 }
 

@@ -1,0 +1,106 @@
+import { describe, expect, it } from 'vitest';
+import type { Probe } from '../../api/types.ts';
+import { FakeClock } from '../../util/clock.fake.ts';
+import type { ProbeOutcome } from './probe-runner.ts';
+import { type ProbeKind, ProbeWorker } from './probe-worker.ts';
+
+type Result = ProbeOutcome['result'];
+
+/** Runs a probe once for each of the results, and answers what it told. */
+async function told(kind: ProbeKind, probe: Probe, results: readonly Result[]) {
+  const clock = new FakeClock();
+  const verdicts: boolean[] = [];
+  const left = [...results];
+  let runs = 0;
+  let troubles = 0;
+  const worker = new ProbeWorker(kind, probe, {
+    clock,
+    held: () => false,
+    run: async () => {
+      runs++;
+      return { result: left.shift() ?? 'success', message: '' };
+    },
+    onTrouble: () => troubles++,
+    onVerdict: (passed) => verdicts.push(passed),
+  });
+  worker.start((probe.periodSeconds ?? 10) * 1000);
+  for (let rounds = 0; rounds < 20 && left.length > 0; rounds++) {
+    await clock.advance((probe.periodSeconds ?? 10) * 1000);
+  }
+  worker.stop();
+  return { verdicts, verdict: worker.verdict, runs, troubles };
+}
+
+describe('ProbeWorker', () => {
+  it.each<[string, ProbeKind, Probe, Result[], boolean[]]>([
+    ['passes with the first success', 'readiness', {}, ['success'], [true]],
+    ['fails after three failures', 'liveness', {}, ['failure', 'failure', 'failure'], [false]],
+    [
+      'begins to count anew after a success',
+      'liveness',
+      { failureThreshold: 2 },
+      ['failure', 'success', 'failure'],
+      [true],
+    ],
+    [
+      'needs as many successes as it says',
+      'readiness',
+      { successThreshold: 2, failureThreshold: 1 },
+      ['failure', 'success', 'success'],
+      [false, true],
+    ],
+    ['takes a warning for a success', 'readiness', {}, ['warning'], [true]],
+    [
+      'tells a verdict only when it changes',
+      'readiness',
+      { failureThreshold: 1 },
+      ['success', 'success', 'failure', 'failure', 'success'],
+      [true, false, true],
+    ],
+  ])('%s', async (...[, kind, probe, results, verdicts]) => {
+    expect((await told(kind, probe, results)).verdicts).toEqual(verdicts);
+  });
+
+  it('tries a probe that does not work three times, and says nothing of the container', async () => {
+    const { runs, troubles, verdict } = await told('liveness', { failureThreshold: 1 }, [
+      'error',
+      'error',
+      'error',
+    ]);
+    expect({ runs, troubles, verdict }).toEqual({ runs: 3, troubles: 1, verdict: undefined });
+  });
+
+  it('does not run while it is held back', async () => {
+    const clock = new FakeClock();
+    let held = true;
+    let runs = 0;
+    const worker = new ProbeWorker(
+      'readiness',
+      { periodSeconds: 1 },
+      {
+        clock,
+        held: () => held,
+        run: async () => {
+          runs++;
+          return { result: 'success', message: '' };
+        },
+        onTrouble: () => {},
+        onVerdict: () => {},
+      },
+    );
+    worker.start(500);
+    await clock.advance(3000);
+    expect(runs).toBe(0);
+    held = false;
+    await clock.advance(1000);
+    expect(runs).toBe(1);
+    worker.stop();
+    await clock.advance(5000);
+    expect(runs).toBe(1);
+  });
+
+  it('ends a startup probe with its success', async () => {
+    const { runs } = await told('startup', { periodSeconds: 1 }, ['failure', 'success', 'success']);
+    expect(runs).toBe(2);
+  });
+});
