@@ -28,7 +28,7 @@ export default defineConfig({
           ...common,
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          exclude: ['test/e2e/proxy-*.test.ts'],
+          exclude: ['test/e2e/{proxy,runtime}-*.test.ts'],
           globalSetup: ['test/support/shared-cluster.ts'],
           fileParallelism: false,
           testTimeout: 180_000,
@@ -36,11 +36,12 @@ export default defineConfig({
         },
       },
       {
-        // The proxy alone against the kernel's rules: needs root and network namespaces, but no cluster.
+        // One part alone against the real thing: the proxy and the kernel's rules, the kubelet's runtimes and their engines.
+        // Needs root and network namespaces, but no cluster.
         test: {
           ...common,
           name: 'network',
-          include: ['test/e2e/proxy-*.test.ts'],
+          include: ['test/e2e/{proxy,runtime}-*.test.ts'],
           fileParallelism: false,
           testTimeout: 40_000,
           hookTimeout: 40_000,

@@ -14,8 +14,8 @@ rmSync(OUTPUT, { recursive: true, force: true });
 const bundle = await rolldown({
   input: join(REPO, 'src/cli/cli.ts'),
   platform: 'node',
-  // Holds a native module, which it finds by its own place on disk.
-  external: ['lmdb'],
+  // These hold native modules, which they find by their own place on disk.
+  external: ['lmdb', 'dockerode'],
 });
 await bundle.write({ dir: OUTPUT, format: 'esm', sourcemap: true, minify: false });
 await bundle.close();

@@ -30,10 +30,15 @@ function main([folder, ...wanted]: string[]): void {
   }
 }
 
+/** Another number when archives are written in another form. */
+const FORMAT = 2;
+
 /** True when the archive had to be written. */
 function build({ name, layers, config }: ImageDefinition, path: string): boolean {
   const entries = layers();
-  const inputs = hash(JSON.stringify([name, config, entries.map((layer) => layer.map(inputOf))]));
+  const inputs = hash(
+    JSON.stringify([FORMAT, name, config, entries.map((layer) => layer.map(inputOf))]),
+  );
   const [archive, stamp] = [`${path}.tar`, `${path}.inputs`];
   const fresh = existsSync(archive) && existsSync(stamp) && readFileSync(stamp, 'utf8') === inputs;
   if (fresh) return false;

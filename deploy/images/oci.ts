@@ -22,7 +22,8 @@ const MEDIA = 'application/vnd.oci.image';
 const ARCHITECTURES: Record<string, string> = { x64: 'amd64', arm64: 'arm64' };
 
 /**
- * An image, the lowest layer first, as an OCI image layout in a tar archive, which `ctr images import` reads. In pieces.
+ * An image, the lowest layer first, as an OCI image layout in a tar archive, which `ctr images import` reads; with the list
+ * by which older versions of `docker load` find the same files. In pieces.
  * https://github.com/opencontainers/image-spec/blob/main/image-layout.md
  */
 export function imageArchive(
@@ -59,10 +60,13 @@ export function imageArchive(
     schemaVersion: 2,
     manifests: [{ ...manifest, annotations: { 'io.containerd.image.name': name } }],
   };
+  const fileOf = ({ digest }: Descriptor): string => `blobs/${digest.replace(':', '/')}`;
+  const docker = { Config: fileOf(configuration), RepoTags: [name], Layers: contents.map(fileOf) };
   return tar([
     { path: 'oci-layout', mode: 0o644, content: json({ imageLayoutVersion: '1.0.0' }) },
     ...blobs,
     { path: 'index.json', mode: 0o644, content: json(index) },
+    { path: 'manifest.json', mode: 0o644, content: json([docker]) },
   ]);
 }
 

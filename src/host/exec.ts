@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
+import type { Duplex } from 'node:stream';
 import { execa } from 'execa';
 import { errnoOf } from '../util/errors.ts';
 
@@ -125,6 +126,14 @@ function explain(failure: Failure, missing: boolean): string {
   if (failure.signal !== undefined) return `killed by ${failure.signal}${said}`;
   if (failure.exitCode === undefined) return `could not be run: ${String(failure.cause)}`;
   return `exit code ${failure.exitCode}${said}`;
+}
+
+/** Runs a program whose standard input and output are the two sides of the stream; destroying it ends the program. */
+export function programStream(program: string, args: readonly string[]): Duplex {
+  const child = execa(program, [...args], { env: systemEnv(), extendEnv: false, reject: false });
+  // How it ended shows on the stream.
+  child.catch(() => {});
+  return child.duplex();
 }
 
 export interface StartOptions {

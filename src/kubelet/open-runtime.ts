@@ -1,11 +1,34 @@
+import { existsSync } from 'node:fs';
 import { createCriRuntime } from './runtime/cri.ts';
+import { createDockerRuntime, type DockerOptions } from './runtime/docker/docker.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
 
-/** The runtime behind an endpoint; its scheme says which protocol it speaks. */
-export function openRuntime(endpoint: string): ContainerRuntime {
-  if (endpoint.startsWith('unix://')) return createCriRuntime(endpoint);
-  if (endpoint.startsWith('/')) return createCriRuntime(`unix://${endpoint}`);
+const DOCKER_SOCKET = '/var/run/docker.sock';
+
+/**
+ * The runtime behind an endpoint; its scheme says which protocol it speaks. `docker://` is Docker's own API, everything
+ * else CRI; a socket named docker.sock is Docker's too.
+ */
+export async function openRuntime(
+  endpoint: string,
+  docker: Omit<DockerOptions, 'socket'>,
+): Promise<ContainerRuntime> {
+  const socket = socketOf(endpoint);
+  if (isDocker(endpoint)) return createDockerRuntime({ ...docker, socket });
+  // No CRI socket where one is expected, but Docker's: better an old engine than none.
+  if (!existsSync(socket) && existsSync(DOCKER_SOCKET)) {
+    return createDockerRuntime({ ...docker, socket: DOCKER_SOCKET });
+  }
+  return createCriRuntime(`unix://${socket}`);
+}
+
+const isDocker = (endpoint: string): boolean =>
+  endpoint.startsWith('docker://') || /\/docker\.sock$/.test(endpoint);
+
+function socketOf(endpoint: string): string {
+  const found = /^(?:(?:unix|docker):\/\/)?(\/.*)$/.exec(endpoint)?.[1];
+  if (found) return found;
   throw new Error(
-    `protocol of ${JSON.stringify(endpoint)} is not supported; give a unix:// socket`,
+    `protocol of ${JSON.stringify(endpoint)} is not supported; give a unix:///… or docker:///… socket`,
   );
 }

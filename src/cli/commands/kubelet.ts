@@ -50,6 +50,9 @@ interface Options {
   maxPods?: string;
   resolvConf?: string;
   podManifestPath?: string;
+  cniConfDir: string;
+  cniBinDir: string;
+  podInfraContainerImage: string;
   registerNode?: string;
   v: string;
 }
@@ -72,6 +75,13 @@ export function command(): Command {
     .option('--tls-cert-file <file>', 'serving certificate')
     .option('--tls-private-key-file <file>', 'its key')
     .option('--client-ca-file <file>', 'authorities of client certificates')
+    .option('--cni-conf-dir <directory>', 'network configurations, for Docker', '/etc/cni/net.d')
+    .option('--cni-bin-dir <directory>', 'network plugins, for Docker', '/opt/cni/bin')
+    .option(
+      '--pod-infra-container-image <image>',
+      "what holds a pod's namespaces, for Docker",
+      'localhost/k8ts/pause:1',
+    )
     .option('--cgroup-root <name>', 'control group below which pods are put')
     .option('--address <address>', 'address to serve on (default 0.0.0.0)')
     .option('--port <port>', 'port to serve on (default 10250)')
@@ -98,7 +108,15 @@ async function run(options: Options): Promise<void> {
   const access = await kubeletAccess(identity, { clock: realClock, log }, signal);
   const client = new RestClient(access, { userAgent: identity.userAgent });
   const metrics = kubeletMetrics(nodeName);
-  const runtime = measured(openRuntime(config.containerRuntimeEndpoint), metrics);
+  const runtime = measured(
+    await openRuntime(config.containerRuntimeEndpoint, {
+      configDir: options.cniConfDir,
+      binDir: options.cniBinDir,
+      stateDir: join(resolve(options.rootDir), 'docker-cni'),
+      pauseImage: options.podInfraContainerImage,
+    }),
+    metrics,
+  );
   const base = { client, clock: realClock, log };
   const recorder = new EventWriter(base, { component: 'kubelet', host: nodeName });
   const informers: InformerFactory = (type, selection) =>
