@@ -13,6 +13,10 @@ const COMMANDS: Record<
     summary: "Make this machine a node of another's cluster",
     load: () => import('./commands/join.ts'),
   },
+  node: {
+    summary: 'Switch extra nodes of this machine off and on',
+    load: () => import('./commands/node.ts'),
+  },
   leave: { summary: 'Take this machine out again', load: () => import('./commands/leave.ts') },
   status: { summary: 'Show its processes', load: () => import('./commands/status.ts') },
   kubeconfig: {

@@ -84,13 +84,12 @@ export async function letNodesIn(
   signal: AbortSignal,
 ): Promise<void> {
   const server = `https://${settings.nodeIp}:${settings.port}`;
-  const ca = readFileSync(join(paths.pki, 'ca.crt'), 'utf8');
   const { podCidr, serviceCidr, dnsIp, domain, disabled } = settings;
   const shared: SharedSettings = { podCidr, serviceCidr, dnsIp, domain, disabled };
   // A JSON text is a YAML scalar when it is quoted once more.
   const quoted = (value: unknown) => JSON.stringify(JSON.stringify(value));
   const manifest = fillIn(readFileSync(MANIFEST, 'utf8'), {
-    CLUSTER_INFO: quoted(clusterInfo(server, ca)),
+    CLUSTER_INFO: quoted(clusterInfo(server, authorityOf(paths).certificate)),
     CLUSTER_SETTINGS: quoted(shared),
   });
   const objects = (await parseYamlDocuments(manifest)) as KubeObject[];
@@ -106,6 +105,12 @@ function clusterInfo(server: string, ca: string): unknown {
     kind: 'Config',
     clusters: [{ name: '', cluster: { server, 'certificate-authority-data': authority } }],
   };
+}
+
+/** The cluster's authority: its certificate, and how `--ca-cert-hash` names it. */
+export function authorityOf(paths: Paths): { certificate: string; hash: string } {
+  const certificate = readFileSync(join(paths.pki, 'ca.crt'), 'utf8');
+  return { certificate, hash: authorityHash(certificate) };
 }
 
 /** How `--ca-cert-hash` names an authority: its public key's digest (RFC 7469). */

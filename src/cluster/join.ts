@@ -3,20 +3,15 @@ import { join } from 'node:path';
 import type { Client } from '../client/client.ts';
 import { bootstrapKubeconfig, joinedSpecs, PORTS } from './components.ts';
 import { type DiscoveredCluster, discover, type JoinRequest } from './discovery.ts';
-import { readIfExists, SECRET_MODE, writeWhole } from './files.ts';
+import { SECRET_MODE, writeWhole } from './files.ts';
 import { importBundles } from './images.ts';
+import { membership, membershipOf, writeMembership } from './membership.ts';
 import type { Paths } from './paths.ts';
 import { keepPodRoutes } from './pod-routes.ts';
 import { isPrepared, prepareNode, settingsFor } from './prepare.ts';
 import { waitForNode } from './readiness.ts';
 import type { ClusterSettings } from './settings.ts';
 import { assertFit, detach, supervise, supervisorOf, takeCharge, type UpDeps } from './up.ts';
-
-/** What a node remembers of the cluster that it has joined. */
-export interface Membership {
-  readonly server: string;
-  readonly settings: ClusterSettings;
-}
 
 const NODE_PORTS = [PORTS.kubelet, PORTS.kubeletHealth, PORTS.proxyHealth, PORTS.proxyMetrics];
 const CONTEXT = 'k8ts';
@@ -42,7 +37,7 @@ export async function joinCluster(
   const settings = settingsFor({ ...found.settings, ...chosen });
   await assertFit(paths, joinedSpecs(paths, settings, deps.self), NODE_PORTS);
   await prepareNode(paths, settings, { joined: true });
-  writeMembership(paths, found, request.token, settings);
+  writeCredentials(paths, found, request.token, settings);
   deps.progress('Configuration is in place');
   await startJoined(paths, ['--root', paths.root], deps);
 }
@@ -92,23 +87,7 @@ async function keepRoutes(
   }
 }
 
-/** What this machine has joined, if it has. */
-export function membershipOf(paths: Paths): Membership | undefined {
-  const text = readIfExists(membershipFile(paths));
-  return text === undefined ? undefined : (JSON.parse(text) as Membership);
-}
-
-function membership(paths: Paths): Membership {
-  const found = membershipOf(paths);
-  if (!found) throw new Error('This machine has joined no cluster; see: k8ts join --help');
-  return found;
-}
-
-function membershipFile(paths: Paths): string {
-  return join(paths.config, 'joined.json');
-}
-
-function writeMembership(
+function writeCredentials(
   paths: Paths,
   { server, ca, proxyToken }: DiscoveredCluster,
   token: string,
@@ -120,7 +99,7 @@ function writeMembership(
   secret(bootstrapKubeconfig(paths), tokenKubeconfig(server, ca, token));
   secret(paths.kubeconfig('proxy'), tokenKubeconfig(server, ca, proxyToken));
   // Last: only a node that has all else has joined.
-  secret(membershipFile(paths), { server, settings } satisfies Membership);
+  writeMembership(paths, { server, settings });
 }
 
 function tokenKubeconfig(server: string, ca: string, token: string): unknown {

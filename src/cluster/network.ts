@@ -18,28 +18,40 @@ const SYSCTLS = {
 } as const;
 
 /**
- * The rules that Pods need besides their CNI network: what leaves the Pod range bears the node's address, and
- * Pods may be forwarded even where Docker has set the policy to DROP. Pure.
+ * The rules that Pods need besides their CNI network: what leaves these ranges bears the node's address, and may be
+ * forwarded even where Docker has set the policy to DROP. Pure.
+ * `ranges`: the Pods', and that of the extra nodes on this machine if there are any.
  */
-export function podNetworkRules(podCidr: string): string {
-  return `*nat
-:${MASQUERADE_CHAIN} - [0:0]
--A ${MASQUERADE_CHAIN} -s ${podCidr} -d ${podCidr} -j RETURN
--A ${MASQUERADE_CHAIN} -s ${podCidr} ! -d 224.0.0.0/4 -m comment --comment "k8ts: Pods to the outside" -j MASQUERADE
-COMMIT
-*filter
-:${FORWARD_CHAIN} - [0:0]
--A ${FORWARD_CHAIN} -s ${podCidr} -m comment --comment "k8ts: Pods" -j ACCEPT
--A ${FORWARD_CHAIN} -d ${podCidr} -m comment --comment "k8ts: Pods" -j ACCEPT
-COMMIT
-`;
+export function podNetworkRules(ranges: readonly string[]): string {
+  const pairs = ranges.flatMap((from) => ranges.map((to) => ({ from, to })));
+  const comment = (text: string) => `-m comment --comment "k8ts: ${text}"`;
+  return [
+    '*nat',
+    `:${MASQUERADE_CHAIN} - [0:0]`,
+    ...pairs.map(({ from, to }) => `-A ${MASQUERADE_CHAIN} -s ${from} -d ${to} -j RETURN`),
+    ...ranges.map(
+      (from) =>
+        `-A ${MASQUERADE_CHAIN} -s ${from} ! -d 224.0.0.0/4 ${comment('to the outside')} -j MASQUERADE`,
+    ),
+    'COMMIT',
+    '*filter',
+    `:${FORWARD_CHAIN} - [0:0]`,
+    ...ranges.flatMap((range) =>
+      ['-s', '-d'].map((end) => `-A ${FORWARD_CHAIN} ${end} ${range} ${comment('Pods')} -j ACCEPT`),
+    ),
+    'COMMIT',
+    '',
+  ].join('\n');
 }
 
 /** Makes the kernel route for Pods. Doing it again changes nothing. */
-export async function installPodNetwork(podCidr: string, signal?: AbortSignal): Promise<void> {
+export async function installPodNetwork(
+  ranges: readonly string[],
+  signal?: AbortSignal,
+): Promise<void> {
   await loadBridgeFilter(signal);
   for (const [file, value] of Object.entries(SYSCTLS)) writeFileSync(file, value);
-  const input = podNetworkRules(podCidr);
+  const input = podNetworkRules(ranges);
   await run('iptables-restore', ['-w', '10', '--noflush'], { input }, signal);
   for (const jump of JUMPS) {
     const rule = [jump.from, '-j', jump.to];

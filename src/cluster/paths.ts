@@ -85,6 +85,6 @@ export function socketPathProblem(paths: Paths): string | undefined {
 }
 
 /** Tells clusters of one machine apart where a name must be short. */
-function shortHash(text: string): string {
+export function shortHash(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 8);
 }

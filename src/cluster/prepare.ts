@@ -8,6 +8,7 @@ import { kubeletConfig, kubeletConfigFile, localServer } from './components.ts';
 import { containerdConfig } from './containerd.ts';
 import { readIfExists, writeWhole } from './files.ts';
 import { ensureKubeconfigs } from './kubeconfig.ts';
+import { ensureNodesBridge, NODES_CIDR } from './local-nodes.ts';
 import { installPodNetwork } from './network.ts';
 import type { KubeconfigUser, Paths } from './paths.ts';
 import { type ClusterSettings, DEFAULT_SETTINGS } from './settings.ts';
@@ -54,6 +55,7 @@ export async function prepare(
   now: number,
   signal?: AbortSignal,
 ): Promise<void> {
+  if (settings.nodes > 1) await ensureNodesBridge();
   const node = prepareNode(paths, settings, { joined: false }, signal);
   await ensureAuthorities(paths.pki, now);
   await ensureCertificates(certificateSpecs(paths, settings), paths.pki, now);
@@ -91,7 +93,8 @@ export async function prepareNode(
   makeDirectories(paths);
   writeWhole(paths.containerd.config, containerdConfig(paths, { systemdCgroup: false }));
   writeWhole(kubeletConfigFile(paths), kubeletConfig(paths, settings, options));
-  await installPodNetwork(settings.podCidr, signal);
+  const ranges = settings.nodes > 1 ? [settings.podCidr, NODES_CIDR] : [settings.podCidr];
+  await installPodNetwork(ranges, signal);
 }
 
 function makeDirectories(paths: Paths): void {

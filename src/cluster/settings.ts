@@ -14,6 +14,8 @@ export interface ClusterSettings {
   /** Names and addresses besides the usual ones that the API server's certificate is good for. */
   readonly extraNames: readonly string[];
   readonly verbosity: number;
+  /** Nodes on this machine, the first included. */
+  readonly nodes: number;
   /** What is left out: addons (deploy/addons) by name, and OPTIONAL_PARTS. */
   readonly disabled: readonly string[];
 }
@@ -34,6 +36,7 @@ export const DEFAULT_SETTINGS = {
   domain: 'cluster.local',
   extraNames: [],
   verbosity: 2,
+  nodes: 1,
   disabled: [],
 } as const satisfies Omit<ClusterSettings, 'nodeName' | 'nodeIp'>;
 

@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { NODES } from '../api/resource-types.ts';
 import type { Client } from '../client/client.ts';
 import { start } from '../host/exec.ts';
 import { defaultRouteDevice } from '../host/links.ts';
@@ -16,6 +17,7 @@ import {
 } from './components.ts';
 import { readIfExists, writeWhole } from './files.ts';
 import { importBundles } from './images.ts';
+import { localNodes, startLocalNodes } from './local-nodes.ts';
 import type { Paths } from './paths.ts';
 import { keepPodRoutes } from './pod-routes.ts';
 import { machineFacts, problemsOf } from './preflight.ts';
@@ -111,14 +113,14 @@ export async function upDetached(
   const running = supervisorOf(paths);
   if (running) {
     deps.progress(`The cluster is already running (process ${running.pid})`);
-    await awaitReady(paths, settings, deps, AbortSignal.timeout(READY_TIMEOUT_MS));
+    await awaitAll(paths, settings, deps, AbortSignal.timeout(READY_TIMEOUT_MS));
     return;
   }
   await assertClusterFits(paths, settings, deps);
   mkdirSync(paths.logs, { recursive: true });
   await prepare(paths, settings, deps.clock.now());
   deps.progress('Certificates and configuration are in place');
-  await detach(paths, options, deps.self, (signal) => awaitReady(paths, settings, deps, signal));
+  await detach(paths, options, deps.self, (signal) => awaitAll(paths, settings, deps, signal));
 }
 
 /** Starts `k8ts up` in the background. Resolves when `ready` does; throws the last words of one that ended before. */
@@ -149,12 +151,20 @@ async function announceReady(
   try {
     const bundles = importBundles(paths, signal);
     const client = await awaitReady(paths, settings, deps, signal);
+    await markControlPlane(client, settings.nodeName);
     // Addons run on images of ours: their Pods must not look for them too early.
     await bundles;
     for (const problem of await applyAddons(client, settings, signal)) deps.progress(problem);
+    await startLocalNodes(paths, settings, { ...deps, client }, signal);
   } catch (err) {
     if (!signal.aborted) throw err;
   }
+}
+
+/** `kubectl get nodes` shows the role by this label; kubeadm's. No taint: Pods may run here. */
+async function markControlPlane(client: Client, name: string): Promise<void> {
+  const body = { metadata: { labels: { 'node-role.kubernetes.io/control-plane': '' } } };
+  await client.patch(NODES, { namespace: '', name }, { type: 'merge', body });
 }
 
 async function awaitReady(
@@ -169,6 +179,20 @@ async function awaitReady(
   await waitForNode(client, settings.nodeName, deps.clock, signal);
   deps.progress(`Node ${settings.nodeName} is Ready`);
   return client;
+}
+
+/** The same with the extra nodes of this machine. */
+async function awaitAll(
+  paths: Paths,
+  settings: ClusterSettings,
+  deps: UpDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const client = await awaitReady(paths, settings, deps, signal);
+  for (const { name } of localNodes(paths, settings.nodes)) {
+    await waitForNode(client, name, deps.clock, signal);
+    deps.progress(`Node ${name} is Ready`);
+  }
 }
 
 /** The supervisor that runs this root's cluster, if one does. */

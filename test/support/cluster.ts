@@ -17,7 +17,7 @@ export interface ClusterAddress {
 }
 
 const REPO = resolve(import.meta.dirname, '../..');
-const K8TS = join(REPO, 'bin/k8ts');
+export const K8TS = join(REPO, 'bin/k8ts');
 const CACHE = join(REPO, 'node_modules/.cache');
 export const NODE_NAME = 'node-1';
 
@@ -41,8 +41,8 @@ export class Cluster {
   }
 
   /** Starts it, and resolves when the node is Ready. */
-  async up(): Promise<void> {
-    await this.k8ts('up', '--detach', '--node-name', NODE_NAME);
+  async up(...options: string[]): Promise<void> {
+    await this.k8ts('up', '--detach', '--node-name', NODE_NAME, ...options);
   }
 
   /** kubectl as its administrator. Answers what it printed on standard output. */

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { down } from '../../cluster/down.ts';
+import { existingNodes, removeLocalNodes, stopNode } from '../../cluster/local-nodes.ts';
 import { pathsUnder } from '../../cluster/paths.ts';
 import { purge } from '../../cluster/purge.ts';
 import { run as runProgram } from '../../host/exec.ts';
@@ -29,10 +30,15 @@ async function run(options: Options): Promise<void> {
     throw new Error('--purge removes Pods too: drop --keep-pods');
   const paths = pathsUnder(options.root);
   const progress = progressWriter();
+  const self = selfCommand();
+  for (const node of existingNodes(paths)) {
+    await stopNode(node, self);
+    progress(`Node ${node.name} is stopped`);
+  }
   await down(paths, { keepPods: options.keepPods ?? false }, { clock: realClock, progress });
   if (!options.purge) return;
-  const { program, args } = selfCommand();
-  await runProgram(program, [...args, 'proxy', '--cleanup']);
+  await removeLocalNodes(paths, self);
+  await runProgram(self.program, [...self.args, 'proxy', '--cleanup']);
   await purge(paths);
   progress('Files, mounts, cgroups, bridge and rules are removed');
 }

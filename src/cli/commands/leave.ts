@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { membershipOf } from '../../cluster/join.ts';
+import { membershipOf } from '../../cluster/membership.ts';
 import { pathsUnder } from '../../cluster/paths.ts';
 import { run as runProgram } from '../../host/exec.ts';
 import { rootOption, selfCommand } from '../options.ts';

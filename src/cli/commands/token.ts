@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command } from 'commander';
 import { createClient, type RestClient } from '../../client/rest-client.ts';
 import {
-  authorityHash,
+  authorityOf,
   createToken,
   deleteToken,
   letNodesIn,
@@ -65,7 +63,7 @@ async function create(given: string | undefined, options: CreateOptions): Promis
     await letNodesIn(client, paths, settings, AbortSignal.timeout(30_000));
     const { description } = options;
     await createToken(client, value, { ttlMs, now: realClock.now(), description });
-    const hash = authorityHash(readFileSync(join(paths.pki, 'ca.crt'), 'utf8'));
+    const { hash } = authorityOf(paths);
     const address = `${settings.nodeIp}:${settings.port}`;
     process.stdout.write(
       options.printJoinCommand

@@ -1,9 +1,11 @@
 import { Command } from 'commander';
 import { createClient } from '../../client/rest-client.ts';
-import { membershipOf, runJoined, startJoined } from '../../cluster/join.ts';
+import { runJoined, startJoined } from '../../cluster/join.ts';
+import { GATEWAY } from '../../cluster/local-nodes.ts';
+import { membershipOf } from '../../cluster/membership.ts';
 import { pathsUnder } from '../../cluster/paths.ts';
-import { settingsFor } from '../../cluster/prepare.ts';
-import { DEFAULT_SETTINGS } from '../../cluster/settings.ts';
+import { nodeAddress, settingsFor } from '../../cluster/prepare.ts';
+import { type ClusterSettings, DEFAULT_SETTINGS } from '../../cluster/settings.ts';
 import { up, upDetached } from '../../cluster/up.ts';
 import { realClock } from '../../util/clock.ts';
 import { shutdownSignal } from '../../util/lifecycle.ts';
@@ -15,6 +17,7 @@ interface Options {
   detach?: boolean;
   nodeName?: string;
   nodeIp?: string;
+  nodes: number;
   port: number;
   extraNames: string[];
   disable: string[];
@@ -30,6 +33,7 @@ export function command(): Command {
     .option('-d, --detach', 'return when the node is Ready, and go on in the background')
     .option('--node-name <name>', 'name of the node (default: the host name)')
     .option('--node-ip <address>', 'address of the node (default: that of the default route)')
+    .option('--nodes <count>', 'nodes on this machine, each in a network of its own', Number, 1)
     .option('--port <port>', 'port of the API server', Number, DEFAULT_SETTINGS.port)
     .option('--extra-names <names...>', "more names in the API server's certificate", [])
     .option('--disable <names...>', 'what to leave out: dns, network-policy, service-lb', [])
@@ -54,14 +58,24 @@ async function run(options: Options): Promise<void> {
     process.exit(0);
   }
   if (joined) return runJoined(paths, deps, shutdownSignal(log));
-  const { nodeName, nodeIp, port, extraNames, v: verbosity } = options;
-  const disabled = [...options.disable, ...(options.dns ? [] : ['dns'])];
-  const settings = settingsFor({ nodeName, nodeIp, port, extraNames, verbosity, disabled });
+  const settings = settingsOf(options);
   if (options.detach) {
     await upDetached(paths, settings, optionsWithoutDetach(process.argv.slice(2)), deps);
     process.exit(0); // Do not wait for the cluster that was just started.
   }
   await up(paths, settings, deps, shutdownSignal(log));
+}
+
+function settingsOf(options: Options): ClusterSettings {
+  const { nodeName, nodes, port, extraNames, v: verbosity } = options;
+  if (!Number.isInteger(nodes) || nodes < 1) throw new Error('--nodes must be 1 or more');
+  const disabled = [...options.disable, ...(options.dns ? [] : ['dns'])];
+  const chosen = { nodeName, nodes, port, extraNames, verbosity, disabled };
+  if (nodes === 1) return settingsFor({ ...chosen, nodeIp: options.nodeIp });
+  // All nodes must share a link, so the first is known by its address on theirs; the usual one stays good too.
+  const outside = options.nodeIp ?? nodeAddress();
+  const names = outside === undefined ? extraNames : [...extraNames, outside];
+  return settingsFor({ ...chosen, nodeIp: GATEWAY, extraNames: names });
 }
 
 /** What the background process is to be called with: all that was given here, but for `up` and `--detach`. */

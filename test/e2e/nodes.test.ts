@@ -1,0 +1,180 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Cluster, createCluster, K8TS, NODE_NAME } from '../support/cluster.ts';
+import { eventually } from '../support/eventually.ts';
+import { list, service, webDeployment } from '../support/manifests.ts';
+
+const WORKER = 'worker-1';
+
+let cluster: Cluster;
+beforeAll(async () => {
+  cluster = await createCluster();
+  await cluster.up('--nodes', '2');
+});
+afterAll(() => cluster.remove());
+
+interface PodLine {
+  metadata: { name: string };
+  spec: { nodeName: string };
+  status: { podIP: string; phase: string };
+}
+
+/** Two web servers, one on each node, behind a Service. */
+async function spread(name: string): Promise<PodLine[]> {
+  const deployment = webDeployment(name, 2) as {
+    spec: { template: { spec: Record<string, unknown> } };
+  };
+  deployment.spec.template.spec.topologySpreadConstraints = [
+    {
+      maxSkew: 1,
+      topologyKey: 'kubernetes.io/hostname',
+      whenUnsatisfiable: 'DoNotSchedule',
+      labelSelector: { matchLabels: { app: name } },
+    },
+  ];
+  // So that a node that is gone loses its Pods at once.
+  deployment.spec.template.spec.tolerations = ['not-ready', 'unreachable'].map((taint) => ({
+    key: `node.kubernetes.io/${taint}`,
+    operator: 'Exists',
+    effect: 'NoExecute',
+    tolerationSeconds: 1,
+  }));
+  await cluster.apply(list(deployment, service(name)));
+  await cluster.kubectl('rollout', 'status', `deployment/${name}`, '--timeout=60s');
+  return (await cluster.get('pods', '-l', `app=${name}`)).items;
+}
+
+const readiness = async (node: string): Promise<string> =>
+  (await cluster.get('node', node)).status.conditions.find(
+    ({ type }: { type: string }) => type === 'Ready',
+  ).status;
+
+describe('a second node', () => {
+  it('joins with a token, has a Pod range of its own, and a certificate that the cluster signed', async () => {
+    const { items } = await cluster.get('nodes');
+    const ranges = items.map(({ spec }: { spec: { podCIDR: string } }) => spec.podCIDR);
+    expect(new Set(ranges).size).toBe(2);
+    const requests = (await cluster.get('csr')).items.filter(
+      ({ spec }: { spec: { username: string } }) => spec.username.includes(WORKER),
+    );
+    expect(requests.length).toBeGreaterThan(0);
+    for (const { status } of requests) {
+      expect(status.conditions.map(({ type }: { type: string }) => type)).toEqual(['Approved']);
+      expect(status.certificate).toBeTruthy();
+    }
+    expect(await cluster.kubectl('get', 'nodes')).toMatch(
+      new RegExp(`^${NODE_NAME} +Ready +control-plane `, 'm'),
+    );
+  });
+
+  it('runs Pods that reach those of the first, and Services over both', async () => {
+    const pods = await spread('both');
+    expect(pods.map(({ spec }) => spec.nodeName).sort()).toEqual([NODE_NAME, WORKER]);
+    const { spec } = await cluster.get('service', 'both');
+    for (const { metadata } of pods) {
+      const seen = new Set<string>();
+      await eventually('both are seen through the Service', async () => {
+        seen.add(
+          await cluster.kubectl(
+            ...['exec', metadata.name, '--', 'wget', '-q', '-O', '-', `http://${spec.clusterIP}/`],
+          ),
+        );
+        return seen.size === 2;
+      });
+      for (const { status } of pods) {
+        const url = `http://${status.podIP}:8080/`;
+        expect(
+          await cluster.kubectl('exec', metadata.name, '--', 'wget', '-q', '-O', '-', url),
+        ).toMatch(/^both-/);
+      }
+    }
+  });
+
+  it('whose cable is cut becomes NotReady, its Pods run elsewhere, and it comes back', async () => {
+    const pods = await spread('moving');
+    await cluster.k8ts('node', 'cut', WORKER);
+    await eventually(
+      'the node is NotReady',
+      async () => (await readiness(WORKER)) === 'Unknown',
+      90_000,
+    );
+    await cluster.kubectl(
+      'patch',
+      'deployment',
+      'moving',
+      '--type=json',
+      '-p',
+      '[{"op":"remove","path":"/spec/template/spec/topologySpreadConstraints"}]',
+    );
+    await eventually(
+      'two Pods run on the node that is left',
+      async () => {
+        const { items } = await cluster.get(
+          'pods',
+          '-l',
+          'app=moving',
+          '--field-selector',
+          `spec.nodeName=${NODE_NAME},status.phase=Running`,
+        );
+        return items.length >= 2;
+      },
+      60_000,
+    );
+    await cluster.k8ts('node', 'start', WORKER);
+    await eventually('it is Ready again', async () => (await readiness(WORKER)) === 'True', 30_000);
+    const lost = pods.find(({ spec }) => spec.nodeName === WORKER)?.metadata.name;
+    await eventually(
+      'its old Pod is gone',
+      async () => {
+        const { items } = await cluster.get('pods', '-l', 'app=moving');
+        return !items.some(({ metadata }: PodLine) => metadata.name === lost);
+      },
+      60_000,
+    );
+  });
+});
+
+describe('k8ts join refuses, and says what to do,', () => {
+  let server = '';
+  let command: string[] = [];
+  beforeAll(async () => {
+    const { stdout } = await cluster.k8ts('token', 'create', '--print-join-command');
+    command = stdout.trim().split(' ').slice(1);
+    server = command[1] ?? '';
+  });
+  const replaced = (name: string, value: string) =>
+    command.map((word, i) => (command[i - 1] === name ? value : word));
+  const cases: [string, () => string[], RegExp][] = [
+    ['a token that is none', () => replaced('--token', 'abc'), /form abcdef\.0123456789abcdef/],
+    [
+      'a token that nobody knows',
+      () => replaced('--token', 'aaaaaa.0123456789abcdef'),
+      /does not know the token aaaaaa, or it has expired.*k8ts token create/,
+    ],
+    [
+      'a token with another secret',
+      () => replaced('--token', `${command[3]?.split('.')[0]}.0123456789abcdef`),
+      /not signed with this token/,
+    ],
+    [
+      'another authority',
+      () => replaced('--ca-cert-hash', 'sha256:00'),
+      /has the hash sha256:[0-9a-f]{64}, not the one given/,
+    ],
+    [
+      'a closed port',
+      () => command.map((word) => (word === server ? '127.0.0.1:1' : word)),
+      /cannot be reached.*check the address/,
+    ],
+    [
+      'an address that is none',
+      () => command.map((word) => (word === server ? 'somewhere' : word)),
+      /not HOST:PORT/,
+    ],
+  ];
+  it.each(cases)('%s', async (_, words, message) => {
+    const root = `${cluster.paths.root}/elsewhere`;
+    const run = cluster.network.run(K8TS, [...words(), '--root', root], { acceptExitCodes: [1] });
+    const { stderr } = await run;
+    expect(stderr).toMatch(message);
+  });
+});
