@@ -7,52 +7,15 @@ import {
   CLIENT_IP,
   NetworkWorld,
   type Place,
-  type PodName,
 } from '../support/network/network-world.ts';
+import {
+  policyFor as policy,
+  policyNamespace,
+  policyPods,
+} from '../support/network/policy-scenarios.ts';
 
 const { pod1, pod2, pod4 } = ADDRESSES;
 
-/** pod1 and pod2 are `app: NAME` of namespace default; pod4, on the other node, is of namespace other. */
-function pod(name: PodName): KubeObject {
-  const { ip, ip6, node } = ADDRESSES[name];
-  const namespace = name === 'pod4' ? 'other' : 'default';
-  const ports = [
-    { name: 'echo', containerPort: 8080 },
-    { name: 'more', containerPort: 9090 },
-  ];
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name, namespace, labels: { app: name } },
-    spec: { nodeName: node, containers: [{ name: 'main', ports }] },
-    status: { phase: 'Running', podIP: ip, podIPs: [{ ip }, { ip: ip6 }] },
-  } as KubeObject;
-}
-
-function namespace(name: string): KubeObject {
-  return {
-    apiVersion: 'v1',
-    kind: 'Namespace',
-    metadata: { name, labels: { team: name } },
-  } as KubeObject;
-}
-
-function policy(spec: object): KubeObject {
-  const metadata = { name: 'policy', namespace: 'default' };
-  const podSelector = { matchLabels: { app: 'pod1' } };
-  return {
-    apiVersion: 'networking.k8s.io/v1',
-    kind: 'NetworkPolicy',
-    metadata,
-    spec: { podSelector, policyTypes: ['Ingress'], ...spec },
-  } as unknown as KubeObject;
-}
-
-const WORLD = [
-  namespace('default'),
-  namespace('other'),
-  ...(['pod1', 'pod2', 'pod3', 'pod4'] as const).map(pod),
-];
 const MODES = {
   nftables: {
     dump: ['nft', 'list', 'tables', 'inet'],
@@ -60,7 +23,7 @@ const MODES = {
   },
   iptables: {
     dump: ['sh', '-c', 'iptables-save -t mangle; ip6tables-save -t mangle'],
-    flush: ['sh', '-c', 'iptables -t mangle -F; iptables -t mangle -X'],
+    flush: ['sh', '-c', 'iptables -t mangle -F'],
   },
 } as const;
 
@@ -73,9 +36,9 @@ describe.each(Object.entries(MODES))('network policies by %s', (mode, facts) => 
   beforeAll(async () => {
     await world.start();
     harness = new NamespaceProcess(world.ns('node'), 'policy-harness', [mode, '500']);
-    second = new NamespaceProcess(world.ns('pod1'), 'echo-server.ts', ['pod1', '9090']);
+    second = new NamespaceProcess(world.ns('pod1'), 'echo-server', ['pod1', '9090']);
     await Promise.all([harness.whenReady(), second.whenReady()]);
-    await harness.ask({ op: 'apply', objects: WORLD });
+    await harness.ask({ op: 'apply', objects: policyPods() });
   });
   afterAll(async () => {
     await Promise.all([harness?.stop(), second?.stop('SIGKILL')]);
@@ -117,18 +80,13 @@ describe.each(Object.entries(MODES))('network policies by %s', (mode, facts) => 
   });
 
   it('lets in whom a namespaceSelector names, and follows labels', async () => {
-    // pod4's address is one of the other node's own: its connections bear the node's unless it is asked for.
     await apply(
       policy({ ingress: [{ from: [{ namespaceSelector: { matchLabels: { team: 'none' } } }] }] }),
     );
     expect(await reach('pod2')).toBe('blocked');
-    const named = namespace('default');
-    await apply({
-      ...named,
-      metadata: { ...named.metadata, labels: { team: 'none' } },
-    } as KubeObject);
+    await apply(policyNamespace('default', 'none'));
     expect(await reach('pod2')).toBe('pod1');
-    await apply(named);
+    await apply(policyNamespace('default'));
     expect(await reach('pod2')).toBe('blocked');
   });
 

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { POLICY_SCENARIOS } from '../support/network/policy-scenarios.ts';
 import { CARE } from '../support/network/proxy-care.ts';
 import { SCENARIOS } from '../support/network/proxy-scenarios.ts';
 import { runInVirtualMachine } from './virtual-machine.ts';
@@ -9,7 +10,7 @@ const CORE = 'answers on the cluster IP';
 const OTHERS = ['iptables', 'nftables', 'userspace'];
 
 const wanted = [
-  ...[...SCENARIOS, ...CARE]
+  ...[...SCENARIOS, ...POLICY_SCENARIOS, ...CARE]
     .filter(({ except }) => except?.ipvs === undefined)
     .map(({ name }) => ({ mode: 'ipvs', name })),
   ...OTHERS.flatMap((mode) =>

@@ -28,7 +28,7 @@ async function kernel(): Promise<string> {
 
 /** The behaviours of the proxy modes as JavaScript: the guest has no time to read types. */
 async function bundle(directory: string): Promise<void> {
-  const programs = ['run-scenarios', 'proxy-harness', 'prober', 'echo-server'];
+  const programs = ['run-scenarios', 'proxy-harness', 'policy-harness', 'prober', 'echo-server'];
   const sources = programs.map((name) => join(repository, `test/support/network/${name}.ts`));
   const options = ['--dir', directory, '--format', 'esm', '--platform', 'node'];
   await execute(join(repository, 'node_modules/.bin/rolldown'), [...sources, ...options]);

@@ -12,7 +12,12 @@ const DISPATCH: Readonly<Record<Direction, string>> = {
   Egress: `${PREFIX}-EGRESS`,
   Ingress: `${PREFIX}-INGRESS`,
 };
-const JUMP = `FORWARD -m comment --comment "k8ts network policies" -j ${TOP}`;
+const COMMENT = '-m comment --comment "k8ts network policies"';
+const JUMPS = [
+  `FORWARD ${COMMENT} -j ${TOP}`,
+  // IPVS sends on from here what others forward. What the node itself says is never held back.
+  `OUTPUT -m addrtype ! --src-type LOCAL ${COMMENT} -j ${TOP}`,
+];
 /** How many ports one `multiport` match takes; a range counts twice. */
 const MULTIPORT = 15;
 
@@ -37,23 +42,27 @@ export class IptablesPolicies implements PolicyBackend {
     const wanted = policyChains(isolations, this.#family);
     const saved = full ? await this.#iptables.save(TABLE, signal) : undefined;
     const input = restoreInput(saved === undefined ? this.#applied : inKernel(saved), wanted);
-    const jump = saved === undefined || saved.includes(`-A ${JUMP}`) ? '' : `-I ${JUMP}\n`;
-    if (input + jump === '') return;
-    await this.#iptables.restore(`*${TABLE}\n${input}${jump}COMMIT\n`, signal);
+    const missing = JUMPS.filter((jump) => saved?.includes(`-A ${jump}\n`) === false);
+    const jumps = missing.map((jump) => `-I ${jump}\n`).join('');
+    if (input + jumps === '') return;
+    await this.#iptables.restore(`*${TABLE}\n${input}${jumps}COMMIT\n`, signal);
     this.#applied = wanted;
   }
 
   async intact(signal: AbortSignal): Promise<boolean> {
-    return await this.#iptables.chainExists(TABLE, TOP, signal);
+    // A flush empties chains and leaves them there.
+    const saved = await this.#iptables.save(TABLE, signal);
+    return [...JUMPS, `${TOP} `].every((rule) => saved.includes(`-A ${rule}`));
   }
 
   async cleanup(signal: AbortSignal): Promise<void> {
     const saved = await this.#iptables.save(TABLE, signal);
-    const jump = saved.includes(`-A ${JUMP}`) ? `-D ${JUMP}\n` : '';
+    const there = JUMPS.filter((jump) => saved.includes(`-A ${jump}\n`));
+    const jumps = there.map((jump) => `-D ${jump}\n`).join('');
     const input = restoreInput(inKernel(saved), new Map());
     this.#applied = new Map();
     if (input === '') return;
-    await this.#iptables.restore(`*${TABLE}\n${jump}${input}COMMIT\n`, signal);
+    await this.#iptables.restore(`*${TABLE}\n${jumps}${input}COMMIT\n`, signal);
   }
 }
 

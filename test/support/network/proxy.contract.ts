@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { NetworkWorld } from './network-world.ts';
+import { POLICY_SCENARIOS } from './policy-scenarios.ts';
 import { CARE } from './proxy-care.ts';
 import { SCENARIOS, type Scenario } from './proxy-scenarios.ts';
 
@@ -14,7 +15,7 @@ export function proxyBehaviour(mode: string): void {
       await world.startProxy(mode);
     });
     afterAll(() => world.stop());
-    for (const scenario of SCENARIOS) behaviour(scenario, world);
+    for (const scenario of [...SCENARIOS, ...POLICY_SCENARIOS]) behaviour(scenario, world);
   });
 
   describe(`care of proxy mode ${mode}`, () => {

@@ -2,6 +2,7 @@
 // `:TEXT` after it only the behaviours that have the text in their names (`+` for blanks). Prints `ok MODE: NAME` or `FAILED …` for each.
 import { errorMessage } from '../../../src/util/errors.ts';
 import { NetworkWorld } from './network-world.ts';
+import { POLICY_SCENARIOS } from './policy-scenarios.ts';
 import { CARE } from './proxy-care.ts';
 import { SCENARIOS, type Scenario } from './proxy-scenarios.ts';
 
@@ -14,7 +15,8 @@ try {
     const wanted = ({ name, except }: Scenario) =>
       except?.[mode] === undefined && name.includes(text);
     await world.startProxy(mode);
-    for (const scenario of SCENARIOS.filter(wanted)) await behaviour(scenario, mode);
+    for (const scenario of [...SCENARIOS, ...POLICY_SCENARIOS].filter(wanted))
+      await behaviour(scenario, mode);
     await world.cleanup();
     for (const scenario of CARE.filter(wanted)) await behaviour(scenario, mode);
   }
