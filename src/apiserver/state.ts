@@ -4,6 +4,7 @@ import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
 import { ConvertedCache } from './converted-cache.ts';
+import { FlushQueue } from './flush-queue.ts';
 import type { KindRegistry } from './kind-registry.ts';
 import { PageSnapshots } from './page-snapshots.ts';
 import type { ResourceKind } from './resource-kind.ts';
@@ -28,6 +29,8 @@ type FieldsOf = (object: KubeObject) => Readonly<Record<string, string>>;
  */
 export class State {
   readonly storage: Storage;
+  /** Of all watches. */
+  readonly flushes = new FlushQueue();
   readonly #log: Logger;
   readonly #kinds: KindRegistry;
   readonly #caches = new Map<string, WatchCache>();

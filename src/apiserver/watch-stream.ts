@@ -7,6 +7,7 @@ import {
   type CacheEvent,
   type CacheEventType,
 } from './cache-entry.ts';
+import type { Flushable } from './flush-queue.ts';
 import { type Shape, shapeObject } from './representation.ts';
 import { type Selection, scopeOf, selectsEntry } from './selection.ts';
 import type { State } from './state.ts';
@@ -40,13 +41,16 @@ const FAREWELL_MS = 10_000;
  * it catches up from the cache's ring of events when its connection drains, and is cut off with 410 as soon as
  * these are gone. So its memory is bounded.
  */
-export class WatchStream implements Watcher {
+export class WatchStream implements Watcher, Flushable {
   readonly scope: WatchScope;
   readonly #deps: WatchStreamDeps;
   /** The last event that was written or found unwanted. */
   #at = 0;
   #lagging = false;
   #isCutOff = false;
+  /** Written by the next flush. */
+  #pending: Buffer[] = [];
+  #pendingBytes = 0;
   #finish: () => void = () => {};
 
   constructor(deps: WatchStreamDeps) {
@@ -86,7 +90,18 @@ export class WatchStream implements Watcher {
   offer(event: CacheEvent): void {
     if (this.#lagging) return;
     this.#send(event);
-    if (this.#deps.res.writableLength > HIGH_WATER_BYTES) this.#lag();
+    if (this.#isBehind()) this.#lag();
+  }
+
+  /** Writes what has gathered, as one. */
+  flush(): void {
+    const [first, ...others] = this.#pending;
+    if (!first) return;
+    const bytes = others.length === 0 ? first : Buffer.concat(this.#pending, this.#pendingBytes);
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    // What was taken at once is followed by no drain.
+    if (this.#deps.res.write(bytes) && this.#lagging) this.#catchUp();
   }
 
   /** The ring of events has forgotten what is before `floor`. */
@@ -95,12 +110,12 @@ export class WatchStream implements Watcher {
   }
 
   async #sendInitial(mark: boolean): Promise<void> {
-    const { cache, selection, res, state } = this.#deps;
+    const { cache, selection, res, state, shape } = this.#deps;
     this.#at = state.revision;
     const revision = this.#at;
     for (const entry of cache.slice(selection.namespace)) {
       if (!selectsEntry(selection, entry)) continue;
-      this.#write('ADDED', entry);
+      res.write(frame('ADDED', shapeObject(shape, entry.served.bytes)));
       if (res.writableLength > INITIAL_HIGH_WATER_BYTES && !(await drained(res))) return;
     }
     if (mark) this.#bookmark(revision, true);
@@ -114,7 +129,7 @@ export class WatchStream implements Watcher {
   /** Reads on from the ring until nothing is missing or the client is behind again. */
   #catchUp(): void {
     const { cache, res } = this.#deps;
-    while (this.#lagging && !this.#isBehind() && !res.destroyed) {
+    while (this.#lagging && !this.#isCutOff && !this.#isBehind() && !res.destroyed) {
       const events = cache.eventsAfter(this.#at, CATCH_UP_STEP);
       if (!events) {
         this.#cutOff();
@@ -124,7 +139,7 @@ export class WatchStream implements Watcher {
       this.#lagging = false;
       cache.lagging.delete(this);
     }
-    if (this.#lagging) cache.lagging.add(this);
+    if (this.#lagging && !this.#isCutOff) cache.lagging.add(this);
   }
 
   /** False when the client is behind before all were sent. */
@@ -137,7 +152,7 @@ export class WatchStream implements Watcher {
   }
 
   #isBehind(): boolean {
-    return this.#deps.res.writableLength > HIGH_WATER_BYTES;
+    return this.#pendingBytes + this.#deps.res.writableLength > HIGH_WATER_BYTES;
   }
 
   #cutOff(): void {
@@ -153,6 +168,7 @@ export class WatchStream implements Watcher {
   #leave(): void {
     const { res, cache, clock } = this.#deps;
     cache.lagging.delete(this);
+    this.flush();
     const stopTimer = clock.after(FAREWELL_MS, () => res.destroy());
     res.on('close', stopTimer);
     res.end();
@@ -169,11 +185,13 @@ export class WatchStream implements Watcher {
   }
 
   #writeShared(event: CacheEvent, type: CacheEventType): void {
-    this.#deps.res.write(sharedFrame(event, type, this.#deps.shape));
+    this.#put(sharedFrame(event, type, this.#deps.shape));
   }
 
-  #write(type: CacheEventType, entry: CacheEntry): void {
-    this.#deps.res.write(frame(type, shapeObject(this.#deps.shape, entry.served.bytes)));
+  #put(bytes: Buffer): void {
+    this.#pending.push(bytes);
+    this.#pendingBytes += bytes.length;
+    this.#deps.state.flushes.add(this);
   }
 
   #bookmarkEvery(): () => void {
@@ -190,7 +208,7 @@ export class WatchStream implements Watcher {
   }
 
   #bookmark(revision: number, initialEnd: boolean): void {
-    const { res, shape, apiVersion } = this.#deps;
+    const { shape, apiVersion } = this.#deps;
     const metadata = {
       resourceVersion: String(revision),
       ...(initialEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
@@ -205,11 +223,11 @@ export class WatchStream implements Watcher {
       metadata,
       ...(as === 'Table' ? { columnDefinitions: [], rows: [] } : {}),
     };
-    res.write(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`);
+    this.#put(Buffer.from(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`));
   }
 
   #fail(err: ApiError): void {
-    this.#deps.res.write(`${JSON.stringify({ type: 'ERROR', object: err.toStatus() })}\n`);
+    this.#put(Buffer.from(`${JSON.stringify({ type: 'ERROR', object: err.toStatus() })}\n`));
     this.#finish();
   }
 }

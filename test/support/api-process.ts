@@ -9,7 +9,9 @@ import { freePort } from './etcd.ts';
 
 export interface ApiProcess {
   readonly port: number;
-  readonly pid: number;
+  readonly child: ChildProcess;
+  /** What an administrator believes and shows. */
+  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string };
   /** As many connections as there are requests at once. */
   readonly agent: Agent;
   /** What it serves with, for a bare server beside it. */
@@ -31,6 +33,7 @@ const KEPT_BYTES = 16 << 20;
 export interface ApiProcessOptions {
   /** Flags that say where it stores, given a directory of its own. Default: the embedded store in there. */
   readonly storage?: (directory: string) => readonly string[];
+  /** Options of Node; with them the process has a channel for messages. */
   readonly nodeOptions?: readonly string[];
 }
 
@@ -69,7 +72,7 @@ export async function startApiProcess(options: ApiProcessOptions = {}): Promise<
       ...['--tls-cert-file', file('cert', serving.certificate)],
       ...['--tls-private-key-file', file('key', serving.key)],
     ],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
+    { stdio: ['ignore', 'ignore', 'pipe', ...(options.nodeOptions ? ['ipc' as const] : [])] },
   );
   const port = await serves(process_);
   const agent = new Agent({
@@ -83,7 +86,8 @@ export async function startApiProcess(options: ApiProcessOptions = {}): Promise<
   const send = senderOf(agent, port);
   return {
     port,
-    pid: process_.pid ?? 0,
+    child: process_,
+    tls: { ca: authority.certificate, cert: admin.certificate, key: admin.key },
     agent,
     certificate: serving.certificate,
     key: serving.key,

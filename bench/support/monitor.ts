@@ -1,0 +1,38 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+
+// Loaded into a server that is measured. Asked by a message, it says how it was since the last question.
+
+const RESOLUTION_MS = 5;
+const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+delay.enable();
+let cpu = process.cpuUsage();
+let loop = performance.eventLoopUtilization();
+let peakRss = 0;
+let peakHeap = 0;
+const watchMemory = setInterval(() => {
+  const { heapUsed, external, rss } = process.memoryUsage();
+  peakRss = Math.max(peakRss, rss);
+  peakHeap = Math.max(peakHeap, heapUsed + external);
+}, 20);
+watchMemory.unref();
+process.channel?.unref();
+process.on('message', () => {
+  const used = process.cpuUsage(cpu);
+  const { heapUsed, rss, external } = process.memoryUsage();
+  process.send?.({
+    // A sample is the time between two ticks: what is beyond the tick itself is delay.
+    loopMaxMs: Math.max(0, delay.max / 1e6 - RESOLUTION_MS),
+    loopP99Ms: Math.max(0, delay.percentile(99) / 1e6 - RESOLUTION_MS),
+    cpuSeconds: (used.user + used.system) / 1e6,
+    busy: performance.eventLoopUtilization(loop).utilization,
+    rssMb: rss / 2 ** 20,
+    peakRssMb: Math.max(peakRss, rss) / 2 ** 20,
+    heapMb: (heapUsed + external) / 2 ** 20,
+    peakHeapMb: Math.max(peakHeap, heapUsed + external) / 2 ** 20,
+  });
+  delay.reset();
+  cpu = process.cpuUsage();
+  loop = performance.eventLoopUtilization();
+  peakRss = 0;
+  peakHeap = 0;
+});
