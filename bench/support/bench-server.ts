@@ -1,3 +1,4 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { type ApiProcess, startApiProcess } from '../../test/support/api-process.ts';
@@ -9,6 +10,8 @@ export interface Usage {
   readonly loopMaxMs: number;
   readonly loopP99Ms: number;
   readonly cpuSeconds: number;
+  /** The same of a process that does nothing: how late the machine itself lets anybody run. */
+  readonly idleMaxMs: number;
   /** Share of the time in which the event loop worked. */
   readonly busy: number;
   readonly rssMb: number;
@@ -27,21 +30,41 @@ export interface BenchServer extends ApiProcess {
 /** A real `k8ts apiserver` on the embedded store that says how busy it is. Further Node options from BENCH_NODE_OPTIONS. */
 export async function startBenchServer(): Promise<BenchServer> {
   const extra = (process.env.BENCH_NODE_OPTIONS ?? '').split(' ').filter((word) => word !== '');
-  const monitor = join(import.meta.dirname, 'monitor.ts');
-  const server = await startApiProcess({ nodeOptions: ['--import', monitor, ...extra] });
+  const server = await startApiProcess({ nodeOptions: ['--import', MONITOR, ...extra] });
+  const idle = startIdleProcess();
+  await ask(idle);
   return {
     ...server,
     async usage() {
-      const answer = once(server.child, 'message');
-      server.child.send('usage');
-      const [usage] = (await answer) as [Usage];
-      return usage;
+      const [own, nobody] = await Promise.all([ask(server.child), ask(idle)]);
+      return { ...own, idleMaxMs: nobody.loopMaxMs };
     },
     connect: () => LeanClient.connect({ ...server.tls, port: server.port }),
+    async stop() {
+      idle.kill();
+      await server.stop();
+    },
   };
 }
 
+const MONITOR = join(import.meta.dirname, 'monitor.ts');
+
+function startIdleProcess(): ChildProcess {
+  const args = ['--import', MONITOR, '--eval', 'process.on("disconnect", () => process.exit())'];
+  return spawn(process.execPath, [...args], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
+}
+
+async function ask(child: ChildProcess): Promise<Omit<Usage, 'idleMaxMs'>> {
+  const answer = once(child, 'message');
+  child.send('usage');
+  const [usage] = (await answer) as [Omit<Usage, 'idleMaxMs'>];
+  return usage;
+}
+
 /** One line about the server, behind each figure. */
-export function describeUsage({ loopMaxMs, loopP99Ms, busy, rssMb }: Usage): string {
-  return `event loop delay: max ${loopMaxMs.toFixed(0)} ms, p99 ${loopP99Ms.toFixed(0)} ms; busy ${(100 * busy).toFixed(0)} %; ${rssMb.toFixed(0)} MB`;
+export function describeUsage(usage: Usage): string {
+  const { loopMaxMs, loopP99Ms, idleMaxMs, busy, rssMb } = usage;
+  const delay = `event loop delay: p99 ${loopP99Ms.toFixed(0)} ms, max ${loopMaxMs.toFixed(0)} ms`;
+  const idle = `an idle process: max ${idleMaxMs.toFixed(0)} ms`;
+  return `${delay} (${idle}); busy ${(100 * busy).toFixed(0)} %; ${rssMb.toFixed(0)} MB`;
 }

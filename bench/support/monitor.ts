@@ -13,7 +13,7 @@ const watchMemory = setInterval(() => {
   const { heapUsed, external, rss } = process.memoryUsage();
   peakRss = Math.max(peakRss, rss);
   peakHeap = Math.max(peakHeap, heapUsed + external);
-}, 20);
+}, 100);
 watchMemory.unref();
 process.channel?.unref();
 process.on('message', () => {

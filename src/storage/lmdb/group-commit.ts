@@ -21,8 +21,9 @@ export interface GroupCommitOptions {
   committed(events: readonly StorageEvent[]): void;
 }
 
-// What one commit takes on, so that no writer waits for an endless one.
-const MOST_JOBS = 1024;
+// What one commit takes on. Many smaller ones overlap: while one is flushed, the writers of the one before go on; and the
+// event loop is not held up by a thousand of them at once.
+const MOST_JOBS = 128;
 // A disk that does not answer for so long is taken for broken: lmdb itself would wait for ever.
 const STUCK_MS = 60_000;
 const NEARLY_FULL_BYTES = 16 * 2 ** 20;
