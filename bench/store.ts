@@ -40,7 +40,11 @@ async function measure(storage: Storage, writers: number): Promise<Figures> {
   const prefix = `/registry/bench/${writers}-${Math.random()}/`;
   const stop = new AbortController();
   const { revision } = await storage.status();
-  const sink = { events: (batch: readonly unknown[]) => void (seen += batch.length) };
+  const sink = {
+    events: (batch: readonly unknown[]) => {
+      seen += batch.length;
+    },
+  };
   const watching = storage.watch(prefix, { after: revision }, sink, stop.signal);
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delay.enable();

@@ -33,7 +33,10 @@ export class ConvertedCache {
   constructor(deps: ConvertedCacheDeps) {
     this.#deps = deps;
     this.kind = deps.kind;
-    this.#cache = new WatchCache(deps.options);
+    this.#cache = new WatchCache({
+      ...deps.options,
+      heldBack: () => this.#queue[0]?.revision,
+    });
     this.#stopFollowing = deps.base.addWatcher({
       scope: { namespace: '' },
       offer: (event) => {

@@ -13,6 +13,8 @@ export interface WatchCacheOptions {
   fieldsOf?: ((object: KubeObject) => Readonly<Record<string, string>>) | undefined;
   /** The object behind stored bytes, if its writer just made it here. */
   parsedOf(stored: Buffer): KubeObject | undefined;
+  /** The revision of the first event that is known but not yet applied, for caches that are behind. */
+  heldBack?(): number | undefined;
 }
 
 // So many objects are taken apart at a time.
@@ -137,6 +139,12 @@ export class WatchCache {
   /** The revision of the last change. */
   get newest(): number {
     return this.#newest;
+  }
+
+  /** How much of what the store has up to `revision` is in here. */
+  upTo(revision: number): number {
+    const held = this.#options.heldBack?.();
+    return held === undefined ? revision : Math.min(revision, held - 1);
   }
 
   /** The oldest revision that a watch may start from. */

@@ -111,7 +111,7 @@ export class WatchStream implements Watcher, Flushable {
 
   async #sendInitial(mark: boolean): Promise<void> {
     const { cache, selection, res, state, shape } = this.#deps;
-    this.#at = state.revision;
+    this.#at = cache.upTo(state.revision);
     const revision = this.#at;
     for (const entry of cache.slice(selection.namespace)) {
       if (!selectsEntry(selection, entry)) continue;
@@ -195,11 +195,11 @@ export class WatchStream implements Watcher, Flushable {
   }
 
   #bookmarkEvery(): () => void {
-    const { clock, state } = this.#deps;
+    const { cache, clock, state } = this.#deps;
     let stop = (): void => {};
     const arm = (): void => {
       stop = clock.after(BOOKMARK_MS, () => {
-        if (!this.#lagging) this.#bookmark(state.revision, false);
+        if (!this.#lagging) this.#bookmark(cache.upTo(state.revision), false);
         arm();
       });
     };

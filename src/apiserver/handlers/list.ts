@@ -115,7 +115,7 @@ async function snapshot(
   const cache = await state.cache(kind);
   const exact = token ? token.revision : exactRevision(options);
   if (exact === undefined || exact < 0 || cache.unchangedSince(exact)) {
-    const revision = exact !== undefined && exact >= 0 ? exact : state.revision;
+    const revision = exact !== undefined && exact >= 0 ? exact : cache.upTo(state.revision);
     const whole = cache.candidates(selection);
     return { entries: behind(whole, token?.after), whole, revision };
   }
