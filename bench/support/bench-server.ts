@@ -50,7 +50,12 @@ export async function startBenchServer(): Promise<BenchServer> {
 const MONITOR = join(import.meta.dirname, 'monitor.ts');
 
 function startIdleProcess(): ChildProcess {
-  const args = ['--import', MONITOR, '--eval', 'process.on("disconnect", () => process.exit())'];
+  const args = [
+    '--import',
+    MONITOR,
+    '--eval',
+    'setInterval(() => {}, 1e9); process.on("disconnect", () => process.exit())',
+  ];
   return spawn(process.execPath, [...args], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
 }
 
