@@ -7,7 +7,6 @@ import { tendFlowConfiguration } from './flow-control/schema-status.ts';
 import type { KubernetesServiceOptions } from './kubernetes-service.ts';
 import { type ApiServerOptions, DEFAULT_SERVICE_RANGES } from './options.ts';
 import { ensureSystemObjects } from './system-objects.ts';
-import { Turns } from './turns.ts';
 
 /** The front door: storage → state (watch caches) → store → handlers → chain → listener. */
 export class ApiServer {
@@ -76,9 +75,8 @@ export class ApiServer {
 
   #listen(): Promise<HttpListener> {
     const { chain } = this.#parts;
-    const turns = new Turns();
     return listen(this.#options.listen, {
-      request: (req, res) => turns.run(() => void chain.handle(req, res)),
+      request: (req, res) => void chain.handle(req, res),
       upgrade: (req, socket, head) => void chain.handleUpgrade({ req, socket, head }),
     });
   }

@@ -8,12 +8,15 @@ import { FlushQueue } from './flush-queue.ts';
 import type { KindRegistry } from './kind-registry.ts';
 import { PageSnapshots } from './page-snapshots.ts';
 import type { ResourceKind } from './resource-kind.ts';
+import { Turns } from './turns.ts';
 import { WatchCache } from './watch-cache.ts';
 
 const ROOT = '/registry/';
 
 // As often as upstream's watch cache asks etcd.
 const PROGRESS_MS = 100;
+// Of 64 kB: to encrypt these takes a few milliseconds.
+const PIECES_PER_TURN = 16;
 
 interface Waiter {
   readonly revision: number;
@@ -31,6 +34,8 @@ export class State {
   readonly storage: Storage;
   /** Of all watches. */
   readonly flushes = new FlushQueue();
+  /** Of the pieces in which lists are sent: several per turn of the event loop, however many lists there are. */
+  readonly pieces = new Turns(PIECES_PER_TURN);
   readonly #log: Logger;
   readonly #kinds: KindRegistry;
   readonly #caches = new Map<string, WatchCache>();

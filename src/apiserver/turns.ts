@@ -1,21 +1,26 @@
-// So many requests begin in one turn of the event loop.
-const PER_TURN = 32;
-
 /**
- * Begins what comes in at once, as long as little does. Of very many requests that arrive together, some begin in each turn
- * of the event loop, in their order: so answers, watches and timers get their turn between them.
+ * Lets what is to be done begin at once, as long as it is little. Of very much that comes together, some begins in each turn
+ * of the event loop, in its order: so everything else gets its turn between.
  */
 export class Turns {
+  readonly #perTurn: number;
   #waiting: (() => void)[] = [];
-  #left = PER_TURN;
+  #left: number;
   #isScheduled = false;
 
-  run(begin: () => void): void {
+  constructor(perTurn: number) {
+    this.#perTurn = perTurn;
+    this.#left = perTurn;
+  }
+
+  /** Resolves when it is the caller's turn; nothing to wait for when that is now. */
+  next(): Promise<void> | undefined {
     this.#schedule();
     if (this.#left > 0 && this.#waiting.length === 0) {
       this.#left--;
-      begin();
-    } else this.#waiting.push(begin);
+      return undefined;
+    }
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   #schedule(): void {
@@ -23,8 +28,8 @@ export class Turns {
     this.#isScheduled = true;
     setImmediate(() => {
       this.#isScheduled = false;
-      const now = this.#waiting.splice(0, PER_TURN);
-      this.#left = PER_TURN - now.length;
+      const now = this.#waiting.splice(0, this.#perTurn);
+      this.#left = this.#perTurn - now.length;
       if (this.#waiting.length > 0) this.#schedule();
       for (const begin of now) begin();
     });

@@ -116,7 +116,9 @@ export class WatchStream implements Watcher, Flushable {
     for (const entry of cache.slice(selection.namespace)) {
       if (!selectsEntry(selection, entry)) continue;
       res.write(frame('ADDED', shapeObject(shape, entry.served.bytes)));
-      if (res.writableLength > INITIAL_HIGH_WATER_BYTES && !(await drained(res))) return;
+      if (res.writableLength <= INITIAL_HIGH_WATER_BYTES) continue;
+      if (!(await drained(res))) return;
+      await state.pieces.next();
     }
     if (mark) this.#bookmark(revision, true);
   }

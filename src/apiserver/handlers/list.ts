@@ -1,9 +1,9 @@
-import { once } from 'node:events';
 import { ApiError } from '../../api/errors.ts';
 import { isStorageError } from '../../storage/storage.ts';
 import type { CacheEntry } from '../cache-entry.ts';
 import { type ContinueToken, decodeContinue, encodeContinue } from '../continue-token.ts';
 import { type Exchange, writeHead } from '../exchange.ts';
+import { Gathered } from '../gathered.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import { type ListOptions, parseListOptions } from '../list-options.ts';
 import { pastEntries } from '../past-entries.ts';
@@ -11,6 +11,7 @@ import { sendJson, shapeOf } from '../reading.ts';
 import { type ListMeta, listEnvelope, type Shape, shapeItem } from '../representation.ts';
 import { parseSelection, type Selection, selectsAll, selectsEntry } from '../selection.ts';
 import { lowerBound } from '../sorted-entries.ts';
+import type { Turns } from '../turns.ts';
 import { untilRevision } from '../until-revision.ts';
 
 interface Page {
@@ -31,8 +32,6 @@ interface Taken {
   readonly unread: number;
 }
 
-// Chunks of this size keep system calls few without holding the list a second time.
-const CHUNK_BYTES = 128 * 1024;
 const HISTORY_STEP = 500;
 
 /** GET …/RESOURCE: cached bytes, one object after the other. */
@@ -42,7 +41,7 @@ export async function list(deps: HandlerDeps, exchange: Exchange, target: Target
   const shape = shapeOf(exchange, kind, deps.clock.now());
   const selection = parseSelection(exchange.info, exchange.query, kind);
   const page = await selectPage(deps, target, options, selection);
-  await sendList(exchange, shape, page);
+  await sendList(exchange, shape, page, deps.state.pieces);
 }
 
 /** Every object that a selection is about, now. */
@@ -175,7 +174,7 @@ function expired(revision: number, after: string | undefined): ApiError {
   });
 }
 
-async function sendList(exchange: Exchange, shape: Shape, page: Page): Promise<void> {
+async function sendList(exchange: Exchange, shape: Shape, page: Page, turns: Turns): Promise<void> {
   const { head, tail } = listEnvelope(shape, page.metadata);
   if (shape.representation.format === 'yaml' || exchange.query.has('pretty')) {
     const items = page.items.map((entry) => shapeItem(shape, entry.served.bytes).toString());
@@ -185,26 +184,18 @@ async function sendList(exchange: Exchange, shape: Shape, page: Page): Promise<v
   }
   writeHead(exchange, 200, { 'Content-Type': 'application/json' });
   const { res } = exchange;
-  let chunk: Buffer[] = [Buffer.from(head)];
-  let size = 0;
+  const out = new Gathered(exchange);
+  out.add(Buffer.from(head));
   for (const [index, entry] of page.items.entries()) {
-    const bytes = shapeItem(shape, entry.served.bytes);
-    if (index > 0) chunk.push(COMMA);
-    chunk.push(bytes);
-    size += bytes.length;
-    if (size < CHUNK_BYTES) continue;
-    if (!res.write(Buffer.concat(chunk))) await drained(exchange);
-    if (res.destroyed) return;
-    chunk = [];
-    size = 0;
+    if (index > 0) out.add(COMMA);
+    out.add(shapeItem(shape, entry.served.bytes));
+    if (!out.isFull) continue;
+    await turns.next();
+    if (!(await out.flush())) return;
   }
-  chunk.push(Buffer.from(tail));
-  res.end(Buffer.concat(chunk));
+  out.add(Buffer.from(tail));
+  await out.flush();
+  res.end();
 }
 
 const COMMA = Buffer.from(',');
-
-async function drained({ res }: Exchange): Promise<void> {
-  if (res.destroyed) return;
-  await Promise.race([once(res, 'drain'), once(res, 'close')]);
-}
