@@ -28,6 +28,7 @@ const DOORWAYS = {
   '@kubernetes/client-node': '^src/api/',
   'pino|prom-client': '^src/util/',
   'jose|@peculiar/x509|reflect-metadata': '^src/pki/',
+  '@noble/ciphers': '^src/apiserver/encryption/',
   ws: '^src/http/',
   yaml: '^src/api/',
   commander: '^src/cli/',

@@ -3,6 +3,7 @@ import { type HttpListener, listen } from '../http/server.ts';
 import { type ApiServerDeps, type Assembly, assemble } from './assembly.ts';
 import { ensureAuthenticationConfig } from './authentication-config.ts';
 import { compactPeriodically } from './compactor.ts';
+import type { EncryptionRule } from './encryption-rules.ts';
 import { tendFlowConfiguration } from './flow-control/schema-status.ts';
 import type { KubernetesServiceOptions } from './kubernetes-service.ts';
 import { type ApiServerOptions, DEFAULT_SERVICE_RANGES } from './options.ts';
@@ -26,6 +27,16 @@ export class ApiServer {
     return this.#listener?.port ?? 0;
   }
 
+  /** Values are sealed by these rules from now on; those that were sealed before must still be opened by them. */
+  useEncryption(rules: readonly EncryptionRule[]): void {
+    this.#parts.sealed?.use(rules);
+  }
+
+  /** New connections are served with this, and clients believed by these authorities. */
+  useCertificate(certificate: string, key: string, clientAuthority?: string): void {
+    this.#listener?.useCertificate(certificate, key, clientAuthority);
+  }
+
   /** Works until aborted. Calls `ready` when it answers requests. */
   async run(signal: AbortSignal, ready: () => void = () => {}): Promise<void> {
     // What runs in the background ends with us, also when we fail.
@@ -36,16 +47,18 @@ export class ApiServer {
     } finally {
       failed.abort();
       this.#parts.kubelets.close();
+      await this.#parts.auditor?.close();
     }
   }
 
   async #run(signal: AbortSignal, ready: () => void): Promise<void> {
-    const { state, custom, apiServices, kinds, store } = this.#parts;
+    const { state, custom, apiServices, kinds, store, auditor } = this.#parts;
     const started = Promise.withResolvers<void>();
     const running = state.run(signal, started.resolve);
     await Promise.race([started.promise, running]);
     await this.#prepare();
     await custom.start();
+    await auditor?.open();
     this.#listener = await this.#listen();
     this.#deps.log.info({ port: this.port }, 'Serving');
     ready();
@@ -54,6 +67,7 @@ export class ApiServer {
         running,
         custom.run(signal),
         apiServices.run(signal),
+        auditor?.run(signal),
         tendFlowConfiguration({ state, kinds, store, ...this.#deps }, signal),
         compactPeriodically(this.#deps, signal, this.#options.compactionIntervalMs),
       ]);

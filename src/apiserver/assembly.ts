@@ -9,6 +9,7 @@ import { ApiServices, type ApiServicesDeps } from './aggregation/api-services.ts
 import { ClusterIps } from './allocators/cluster-ips.ts';
 import { NodePorts } from './allocators/node-ports.ts';
 import { ServiceAllocator } from './allocators/services.ts';
+import { Auditor } from './auditor.ts';
 import { authentication } from './authn/authentication.ts';
 import { authenticationReviews } from './authn/reviews.ts';
 import { Authorization, DEFAULT_MODES } from './authz/authorization.ts';
@@ -19,6 +20,7 @@ import { addCacheMetrics } from './cache-metrics.ts';
 import { CustomResources } from './custom-resources/custom-resources.ts';
 import { CustomSchema } from './custom-resources/definitions.ts';
 import { Discovery } from './discovery.ts';
+import { EncryptedStorage } from './encrypted-storage.ts';
 import type { Handler } from './exchange.ts';
 import { FlowControl } from './flow-control/flow-control.ts';
 import { FlowMetrics } from './flow-control/metrics.ts';
@@ -66,6 +68,9 @@ export interface Assembly {
   readonly nodePorts: NodePorts;
   readonly authorization: Authorization;
   readonly chain: HandlerChain;
+  readonly auditor: Auditor | undefined;
+  /** Set when values are encrypted at rest. */
+  readonly sealed: EncryptedStorage | undefined;
   readonly kubelets: Kubelets;
 }
 
@@ -74,7 +79,7 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
   const builtin = builtinSchema();
   const schema = new CustomSchema(builtin);
   const kinds = new KindRegistry(builtinKinds());
-  const { metrics, state } = measuredState(kinds, deps);
+  const { metrics, state, sealed } = measuredState(kinds, deps, options);
   const nodePorts = new NodePorts(options.nodePorts ?? DEFAULT_NODE_PORTS);
   const index = new RbacIndex({ state, kinds });
   const store: ResourceStore = new ResourceStore({
@@ -125,17 +130,19 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
     metrics: new FlowMetrics(metrics.registry),
   });
   const documents = nonResources({ options, deps, kinds, schema, metrics, apiServices });
+  const auditor = options.audit && new Auditor(options.audit, { clock, log });
   const chain = new HandlerChain({
     authenticators,
     authorizers: [authorization],
     flowControl,
     handler: answerer(apiServices, resources, { ...documents, flowControl, tokens }),
     metrics,
+    auditor,
     log,
   });
   return {
     ...{ kinds, state, store, custom, apiServices, flowControl },
-    ...{ nodePorts, authorization, chain, kubelets },
+    ...{ nodePorts, authorization, chain, auditor, kubelets, sealed },
   };
 }
 
@@ -175,12 +182,15 @@ function outbound(
 function measuredState(
   kinds: KindRegistry,
   deps: ApiServerDeps,
-): { metrics: ServerMetrics; state: State } {
+  { encryption: rules }: ApiServerOptions,
+): { metrics: ServerMetrics; state: State; sealed: EncryptedStorage | undefined } {
   const metrics = new ServerMetrics(deps.clock);
-  const storage = meterStorage(deps.storage, metrics.registry, deps.clock);
+  const metered = meterStorage(deps.storage, metrics.registry, deps.clock);
+  const sealed = rules && new EncryptedStorage(metered, { rules, kinds });
+  const storage = sealed ?? metered;
   const state = new State({ ...deps, storage, kinds });
   addCacheMetrics(metrics.registry, { storage, state });
-  return { metrics, state };
+  return { metrics, state, sealed };
 }
 
 function writeHooks(deps: {

@@ -16,7 +16,8 @@ export async function ensureAuthenticationConfig(
   const context = systemContext(clock.now());
   const known = await store.find(kind, KEY);
   if (!known) {
-    await store.create(kind, { apiVersion: 'v1', kind: 'ConfigMap', metadata: KEY, data }, context);
+    const metadata = { ...KEY };
+    await store.create(kind, { apiVersion: 'v1', kind: 'ConfigMap', metadata, data }, context);
     return;
   }
   if (jsonEqual(known.data, data)) return;

@@ -13,7 +13,7 @@ import type { ResourceKind } from './resource-kind.ts';
 import type { FieldValidation } from './write-options.ts';
 
 /** Upstream's limit of a request body. */
-export const MAX_BODY_BYTES = 3 * 1024 * 1024;
+const MAX_BODY_BYTES = 3 * 1024 * 1024;
 const JSON_TYPE = 'application/json';
 const YAML_TYPE = 'application/yaml';
 const PROTOBUF_TYPE = 'application/vnd.kubernetes.protobuf';
@@ -40,6 +40,13 @@ export function unsupportedMediaType(supported: readonly string[]): ApiError {
   );
 }
 
+/** The whole body of a request, which the audit log may want to show. */
+export async function requestBody({ req, audit }: Exchange): Promise<Buffer> {
+  const body = await readBody(req, MAX_BODY_BYTES);
+  audit?.sawRequest(body);
+  return body;
+}
+
 /** The body as plain JSON data, whatever its encoding. Undefined for an empty one. */
 export async function readData(
   exchange: Exchange,
@@ -47,7 +54,7 @@ export async function readData(
 ): Promise<DecodedText | undefined> {
   const type = contentTypeOf(exchange);
   if (!BODY_TYPES.includes(type)) throw unsupportedMediaType(BODY_TYPES);
-  const body = await readBody(exchange.req, MAX_BODY_BYTES);
+  const body = await requestBody(exchange);
   if (body.length === 0) return undefined;
   if (type === PROTOBUF_TYPE) return readProtobuf(body);
   const text = body.toString();

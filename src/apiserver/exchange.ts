@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { UpgradeRequest } from '../http/upgrade.ts';
-import type { RequestInfo } from './request-info.ts';
+import type { AuditRecord } from './audit/record.ts';
+import { isLongRunning, type RequestInfo } from './request-info.ts';
 import type { UserInfo } from './resource-kind.ts';
 
 /** One request and the answer to it, on their way through the handler chain. */
@@ -15,6 +16,8 @@ export interface Exchange {
   user: UserInfo;
   /** Lines for the Warning header. */
   readonly warnings: string[];
+  /** What it leaves in the audit log. Undefined: nothing. */
+  audit?: AuditRecord | undefined;
 }
 
 export type Handler = (exchange: Exchange) => Promise<void>;
@@ -31,6 +34,7 @@ export function send(
   body: Buffer,
   headers: Record<string, string> & { 'Content-Type': string },
 ): void {
+  exchange.audit?.sawResponse(code, body);
   writeHead(exchange, code, { 'Content-Length': body.length, ...headers });
   exchange.res.end(exchange.req.method === 'HEAD' ? undefined : body);
 }
@@ -42,6 +46,7 @@ export function writeHead(
 ): void {
   const { res } = exchange;
   setWarnings(exchange);
+  if (isLongRunning(exchange.info)) exchange.audit?.stage('ResponseStarted', code);
   res.writeHead(code, { 'Cache-Control': 'no-cache, private', ...headers });
 }
 

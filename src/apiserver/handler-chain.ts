@@ -3,6 +3,7 @@ import { ApiError } from '../api/errors.ts';
 import { statusOf, writeError } from '../http/errors.ts';
 import { refuseUpgrade, type UpgradeRequest } from '../http/upgrade.ts';
 import type { Logger } from '../util/log.ts';
+import type { Auditor } from './auditor.ts';
 import type { Authenticator } from './authn/authenticator.ts';
 import { impersonated } from './authn/impersonation.ts';
 import type { Authorizer } from './authz/authorizer.ts';
@@ -19,6 +20,8 @@ export interface ChainDeps {
   readonly flowControl: Pick<FlowControl, 'admit'>;
   readonly handler: Handler;
   readonly metrics: ServerMetrics;
+  /** Absent: nothing is recorded. */
+  readonly auditor?: Auditor | undefined;
   readonly log: Logger;
 }
 
@@ -34,11 +37,12 @@ export class HandlerChain {
     const exchange = begin(req, res);
     const done = this.#deps.metrics.began(exchange);
     try {
-      exchange.user = await this.identify(req);
+      await this.#admit(exchange);
       await this.#serve(exchange);
     } catch (err) {
       this.#fail(exchange, err);
     } finally {
+      exchange.audit?.stage('ResponseComplete', res.statusCode);
       done();
     }
   }
@@ -48,15 +52,19 @@ export class HandlerChain {
     const { req, socket } = upgrade;
     const exchange: Exchange = { ...begin(req, new ServerResponse(req)), upgrade };
     const done = this.#deps.metrics.began(exchange);
+    let outcome = 101;
     try {
-      exchange.user = await this.identify(req);
+      await this.#admit(exchange);
       await this.#serve(exchange);
     } catch (err) {
       const status = statusOf(err);
       const body = JSON.stringify(status);
       const { code = 500 } = status;
+      outcome = code;
+      exchange.audit?.sawResponse(code, Buffer.from(body));
       refuseUpgrade(socket, { code, contentType: 'application/json', body });
     } finally {
+      exchange.audit?.stage('ResponseComplete', outcome);
       done();
     }
   }
@@ -71,13 +79,23 @@ export class HandlerChain {
     }
   }
 
-  /** Who asks, or who they may ask as. */
-  async identify(req: IncomingMessage): Promise<Exchange['user']> {
-    const user = await this.authenticate(req);
-    return impersonated(user, req.headers, this.#deps.authorizers);
+  /** Tells who asks, and who they may ask as. The record of the request begins here. */
+  async #admit(exchange: Exchange): Promise<void> {
+    const { auditor, authorizers } = this.#deps;
+    const user = await this.#authenticate(exchange.req).catch((err: unknown) => {
+      exchange.audit = auditor?.begin(exchange, NOBODY, undefined);
+      throw err;
+    });
+    exchange.user = user;
+    const as = await impersonated(user, exchange.req.headers, authorizers).catch((err: unknown) => {
+      exchange.audit = auditor?.begin(exchange, user, undefined);
+      throw err;
+    });
+    exchange.audit = auditor?.begin(exchange, user, as === user ? undefined : as);
+    exchange.user = as;
   }
 
-  async authenticate(req: IncomingMessage): Promise<Exchange['user']> {
+  async #authenticate(req: IncomingMessage): Promise<Exchange['user']> {
     for (const authenticator of this.#deps.authenticators) {
       const user = await authenticator.authenticate(req);
       if (user) return user;
@@ -85,14 +103,20 @@ export class HandlerChain {
     return ANONYMOUS;
   }
 
-  async authorize({ user, info }: Exchange): Promise<void> {
+  async authorize({ user, info, audit }: Exchange): Promise<void> {
     let why = '';
     for (const authorizer of this.#deps.authorizers) {
       const { decision, reason } = await authorizer.authorize(user, info);
-      if (decision === 'allow') return;
+      if (decision === 'allow') {
+        audit?.annotate(DECISION, 'allow');
+        audit?.annotate(REASON, reason ?? '');
+        return;
+      }
       if (reason) why = reason;
       if (decision === 'deny') break;
     }
+    audit?.annotate(DECISION, 'forbid');
+    if (why !== '') audit?.annotate(REASON, why);
     throw forbidden(user, info, why);
   }
 
@@ -104,12 +128,21 @@ export class HandlerChain {
       this.#deps.log.error(fields, 'Request failed');
     }
     if (res.destroyed) return;
+    if (exchange.audit) {
+      const status = statusOf(err);
+      exchange.audit.sawResponse(status.code ?? 500, Buffer.from(JSON.stringify(status)));
+    }
     setWarnings(exchange);
     writeError(res, err);
     // What the client still sends must not block the connection.
     req.resume();
   }
 }
+
+const DECISION = 'authorization.k8s.io/decision';
+const REASON = 'authorization.k8s.io/reason';
+/** Of whom credentials did not tell. */
+const NOBODY = { name: '', groups: [] };
 
 /** The request with what its line says. */
 export function begin(req: IncomingMessage, res: ServerResponse): Exchange {

@@ -2,7 +2,9 @@ import type { KeyObject } from 'node:crypto';
 import type { ListenOptions } from '../http/server.ts';
 import type { AdmissionOptions } from './admission/plugins.ts';
 import type { FrontProxyCredentials } from './aggregation/front-proxy.ts';
+import type { AuditOptions } from './auditor.ts';
 import { AUTHORIZATION_MODES, type AuthorizationMode } from './authz/authorization.ts';
+import type { EncryptionRule } from './encryption-rules.ts';
 import type { KubeletCredentials } from './kubelets.ts';
 
 export interface ApiServerOptions {
@@ -26,6 +28,10 @@ export interface ApiServerOptions {
   readonly authorizationModes?: readonly AuthorizationMode[] | undefined;
   /** Whether bootstrap tokens let their holders in. */
   readonly bootstrapTokens?: boolean | undefined;
+  /** Absent: nothing is recorded. */
+  readonly audit?: AuditOptions | undefined;
+  /** What is encrypted in the store, and how. Absent: nothing. */
+  readonly encryption?: readonly EncryptionRule[] | undefined;
   readonly admission?: AdmissionOptions | undefined;
 }
 

@@ -133,6 +133,13 @@ function decode(part: string): string {
   }
 }
 
+const LONG_SUBRESOURCES = new Set(['exec', 'attach', 'portforward', 'log', 'proxy']);
+
+/** Requests whose answer has no near end: watches and streams. */
+export function isLongRunning({ verb, subresource }: RequestInfo): boolean {
+  return verb === 'watch' || LONG_SUBRESOURCES.has(subresource);
+}
+
 /** Go's strconv.ParseBool, for query parameters. */
 export function isTrue(text: string | null): boolean {
   return text !== null && ['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text);

@@ -255,7 +255,8 @@ export class ResourceStore {
       admissionRequest(kind, 'UPDATE', { object, old, context, subresource }),
     );
     keepUnchangedTimes(old, object);
-    if (context.dryRun || jsonEqual(object, old)) {
+    const same = jsonEqual(object, old) && !(await this.#isStale(kind, key));
+    if (context.dryRun || same) {
       return { object, bytes: Buffer.from(JSON.stringify(object)) };
     }
     if (isReadyToVanish(object)) {
@@ -263,6 +264,11 @@ export class ResourceStore {
       return { object, bytes: Buffer.from(JSON.stringify(object)) };
     }
     return this.#write(kind, key, object, revision);
+  }
+
+  /** What was sealed with an old key is written again when somebody writes it unchanged. */
+  async #isStale(kind: ResourceKind, key: ObjectKey): Promise<boolean> {
+    return (await this.#state.storage.isStale?.(storageKey(kind, key))) ?? false;
   }
 
   async #write(

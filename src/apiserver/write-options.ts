@@ -45,8 +45,12 @@ export function writeContext(
   { dryRun }: { dryRun: boolean },
   now: number,
 ): WriteContext {
-  const { user, warnings } = exchange;
-  return { user, dryRun, now, warn: (message) => void warnings.push(message) };
+  const { user, warnings, audit } = exchange;
+  return {
+    ...{ user, dryRun, now },
+    warn: (message) => void warnings.push(message),
+    annotate: (key, value) => audit?.annotate(key, value),
+  };
 }
 
 /** The namespace that an object is to live in: the request's, which the object may repeat but not contradict. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { encryptionFile } from './encryption.ts';
 import type { Paths } from './paths.ts';
 import { type ClusterSettings, serviceAccountIssuer } from './settings.ts';
 
@@ -149,6 +150,7 @@ function apiserverFlags(paths: Paths, settings: ClusterSettings): Flags {
     'service-node-port-range': settings.nodePorts,
     'enable-admission-plugins': 'NodeRestriction',
     'enable-bootstrap-token-auth': true,
+    'encryption-provider-config': encryptionFile(paths),
     'data-dir': paths.store,
     'snapshot-dir': paths.snapshots,
   };

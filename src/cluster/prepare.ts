@@ -6,6 +6,7 @@ import { certificateSpecs, ensureAuthorities, ensureCertificates } from './certi
 import { CNI_FILE, cniConflist } from './cni.ts';
 import { kubeletConfig, kubeletConfigFile, localServer } from './components.ts';
 import { containerdConfig } from './containerd.ts';
+import { ensureEncryption } from './encryption.ts';
 import { readIfExists, writeWhole } from './files.ts';
 import { ensureKubeconfigs } from './kubeconfig.ts';
 import { ensureNodesBridge, NODES_CIDR } from './local-nodes.ts';
@@ -58,6 +59,7 @@ export async function prepare(
   if (settings.nodes > 1) await ensureNodesBridge();
   const node = prepareNode(paths, settings, { joined: false }, signal);
   await ensureAuthorities(paths.pki, now);
+  ensureEncryption(paths);
   await ensureCertificates(certificateSpecs(paths, settings), paths.pki, now);
   await ensureKubeconfigs(KUBECONFIG_USERS, {
     paths,

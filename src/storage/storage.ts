@@ -100,6 +100,8 @@ export interface Storage {
   newest?(): Promise<number>;
   /** Asks that watchers be told by `progress` how far they are. */
   requestProgress?(): void;
+  /** Whether a value should be written again although it is the same. Only stores that seal values have this. */
+  isStale?(key: string): Promise<boolean>;
   /** Forgets the history up to and including `revision`; the newest state of each key stays. */
   compact(revision: number): Promise<void>;
   status(): Promise<StorageStatus>;

@@ -43,6 +43,8 @@ export interface TestApiServer {
   watch(path: string, accept?: string): TestWatch;
   /** What the server stores in, for what no client can do. */
   readonly storage: MemoryStorage;
+  /** For what its process does to it. */
+  readonly apiServer: ApiServer;
   /** The same as another user. */
   as(user: TestUser): Promise<TestApiServer['request']>;
   stop(): Promise<void>;
@@ -127,6 +129,7 @@ export async function startApiServer(more: Partial<ApiServerOptions> = {}): Prom
     url,
     kubeconfig,
     storage,
+    apiServer: server,
     request: await as(ADMIN),
     watch: (path, accept) => openWatch(watching, path, accept),
     as,

@@ -11,6 +11,7 @@ import {
   ensureCertificates,
 } from '../../src/cluster/certificates.ts';
 import { localServer, processSpecs } from '../../src/cluster/components.ts';
+import { ensureEncryption } from '../../src/cluster/encryption.ts';
 import { ensureKubeconfigs } from '../../src/cluster/kubeconfig.ts';
 
 import { pathsUnder } from '../../src/cluster/paths.ts';
@@ -57,6 +58,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     mkdirSync(directory, { recursive: true });
   }
   await ensureAuthorities(paths.pki, Date.now());
+  ensureEncryption(paths);
   await ensureCertificates(certificateSpecs(paths, settings), paths.pki, Date.now());
   const server = localServer(settings);
   await ensureKubeconfigs(['admin', 'scheduler', 'controller-manager'], {

@@ -1,9 +1,8 @@
 import { decodeYaml } from '../../api/encoding.ts';
 import { badRequest, conflict, isAlreadyExists, isNotFound } from '../../api/errors.ts';
 import type { KubeObject } from '../../api/types.ts';
-import { readBody } from '../../http/body.ts';
 import { isObject, type JsonObject } from '../../util/json.ts';
-import { checkType, decodeTyped, MAX_BODY_BYTES } from '../decode-body.ts';
+import { checkType, decodeTyped, requestBody } from '../decode-body.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import { sendObject, shapeOf } from '../reading.ts';
@@ -105,7 +104,7 @@ export async function readYamlObject(
   exchange: Exchange,
   { fieldValidation }: Pick<WriteOptions, 'fieldValidation'>,
 ): Promise<JsonObject> {
-  const body = await readBody(exchange.req, MAX_BODY_BYTES);
+  const body = await requestBody(exchange);
   const { value, duplicates } = await decodeYaml(body.toString());
   if (fieldValidation === 'Strict' && duplicates.length > 0) {
     throw badRequest(`error strict decoding YAML: ${duplicates.join(', ')}`);

@@ -2,14 +2,13 @@ import { decodeJson, decodeYaml } from '../../api/encoding.ts';
 import { badRequest } from '../../api/errors.ts';
 import { forbidden, invalidObject, required } from '../../api/field-errors.ts';
 import type { KubeObject } from '../../api/types.ts';
-import { readBody } from '../../http/body.ts';
 import { isObject } from '../../util/json.ts';
 import {
   checkType,
   contentTypeOf,
   type DecodeRules,
   decodeTyped,
-  MAX_BODY_BYTES,
+  requestBody,
   unsupportedMediaType,
 } from '../decode-body.ts';
 import type { Exchange } from '../exchange.ts';
@@ -82,7 +81,7 @@ export function patchType(exchange: Exchange, strategic: boolean): string {
 }
 
 export async function readPatch(exchange: Exchange): Promise<unknown> {
-  const body = await readBody(exchange.req, MAX_BODY_BYTES);
+  const body = await requestBody(exchange);
   // Every kind of patch may also be written as YAML.
   const text = body.toString();
   const { value } = /^\s*[{[]/.test(text) ? decodeJson(text, false) : await decodeYaml(text);

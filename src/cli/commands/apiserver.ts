@@ -3,21 +3,30 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { ApiServer } from '../../apiserver/apiserver.ts';
 import { COMPACTION_INTERVAL_MS } from '../../apiserver/compactor.ts';
+import type { EncryptionRule } from '../../apiserver/encryption-rules.ts';
 import {
   parseAuthorizationModes,
   parsePortRange,
   type RequestHeaderOptions,
   type ServiceAccountOptions,
 } from '../../apiserver/options.ts';
+import { followFiles } from '../../http/follow-files.ts';
 import { type SnapshotSchedule, snapshotPeriodically } from '../../storage/periodic-snapshots.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { realClock } from '../../util/clock.ts';
 import { parseDuration } from '../../util/duration.ts';
+import { errorMessage } from '../../util/errors.ts';
 import { shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger, type Logger } from '../../util/log.ts';
+import {
+  auditOptions,
+  encryptionRules,
+  type RecordingFlags,
+  recordingFlags,
+} from '../apiserver-recording.ts';
 import { addEtcdOptions, type EtcdFlags, etcdOptions } from '../store-options.ts';
 
-interface Flags extends EtcdFlags {
+interface Flags extends EtcdFlags, RecordingFlags {
   dataDir?: string;
   etcdCompactionInterval: number;
   snapshotDir?: string;
@@ -54,7 +63,7 @@ interface Flags extends EtcdFlags {
 /** `k8ts apiserver`: flags under upstream's names, and `--data-dir` for the embedded store. */
 export function command(): Command {
   const collect = (value: string, all: string[]): string[] => [...all, value];
-  return addEtcdOptions(new Command('apiserver'))
+  const made = addEtcdOptions(new Command('apiserver'))
     .option('--data-dir <dir>', 'directory of the embedded store, instead of an etcd cluster')
     .option(
       '--etcd-compaction-interval <time>',
@@ -95,8 +104,8 @@ export function command(): Command {
     .option('--enable-bootstrap-token-auth [bool]', 'let holders of bootstrap tokens in', 'false')
     .option('--enable-admission-plugins <list>', 'besides those that are on by default')
     .option('--disable-admission-plugins <list>', 'of those that are on by default')
-    .option('-v <level>', 'verbosity of the log', Number, 2)
-    .action((flags: Flags) => run(flags));
+    .option('-v <level>', 'verbosity of the log', Number, 2);
+  return recordingFlags(made).action((flags: Flags) => run(flags));
 }
 
 /** The one engine that the flags name; the other is not even loaded. */
@@ -144,6 +153,40 @@ function snapshotSchedule(flags: Flags): SnapshotSchedule | undefined {
   return snapshotDir === undefined ? undefined : { directory: snapshotDir, intervalMs, retention };
 }
 
+async function encryptionOf(flags: Flags): Promise<{ encryption?: EncryptionRule[] }> {
+  const text = read(flags.encryptionProviderConfig);
+  return text === undefined ? {} : { encryption: await encryptionRules(text) };
+}
+
+/** New certificates and encryption keys count without a restart. */
+async function followFilesOf(
+  flags: Flags,
+  server: ApiServer,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  const onError = (err: unknown) => {
+    log.error({ err: errorMessage(err) }, 'Could not use a changed file');
+  };
+  const { tlsCertFile, tlsPrivateKeyFile, clientCaFile, encryptionProviderConfig } = flags;
+  const certificates = [tlsCertFile, tlsPrivateKeyFile, ...(clientCaFile ? [clientCaFile] : [])];
+  const useCertificate = ([certificate = '', key = '', authority]: string[]) => {
+    server.useCertificate(certificate, key, authority);
+    log.info({ file: tlsCertFile }, 'Serving with a new certificate');
+  };
+  const useRules = ([text = '']: string[]) => {
+    encryptionRules(text).then((rules) => {
+      server.useEncryption(rules);
+      log.info({ file: encryptionProviderConfig }, 'Encrypting by a new configuration');
+    }, onError);
+  };
+  await Promise.all([
+    followFiles(certificates, { onChange: useCertificate, onError }, signal),
+    encryptionProviderConfig &&
+      followFiles([encryptionProviderConfig], { onChange: useRules, onError }, signal),
+  ]);
+}
+
 async function run(flags: Flags): Promise<void> {
   const log = createLogger('apiserver', flags.v);
   const signal = shutdownSignal(log);
@@ -178,6 +221,8 @@ async function run(flags: Flags): Promise<void> {
         enable: flags.enableAdmissionPlugins?.split(','),
         disable: flags.disableAdmissionPlugins?.split(','),
       },
+      audit: await auditOptions(flags),
+      ...(await encryptionOf(flags)),
       compactionIntervalMs: flags.etcdCompactionInterval,
       authorizationModes: parseAuthorizationModes(flags.authorizationMode),
       advertise: `${flags.advertiseAddress ?? flags.bindAddress}:${flags.securePort}`,
@@ -188,11 +233,12 @@ async function run(flags: Flags): Promise<void> {
   const ended = new AbortController();
   const ends = AbortSignal.any([signal, ended.signal]);
   const snapshots = schedule && snapshotPeriodically(deps, schedule, ends);
+  const follow = followFilesOf(flags, server, log, ends);
   try {
     await server.run(signal);
   } finally {
     ended.abort();
-    await snapshots;
+    await Promise.all([snapshots, follow]);
     await storage.close();
   }
 }
