@@ -47,6 +47,7 @@ export class State {
   readonly #parsed = new WeakMap<Buffer, KubeObject>();
   readonly #clock: Clock;
   #revision = 0;
+  #ended = false;
   #waiting: Waiter[] = [];
   #stopAsking: (() => void) | undefined;
 
@@ -74,7 +75,13 @@ export class State {
     };
     const watching = this.storage.watch(ROOT, { after: this.#revision }, sink, signal);
     started();
-    await watching;
+    try {
+      await watching;
+    } finally {
+      // Nobody tells of writes any more: who waits for one must not wait for ever.
+      this.#ended = true;
+      for (const { resolve } of this.#waiting.splice(0)) resolve();
+    }
   }
 
   /** Resolves when every cache holds everything that was acknowledged before the call, by whomever. */
@@ -85,7 +92,7 @@ export class State {
 
   /** Resolves when every cache holds everything up to `revision`. At once, when the store is in this process. */
   until(revision: number): Promise<void> | void {
-    if (this.#revision >= revision) return;
+    if (this.#revision >= revision || this.#ended) return;
     this.#askForProgress();
     return new Promise((resolve) => this.#waiting.push({ revision, resolve }));
   }
