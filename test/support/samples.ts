@@ -84,6 +84,7 @@ export const NAMESPACED_SAMPLES: Sample[] = [
       reportingController: 'example.com/tester',
       reportingInstance: 'me',
     },
+    'event',
   ],
   [
     'apis/networking.k8s.io/v1',

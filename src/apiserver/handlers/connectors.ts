@@ -7,6 +7,7 @@ import type { ResourceKind } from '../resource-kind.ts';
 import type { TokenIssuer } from '../service-account-tokens.ts';
 import type { ServiceResolver } from '../service-resolver.ts';
 import { bindPod } from './binding.ts';
+import { componentStatuses } from './component-statuses.ts';
 import type { ConnectHandlers } from './connect.ts';
 import { evictPod } from './eviction.ts';
 import { finalizeNamespace } from './finalize.ts';
@@ -50,6 +51,7 @@ export function connectors(deps: ConnectorDeps): ConnectHandlers {
 export function virtualKinds(deps: ConnectorDeps): ConnectHandlers {
   const podKind = coreKind(deps.kinds, 'pods');
   return {
+    '/componentstatuses': componentStatuses,
     '/bindings': async (_, exchange, target) => {
       if (exchange.info.verb !== 'create') throw methodNotAllowed();
       await bindPod({ ...deps, podKind }, exchange, target);

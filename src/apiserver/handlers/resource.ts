@@ -74,8 +74,8 @@ async function handleVirtual(
   const handler = deps.virtuals[`${group}/${resource}`];
   if (!handler) throw pageNotFound();
   if (!verbs.includes(exchange.info.verb)) throw methodNotAllowed();
-  // Nothing here has rows or metadata to show.
-  negotiateObject(exchange.req.headers.accept);
+  // What is asked has no rows or metadata to show.
+  if (exchange.info.verb === 'create') negotiateObject(exchange.req.headers.accept);
   await handler(deps, exchange, target);
 }
 

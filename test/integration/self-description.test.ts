@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startApiServer, type TestApiServer } from '../support/api-server.ts';
+import { CLUSTER_SAMPLES, NAMESPACED_SAMPLES, type Sample } from '../support/samples.ts';
+
+// What the server says about itself, checked against what it does.
+
+interface Resource {
+  /** `/apis/apps/v1` */
+  readonly place: string;
+  readonly resource: string;
+  readonly responseKind: { readonly kind: string };
+  readonly scope: 'Namespaced' | 'Cluster';
+  readonly verbs: readonly string[];
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a schema is any JSON
+type Schema = any;
+
+let server: TestApiServer;
+const resources: Resource[] = [];
+const documents = new Map<string, Schema>();
+
+beforeAll(async () => {
+  server = await startApiServer();
+  await server.request('POST', '/api/v1/namespaces/default/serviceaccounts', {
+    body: { metadata: { name: 'default' } },
+  });
+  const accept = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
+  for (const root of ['/api', '/apis']) {
+    const { body } = await server.request('GET', root, { accept });
+    for (const { metadata, versions } of body.items) {
+      for (const { version, resources: found } of versions) {
+        const place = [root, metadata.name, version].filter((part) => part).join('/');
+        for (const resource of found) resources.push({ ...resource, place });
+      }
+    }
+  }
+  const { body } = await server.request('GET', '/openapi/v3');
+  for (const [place, { serverRelativeURL }] of Object.entries<Schema>(body.paths)) {
+    documents.set(place, (await server.request('GET', serverRelativeURL)).body);
+  }
+});
+afterAll(() => server.stop());
+
+const BODIES: Record<string, object> = { POST: {}, PUT: {}, PATCH: { metadata: {} } };
+const PROMISES: [verb: string, method: string, path: string, codes: number[]][] = [
+  ['list', 'GET', '', [200]],
+  ['watch', 'GET', '?watch=1&timeoutSeconds=1', [200]],
+  ['get', 'GET', '/nothing', [404]],
+  ['create', 'POST', '', [201, 400, 403, 422]],
+  ['update', 'PUT', '/made', [200, 201, 400, 404, 422]],
+  ['patch', 'PATCH', '/nothing', [404]],
+  ['delete', 'DELETE', '/nothing', [404]],
+];
+
+function homeOf({ place, scope, resource }: Resource): string {
+  return `${place}/${scope === 'Namespaced' ? 'namespaces/default/' : ''}${resource}`;
+}
+
+describe('the discovery', () => {
+  it('lists only what answers, for every verb that it promises', async () => {
+    for (const one of resources) {
+      const home = homeOf(one);
+      for (const [, method, path, codes] of PROMISES.filter(([verb]) => one.verbs.includes(verb))) {
+        const options = BODIES[method] ? { body: BODIES[method] } : {};
+        const { status } = await server.request(method, home + path, options);
+        expect(codes, `${method} ${home}${path}: ${status}`).toContain(status);
+      }
+    }
+  }, 120_000);
+
+  it('has an OpenAPI document for each group version', () => {
+    const places = new Set(resources.map(({ place }) => place.slice(1)));
+    expect([...documents.keys()].sort()).toEqual([...places].sort());
+  });
+});
+
+/** Where an answer is not what the schema says. */
+function mismatches(value: Schema, schema: Schema, all: Schema, at = ''): string[] {
+  if (schema.$ref) {
+    const referred = all[schema.$ref.split('/').at(-1)];
+    return referred ? mismatches(value, referred, all, at) : [`${at}: no schema`];
+  }
+  const { type, items, allOf = [], oneOf = [] } = schema;
+  const found = allOf.flatMap((one: Schema) => mismatches(value, one, all, at));
+  const fits = (one: Schema) => mismatches(value, one, all, at).length === 0;
+  if (oneOf.length > 0 && !oneOf.some(fits)) found.push(`${at}: none of oneOf`);
+  if (type && !isOf(type, value))
+    return [...found, `${at}: ${JSON.stringify(value)} is no ${type}`];
+  if (Array.isArray(value)) {
+    value.forEach((item, i) => {
+      found.push(...mismatches(item, items, all, `${at}[${i}]`));
+    });
+  } else if (type === 'object') found.push(...objectMismatches(value, schema, all, at));
+  return found;
+}
+
+function objectMismatches(value: object, schema: Schema, all: Schema, at: string): string[] {
+  const { properties, additionalProperties, required = [] } = schema;
+  const missing = required.filter((key: string) => !(key in value));
+  const found = missing.map((key: string) => `${at}.${key}: missing`);
+  for (const [key, member] of Object.entries(value)) {
+    const of = properties?.[key] ?? additionalProperties;
+    if (of) found.push(...mismatches(member, of, all, `${at}.${key}`));
+    else if (properties) found.push(`${at}.${key}: not declared`);
+  }
+  return found;
+}
+
+function isOf(type: string, value: unknown): boolean {
+  if (type === 'array') return Array.isArray(value);
+  if (type === 'integer') return Number.isInteger(value);
+  if (type === 'object') return typeof value === 'object' && value !== null;
+  return typeof value === type;
+}
+
+const cases = [
+  ...NAMESPACED_SAMPLES.map((sample) => [`${sample[0]} ${sample[1]}`, sample, true] as const),
+  ...CLUSTER_SAMPLES.map((sample) => [`${sample[0]} ${sample[1]}`, sample, false] as const),
+];
+
+describe("the OpenAPI schema fits the server's own answers about", () => {
+  it.each(cases)('%s', async (_title, [root, kind, content, name = 'sample']: Sample, inside) => {
+    const found = resources.find((r) => r.place === `/${root}` && r.responseKind.kind === kind);
+    const home = `/${root}/${inside ? 'namespaces/default/' : ''}${found?.resource}`;
+    await server.request('POST', home, { body: { metadata: { name }, ...content } });
+    const { body } = await server.request('GET', `${home}/${name}`);
+    expect(body.kind).toBe(kind);
+    const { schemas } = documents.get(root).components;
+    const [group = '', version = ''] = root === 'api/v1' ? ['', 'v1'] : root.split('/').slice(1);
+    const isOurs = (schema: Schema) =>
+      schema['x-kubernetes-group-version-kind']?.some(
+        (gvk: Schema) => gvk.group === group && gvk.version === version && gvk.kind === kind,
+      );
+    const schema = Object.values<Schema>(schemas).find(isOurs);
+    expect(mismatches(body, schema, schemas)).toEqual([]);
+    const list = await server.request('GET', `${home}?fieldSelector=metadata.name=${name}`);
+    const listSchema = Object.values<Schema>(schemas).find((one) =>
+      one['x-kubernetes-group-version-kind']?.some(
+        (gvk: Schema) => gvk.group === group && gvk.kind === `${kind}List`,
+      ),
+    );
+    expect(mismatches(list.body, listSchema, schemas)).toEqual([]);
+  });
+});
