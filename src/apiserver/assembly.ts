@@ -184,7 +184,10 @@ function measuredState(
   deps: ApiServerDeps,
   { encryption: rules }: ApiServerOptions,
 ): { metrics: ServerMetrics; state: State; sealed: EncryptedStorage | undefined } {
-  const metrics = new ServerMetrics(deps.clock);
+  const metrics = new ServerMetrics(
+    deps.clock,
+    ({ group, version, resource }) => kinds.get(group, version, resource) !== undefined,
+  );
   const metered = meterStorage(deps.storage, metrics.registry, deps.clock);
   const sealed = rules && new EncryptedStorage(metered, { rules, kinds });
   const storage = sealed ?? metered;

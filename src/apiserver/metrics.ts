@@ -1,36 +1,48 @@
 import type { Clock } from '../util/clock.ts';
 import { Metrics } from '../util/metrics.ts';
 import type { Exchange } from './exchange.ts';
+import type { RequestInfo } from './request-info.ts';
 
 // Upstream's buckets of apiserver_request_duration_seconds.
 const SECONDS = [
   0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45,
   60,
 ];
-const LONG_RUNNING = new Set(['watch']);
 const LONG_SUBRESOURCES = new Set(['exec', 'attach', 'portforward', 'log', 'proxy']);
+const PLACE = [
+  'verb',
+  'group',
+  'version',
+  'resource',
+  'subresource',
+  'scope',
+  'component',
+] as const;
 
 /** The API server's metrics under upstream's names. */
 export class ServerMetrics {
   readonly registry = new Metrics();
   readonly #clock: Clock;
+  readonly #isServed: (info: RequestInfo) => boolean;
   readonly #requests = this.registry.counter(
     'apiserver_request_total',
-    'Requests by verb, group, version, resource, sub-resource, scope and code',
-    ['verb', 'group', 'version', 'resource', 'subresource', 'scope', 'code'],
+    'Requests by verb, dry run, group, version, resource, scope, component and code',
+    [...PLACE, 'dry_run', 'code'],
   );
   readonly #seconds = this.registry.histogram(
     'apiserver_request_duration_seconds',
     'Time until the answer was complete, without long-running requests',
-    {
-      labelNames: ['verb', 'group', 'version', 'resource', 'subresource', 'scope'],
-      buckets: SECONDS,
-    },
+    { labelNames: [...PLACE, 'dry_run'], buckets: SECONDS },
   );
   readonly #longRunning = this.registry.gauge(
     'apiserver_longrunning_requests',
     'Watches and streams that are open',
-    ['verb', 'group', 'version', 'resource', 'subresource', 'scope'],
+    PLACE,
+  );
+  readonly #inFlight = this.registry.gauge(
+    'apiserver_current_inflight_requests',
+    'Requests that are being answered, without long-running ones',
+    ['request_kind'],
   );
 
   readonly #terminated = this.registry.counter(
@@ -39,8 +51,10 @@ export class ServerMetrics {
     ['group', 'resource'],
   );
 
-  constructor(clock: Clock) {
+  /** `isServed`: whether a request is about a kind that exists. Others may name anything, so what they name is no label. */
+  constructor(clock: Clock, isServed: (info: RequestInfo) => boolean) {
     this.#clock = clock;
+    this.#isServed = isServed;
   }
 
   watcherTerminated({ group, resource }: { group: string; resource: string }): void {
@@ -48,24 +62,55 @@ export class ServerMetrics {
   }
 
   /** Answers what to call when the request is over. */
-  began({ info, res }: Exchange): () => void {
-    const labels = {
-      verb: info.verb.toUpperCase(),
-      group: info.group,
-      version: info.version,
-      resource: info.resource,
-      subresource: info.isResource ? info.subresource : '',
-      scope: scopeOf(info),
-    };
-    const long = LONG_RUNNING.has(info.verb) || LONG_SUBRESOURCES.has(info.subresource);
+  began(exchange: Exchange): () => void {
+    const { info, res, query } = exchange;
+    const labels = this.#labelsOf(exchange);
+    const long = info.verb === 'watch' || LONG_SUBRESOURCES.has(info.subresource);
+    const kind = { request_kind: READS.has(info.verb) ? 'readOnly' : 'mutating' };
     if (long) this.#longRunning.inc(labels);
+    else this.#inFlight.inc(kind);
+    const dry_run = query.get('dryRun') === 'All' ? 'All' : '';
     const started = this.#clock.now();
     return () => {
       if (long) this.#longRunning.dec(labels);
-      else this.#seconds.observe(labels, (this.#clock.now() - started) / 1000);
-      this.#requests.inc({ ...labels, code: String(res.statusCode) });
+      else {
+        this.#inFlight.dec(kind);
+        this.#seconds.observe({ ...labels, dry_run }, (this.#clock.now() - started) / 1000);
+      }
+      this.#requests.inc({ ...labels, dry_run, code: String(res.statusCode) });
     };
   }
+
+  #labelsOf({ info, req }: Exchange): Record<(typeof PLACE)[number], string> {
+    const component = 'apiserver';
+    const verb = verbOf(info, String(req.headers['content-type'] ?? ''));
+    if (!info.isResource || !this.#isServed(info)) {
+      return { verb, group: '', version: '', resource: '', subresource: '', scope: '', component };
+    }
+    const { group, version, resource } = info;
+    // Only sub-resources that some kind has: a path may hold any word there.
+    const subresource = SUBRESOURCES.has(info.subresource) ? info.subresource : '';
+    return { verb, group, version, resource, subresource, scope: scopeOf(info), component };
+  }
+}
+
+const READS = new Set(['get', 'list', 'watch', 'head']);
+const SUBRESOURCES = new Set([
+  ...LONG_SUBRESOURCES,
+  ...['status', 'scale', 'binding', 'eviction', 'ephemeralcontainers', 'resize', 'token'],
+  ...['approval', 'finalize'],
+]);
+/** Verbs as upstream reports them: by the method of HTTP where it has one of its own. */
+const REPORTED: Readonly<Record<string, string>> = {
+  ...{ get: 'GET', head: 'GET', list: 'LIST', watch: 'WATCH', create: 'POST', post: 'POST' },
+  ...{ update: 'PUT', put: 'PUT', patch: 'PATCH', delete: 'DELETE' },
+  deletecollection: 'DELETECOLLECTION',
+};
+
+function verbOf({ verb, subresource }: RequestInfo, type: string): string {
+  if (LONG_SUBRESOURCES.has(subresource)) return 'CONNECT';
+  if (verb === 'patch' && type.startsWith('application/apply-patch')) return 'APPLY';
+  return REPORTED[verb] ?? 'OTHER';
 }
 
 function scopeOf({ isResource, namespace, name }: Exchange['info']): string {
