@@ -5,6 +5,7 @@ import { ensureAuthenticationConfig } from './authentication-config.ts';
 import { compactPeriodically } from './compactor.ts';
 import type { EncryptionRule } from './encryption-rules.ts';
 import { tendFlowConfiguration } from './flow-control/schema-status.ts';
+import { KubernetesEndpoints } from './kubernetes-endpoints.ts';
 import type { KubernetesServiceOptions } from './kubernetes-service.ts';
 import { type ApiServerOptions, DEFAULT_SERVICE_RANGES } from './options.ts';
 import { ensureSystemObjects } from './system-objects.ts';
@@ -53,10 +54,15 @@ export class ApiServer {
 
   async #run(signal: AbortSignal, ready: () => void): Promise<void> {
     const { state, custom, apiServices, kinds, store, auditor } = this.#parts;
+    const endpoints = new KubernetesEndpoints(
+      { state, kinds, store, ...this.#deps },
+      { ...this.#endpoint(), sharesStore: this.#options.sharesStore === true },
+    );
     const started = Promise.withResolvers<void>();
     const running = state.run(signal, started.resolve);
     await Promise.race([started.promise, running]);
     await this.#prepare();
+    await endpoints.ensure();
     await custom.start();
     await auditor?.open();
     this.#listener = await this.#listen();
@@ -68,6 +74,7 @@ export class ApiServer {
         custom.run(signal),
         apiServices.run(signal),
         auditor?.run(signal),
+        endpoints.run(signal),
         tendFlowConfiguration({ state, kinds, store, ...this.#deps }, signal),
         compactPeriodically(this.#deps, signal, this.#options.compactionIntervalMs),
       ]);

@@ -14,6 +14,11 @@ export interface KubernetesServiceOptions {
   readonly serviceRanges: readonly string[];
 }
 
+/** With the addresses of all API servers of the cluster. */
+export type ServiceAndServers = Omit<KubernetesServiceOptions, 'address'> & {
+  readonly addresses: readonly string[];
+};
+
 const NAMESPACE = 'default';
 const NAME = 'kubernetes';
 const KEY = { namespace: NAMESPACE, name: NAME };
@@ -21,7 +26,7 @@ const KEY = { namespace: NAMESPACE, name: NAME };
 /** The Service `kubernetes`, by which Pods reach the API server, and its end points: made and kept true. */
 export async function ensureKubernetesService(
   deps: { kinds: KindRegistry; store: ResourceStore },
-  options: KubernetesServiceOptions,
+  options: ServiceAndServers,
   context: WriteContext,
 ): Promise<void> {
   for (const { kind, object } of wanted(deps.kinds, options)) {
@@ -31,9 +36,10 @@ export async function ensureKubernetesService(
 
 function wanted(
   kinds: KindRegistry,
-  options: KubernetesServiceOptions,
+  options: ServiceAndServers,
 ): { kind: ResourceKind; object: KubeObject }[] {
-  const { address, port, serviceRanges } = options;
+  const { addresses, port, serviceRanges } = options;
+  const [address] = addresses;
   const ranges = serviceRanges.flatMap((cidr) => parseRange(cidr) ?? []);
   const clusterIPs = ranges.map((range) => addressAt(range, 0n)).slice(0, 1);
   const ports = [{ name: 'https', port, protocol: 'TCP' }];
@@ -69,7 +75,7 @@ function wanted(
               'Endpoints',
               { 'endpointslice.kubernetes.io/skip-mirror': 'true' },
               {
-                subsets: [{ addresses: [{ ip: address }], ports }],
+                subsets: [{ addresses: addresses.map((ip) => ({ ip })), ports }],
               },
             ),
           ],
@@ -82,7 +88,10 @@ function wanted(
               { 'kubernetes.io/service-name': NAME },
               {
                 addressType: isIPv6(address) ? 'IPv6' : 'IPv4',
-                endpoints: [{ addresses: [address], conditions: { ready: true } }],
+                endpoints: addresses.map((one) => ({
+                  addresses: [one],
+                  conditions: { ready: true },
+                })),
                 ports,
               },
             ),

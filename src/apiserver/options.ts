@@ -20,6 +20,8 @@ export interface ApiServerOptions {
   readonly serviceRanges?: readonly string[] | undefined;
   readonly nodePorts?: PortRange | undefined;
   readonly serviceAccounts?: ServiceAccountOptions | undefined;
+  /** Other API servers use the same store (etcd). */
+  readonly sharesStore?: boolean | undefined;
   /** Seats of all priority levels together. */
   readonly maxRequestsInFlight?: number | undefined;
   /** How long history is kept at least; 0: for ever. Default: five minutes. */

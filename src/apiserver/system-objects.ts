@@ -3,7 +3,6 @@ import type { KubeObject } from '../api/types.ts';
 import type { Clock } from '../util/clock.ts';
 import { timestamp } from './before-write.ts';
 import type { KindRegistry } from './kind-registry.ts';
-import { ensureKubernetesService, type KubernetesServiceOptions } from './kubernetes-service.ts';
 import type { UserInfo, WriteContext } from './resource-kind.ts';
 import type { ResourceStore } from './resource-store.ts';
 
@@ -16,10 +15,10 @@ export interface SystemObjectDeps {
   readonly clock: Clock;
 }
 
-/** Creates what every cluster has from its first moment: namespaces, priority classes, the range and Service of the API. */
+/** Creates what every cluster has from its first moment: namespaces, priority classes, the range of Services. */
 export async function ensureSystemObjects(
   deps: SystemObjectDeps,
-  options: KubernetesServiceOptions,
+  options: { readonly serviceRanges: readonly string[] },
 ): Promise<void> {
   const context = systemContext(deps.clock.now());
   for (const name of SYSTEM_NAMESPACES) {
@@ -30,7 +29,6 @@ export async function ensureSystemObjects(
     await ensure(deps, type, structuredClone(object), context);
   }
   await ensureServiceRange(deps, options.serviceRanges, context);
-  await ensureKubernetesService(deps, options, context);
 }
 
 /** How the API server itself writes. */

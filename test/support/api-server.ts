@@ -66,7 +66,10 @@ export interface TestWatch {
   close(): void;
 }
 
-export async function startApiServer(more: Partial<ApiServerOptions> = {}): Promise<TestApiServer> {
+export async function startApiServer(
+  more: Partial<ApiServerOptions> = {},
+  storage = new MemoryStorage(realClock),
+): Promise<TestApiServer> {
   const now = Date.now();
   const directory = mkdtempSync(join(tmpdir(), 'k8ts-apiserver-'));
   const authority = await createAuthority('test', now);
@@ -88,7 +91,6 @@ export async function startApiServer(more: Partial<ApiServerOptions> = {}): Prom
     );
   const serving = await issue('kube-apiserver', [], 'server');
   const stopping = new AbortController();
-  const storage = new MemoryStorage(realClock);
   const server = new ApiServer(
     {
       listen: {

@@ -213,6 +213,7 @@ async function run(flags: Flags): Promise<void> {
       },
       requestHeader: requestHeader(flags),
       serviceRanges: flags.serviceClusterIpRange.split(','),
+      sharesStore: flags.etcdServers !== undefined,
       maxRequestsInFlight: flags.maxRequestsInflight + flags.maxMutatingRequestsInflight,
       nodePorts: parsePortRange(flags.serviceNodePortRange),
       serviceAccounts: serviceAccounts(flags),

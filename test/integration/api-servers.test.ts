@@ -1,0 +1,59 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { MemoryStorage } from '../../src/storage/memory.fake.ts';
+import { realClock } from '../../src/util/clock.ts';
+import { startApiServer, type TestApiServer } from '../support/api-server.ts';
+import { eventually } from '../support/eventually.ts';
+
+const SLICE = '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes';
+const ENDPOINTS = '/api/v1/namespaces/default/endpoints/kubernetes';
+
+const servers: TestApiServer[] = [];
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.stop();
+});
+
+async function start(address: string, storage?: MemoryStorage): Promise<TestApiServer> {
+  const server = await startApiServer(
+    { advertise: `${address}:6443`, sharesStore: storage !== undefined },
+    storage,
+  );
+  servers.push(server);
+  return server;
+}
+
+async function addresses(server: TestApiServer): Promise<string[]> {
+  const { body } = await server.request('GET', SLICE);
+  return (body.endpoints ?? []).flatMap((one: { addresses: string[] }) => one.addresses);
+}
+
+const become = (server: TestApiServer, wanted: string[]) =>
+  eventually(`the end points are ${wanted}`, async () => {
+    return JSON.stringify(await addresses(server)) === JSON.stringify(wanted);
+  });
+
+describe('the end points of the Service kubernetes', () => {
+  it('are all API servers that share the store, and no longer one that has ended', async () => {
+    const storage = new MemoryStorage(realClock);
+    const first = await start('192.0.2.1', storage);
+    expect(await addresses(first)).toEqual(['192.0.2.1']);
+    const second = await start('192.0.2.2', storage);
+    await become(first, ['192.0.2.1', '192.0.2.2']);
+    const { body } = await first.request('GET', ENDPOINTS);
+    expect(body.subsets[0].addresses).toEqual([{ ip: '192.0.2.1' }, { ip: '192.0.2.2' }]);
+    await servers.pop()?.stop();
+    expect(second).not.toBe(first);
+    await become(first, ['192.0.2.1']);
+  });
+
+  it('are made again when somebody takes or changes them', async () => {
+    const server = await start('192.0.2.1');
+    await server.request('DELETE', SLICE);
+    await become(server, ['192.0.2.1']);
+    await server.request('PATCH', SLICE, { body: { endpoints: [{ addresses: ['192.0.2.9'] }] } });
+    await become(server, ['192.0.2.1']);
+    const service = '/api/v1/namespaces/default/services/kubernetes';
+    await server.request('DELETE', service);
+    const back = async () => (await server.request('GET', service)).status === 200;
+    await eventually('the Service is back', back);
+  });
+});
