@@ -1,4 +1,5 @@
 import { Environment } from '@marcbachmann/cel-js';
+import { estimateCost, type Sized } from './cel/cost.ts';
 import { addFormats } from './cel/formats.ts';
 import { addLists } from './cel/lists.ts';
 import { compileMessage } from './cel/messages.ts';
@@ -21,6 +22,8 @@ export interface CelProgram {
   (variables: Readonly<Record<string, unknown>>, budget?: CelBudget): unknown;
   /** The type of what it answers: `bool`, `string`, `dyn`, … */
   readonly type: string;
+  /** What it may cost at most, given how large its variables may be. */
+  cost(variables: Readonly<Record<string, Sized>>): number;
 }
 
 export type CelEnvironment = Environment;
@@ -73,7 +76,10 @@ export function compileIn(environment: CelEnvironment, expression: string): CelP
     if (!valid) throw error;
     const meter = new Meter();
     meter.install(program.ast);
-    return Object.assign(metered(program, meter), { type: type ?? 'dyn' });
+    return Object.assign(metered(program, meter), {
+      type: type ?? 'dyn',
+      cost: (variables: Readonly<Record<string, Sized>>) => estimateCost(program.ast, variables),
+    });
   } catch (err) {
     throw new CelCompileError(compileMessage(err, expression), { cause: err });
   }

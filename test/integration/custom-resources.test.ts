@@ -301,6 +301,7 @@ describe('CEL rules', () => {
                   },
                   list: {
                     type: 'array',
+                    maxItems: 100,
                     items: { type: 'integer' },
                     'x-kubernetes-validations': [
                       rule('self.all(a, self.all(b, self.all(c, a + b + c > 0)))'),
@@ -362,7 +363,7 @@ describe('CEL rules', () => {
   });
 
   it('cost no more than they may', async () => {
-    const list = Array.from({ length: 300 }, (_, i) => i + 1);
+    const list = Array.from({ length: 100 }, (_, i) => i + 1);
     const { status, body } = await create('costly', { min: 1, max: 1, list });
     expect(status).toBe(422);
     expect(body.message).toContain('no further validation rules will be run due to call cost');
@@ -390,6 +391,29 @@ describe('CEL rules', () => {
     const { status, body } = await server.request('POST', CRDS, { body: wrong });
     expect(status).toBe(422);
     expect(body.message).toContain(why);
+  });
+
+  it.each([
+    ['self.cases.all(c, !c.message.contains(c.expected))', {}, 'by factor of 5.4x'],
+    ['self.cases.all(c, !c.message.contains(c.expected))', { maxItems: 3 }, undefined],
+    ['self.free.all(a, self.free.all(b, a == b))', {}, 'by factor of more than 100x'],
+    ['self.free.size() < 10', {}, undefined],
+  ])('may not be too costly by their looks: %s %o', async (text, more, why) => {
+    const long = { type: 'string', maxLength: 4096 };
+    const items = { type: 'object', properties: { message: long, expected: long } };
+    const spec = {
+      type: 'object',
+      properties: {
+        cases: { type: 'array', maxItems: 20, items, ...more },
+        free: { type: 'array', items: { type: 'string' } },
+      },
+      'x-kubernetes-validations': [rule(text)],
+    };
+    const openAPIV3Schema = { type: 'object', properties: { spec } };
+    const costly = crd('costlies', 'Costly', { schema: { openAPIV3Schema } });
+    const { status, body } = await server.request('POST', `${CRDS}?dryRun=All`, { body: costly });
+    expect(status).toBe(why === undefined ? 201 : 422);
+    if (why) expect(body.message).toContain(`estimated rule cost exceeds budget ${why}`);
   });
 
   it('do not judge anew what did not change', async () => {

@@ -10,8 +10,10 @@ import { isObject, jsonEqual, own } from '../../util/json.ts';
 import { evaluationMessage } from '../cel/messages.ts';
 import { CelBudget, CelCostError } from '../cel/meter.ts';
 import { CelCompileError, type CelProgram, compileCel, compileIn } from '../cel.ts';
+import { maxSize, sizeOf } from './cel-sizes.ts';
 import { CelTypes } from './cel-types.ts';
 import { type JsonSchema, memberSchema, type ValidationRule } from './json-schema.ts';
+import { RuleCosts } from './rule-costs.ts';
 import { children } from './structural.ts';
 import { below, olderItems } from './validate.ts';
 
@@ -29,7 +31,10 @@ const MAX_MESSAGE_LENGTH = 5 * 1024;
 /** What is wrong with the CEL rules of a schema: they must compile, on the types that the schema gives. */
 export function checkRules(schema: JsonSchema, path: string): FieldError[] {
   if (!hasRules(schema)) return [];
-  return checkNode(schema, { types: new CelTypes(schema), path, isComparable: true });
+  const costs = new RuleCosts();
+  const types = new CelTypes(schema);
+  const errors = checkNode(schema, { types, path, isComparable: true, costs, cardinality: 1 });
+  return [...errors, ...costs.excess(path)];
 }
 
 interface Place {
@@ -37,10 +42,13 @@ interface Place {
   readonly path: string;
   /** What was here before can be found: not below lists that are no maps. */
   readonly isComparable: boolean;
+  readonly costs: RuleCosts;
+  /** How many values of the schema one object may hold at most. */
+  readonly cardinality: number;
 }
 
 function checkNode(schema: JsonSchema, place: Place): FieldError[] {
-  const { types, path } = place;
+  const { path } = place;
   const own = (schema['x-kubernetes-validations'] ?? []).flatMap((rule, i) =>
     checkRule(rule, schema, { ...place, path: `${path}.x-kubernetes-validations[${i}]` }),
   );
@@ -48,11 +56,15 @@ function checkNode(schema: JsonSchema, place: Place): FieldError[] {
     place.isComparable &&
     (schema.type !== 'array' || schema['x-kubernetes-list-type'] === 'map') &&
     schema['x-kubernetes-map-type'] !== 'atomic';
+  const below = { ...place, isComparable };
   return [
     ...own,
-    ...children(schema, path).flatMap(([child, at]) =>
-      checkNode(child, { types, path: at, isComparable }),
-    ),
+    ...children(schema, path).flatMap(([child, at]) => {
+      // Named properties are there once, items and entries as often as there is room.
+      const isNamed = Object.values(schema.properties ?? {}).includes(child);
+      const cardinality = isNamed ? place.cardinality : place.cardinality * maxSize(schema);
+      return checkNode(child, { ...below, path: at, cardinality });
+    }),
   ];
 }
 
@@ -73,13 +85,16 @@ function checkRule(rule: ValidationRule, schema: JsonSchema, place: Place): Fiel
     const why = 'oldSelf cannot be used on the uncorrelatable portion of the schema';
     errors.push(invalid(`${path}.rule`, rule.rule, why));
   }
-  return [...errors, ...checkMessage(rule, schema, place)];
+  const self = sizeOf(schema);
+  const cost = evaluate.cost({ self, oldSelf: self }) * place.cardinality;
+  const tooCostly = place.costs.add(`${path}.rule`, 'estimated rule cost', cost);
+  return [...errors, ...tooCostly, ...checkMessage(rule, schema, place)];
 }
 
 function checkMessage(
   { message, messageExpression }: ValidationRule,
   schema: JsonSchema,
-  { types, path }: Place,
+  { types, path, costs, cardinality }: Place,
 ): FieldError[] {
   const errors: FieldError[] = [];
   if (message?.includes('\n')) {
@@ -94,6 +109,9 @@ function checkMessage(
     compileIn(types.scope(schema, false), messageExpression),
   );
   if (Array.isArray(program)) return [...errors, ...program];
+  const self = sizeOf(schema);
+  const cost = program.cost({ self, oldSelf: self }) * cardinality;
+  errors.push(...costs.add(at, 'estimated messageExpression cost', cost));
   if (program.type === 'string' || program.type === 'dyn') return errors;
   const why = 'messageExpression must evaluate to a string';
   return [...errors, invalid(at, messageExpression, why)];
