@@ -11,7 +11,6 @@ const server = await startBenchServer();
 await makeServiceAccount(server);
 await server.send('GET', ALL_PODS);
 const empty = await server.usage();
-const client = await server.connect();
 const print = printer([
   'objects',
   'GET ms',
@@ -29,6 +28,7 @@ for (const size of SIZES) {
   await createAll(server, PODS, size - present, (i) => benchPod(start + i, 1000));
   present = size;
   await new Promise((resolve) => setTimeout(resolve, 2000));
+  const client = await server.connect();
   const usage = await server.usage();
   const kilobytes = ((usage.heapMb - empty.heapMb) * 1024) / size;
   const get = await median((n) => client.request('GET', `${PODS}/pod-${(n * 7919) % size}`));
@@ -50,11 +50,11 @@ for (const size of SIZES) {
     (get / first.get).toFixed(2),
     (update / first.update).toFixed(2),
   ]);
+  client.close();
   lines.push(`${size} objects: ${describeUsage(await server.usage())}`);
 }
 for (const line of lines) console.log(line);
 console.log('aim: GET and update take as long with 50,000 objects as with 1,000');
-client.close();
 await server.stop();
 
 async function median(

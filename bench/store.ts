@@ -157,8 +157,44 @@ for (const writers of WRITERS) {
     ]);
   }
 }
+await compactDuringWrites();
 console.log('aim: at least 4 x etcd from 16 writers on, no errors at 1,000');
 await lmdb.close();
 await etcd.close();
 await cluster.stop();
 rmSync(directory, { recursive: true, force: true });
+
+/** What writers notice of a compaction of all that was written above. */
+async function compactDuringWrites(): Promise<void> {
+  const { revision, compacted } = await lmdb.status();
+  const quiet = await latenciesUntil(new Promise((resolve) => setTimeout(resolve, 2000)));
+  const start = performance.now();
+  const during = await latenciesUntil(lmdb.compact(revision));
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  const show = (times: number[]): string =>
+    `p99 ${percentile(times, 0.99).toFixed(1)} ms, max ${percentile(times, 1).toFixed(1)} ms`;
+  console.log(
+    `lmdb, 16 writers: ${show(quiet)}; while ${revision - compacted} revisions are compacted in ${seconds} s: ${show(during)}`,
+  );
+}
+
+async function latenciesUntil(end: Promise<unknown>): Promise<number[]> {
+  const times: number[] = [];
+  let goesOn = true;
+  const ended = end.then(() => {
+    goesOn = false;
+  });
+  await Promise.all(
+    Array.from({ length: 16 }, async (_, writer) => {
+      const key = `/registry/bench/compaction/${Math.random()}-${writer}`;
+      let revision = await lmdb.create(key, VALUE);
+      while (goesOn) {
+        const began = performance.now();
+        revision = await lmdb.update(key, VALUE, revision);
+        times.push(performance.now() - began);
+      }
+    }),
+  );
+  await ended;
+  return times;
+}

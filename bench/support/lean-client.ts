@@ -25,12 +25,16 @@ export class LeanClient {
   readonly #socket: TLSSocket;
   #take: ((chunk: Buffer) => void) | undefined;
   #fail: ((err: Error) => void) | undefined;
+  #isClosed = false;
 
   private constructor(socket: TLSSocket) {
     this.#socket = socket;
     socket.on('data', (chunk: Buffer) => this.#take?.(chunk));
     socket.on('error', (err) => this.#fail?.(err));
-    socket.on('close', () => this.#fail?.(new Error('The connection was closed')));
+    socket.on('close', () => {
+      this.#isClosed = true;
+      this.#fail?.(new Error('The connection was closed'));
+    });
   }
 
   static async connect({ port, ...tls }: LeanOptions): Promise<LeanClient> {
@@ -41,6 +45,7 @@ export class LeanClient {
   }
 
   request(method: string, path: string, body = '', type = 'application/json'): Promise<LeanAnswer> {
+    if (this.#isClosed) return Promise.reject(new Error('The connection was closed'));
     const { promise, resolve, reject } = Promise.withResolvers<LeanAnswer>();
     const reader = new AnswerReader();
     this.#fail = reject;

@@ -12,6 +12,8 @@ export interface PastRange {
   readonly namespace: string;
   /** How many are read from the store at a time. */
   readonly step: number;
+  /** Whether `unread` is to be exact. */
+  readonly count: boolean;
 }
 
 /**
@@ -23,14 +25,14 @@ export async function* pastEntries(
   kind: ResourceKind,
   range: PastRange,
 ): AsyncGenerator<{ entry: CacheEntry; unread: number }> {
-  const { revision, namespace, step } = range;
+  const { revision, namespace, step, count } = range;
   const root = prefixOf(kind.storagePrefix);
   const prefix = namespace === '' ? root : `${root}${namespace}/`;
   const fieldsOf = kind.conversion ? kind.fieldsOf : state.fieldsOf(kind.storagePrefix);
   let { after } = range;
   for (;;) {
     const { items, remaining } = await state.storage.list(prefix, {
-      ...{ revision, limit: step },
+      ...{ revision, limit: step, count },
       ...(after === undefined ? {} : { after: root + after }),
     });
     const values = await inOwnVersion(kind, items);

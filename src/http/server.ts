@@ -4,6 +4,9 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 
+// What upstream's servers allow an HTTP/1.1 connection without a request.
+const IDLE_MS = 90_000;
+
 export interface ListenOptions {
   host: string;
   /** 0: any free one. */
@@ -49,6 +52,8 @@ export async function listen(
     // A watch is one stream of its connection: clients keep many of them open.
     settings: { maxConcurrentStreams: 1000, initialWindowSize: 1 << 20 },
   });
+  // Node's five seconds would close connections that clients, Go's above all, are just about to use again.
+  Object.assign(server, { keepAliveTimeout: IDLE_MS });
   const connections = trackConnections(server);
   server.on('request', (req, res) => {
     connections.busy(req.socket, res);

@@ -10,7 +10,7 @@ import { GroupCommit } from './lmdb/group-commit.ts';
 import { openTables } from './lmdb/open-tables.ts';
 import type { Ownership } from './lmdb/owner.ts';
 import type { Head } from './lmdb/records.ts';
-import { STEP, TableView } from './lmdb/table-view.ts';
+import { TableView } from './lmdb/table-view.ts';
 import type { Tables } from './lmdb/tables.ts';
 import {
   type Dump,
@@ -77,22 +77,12 @@ export class LmdbStorage implements Storage {
 
   async list(prefix: string, options: ListOptions = {}): Promise<ListResult> {
     const newest = this.#tables.revision;
-    const { limit = 0, after, revision = newest } = options;
+    const { revision = newest } = options;
     if (revision > newest) throw new StorageError('future', `Revision ${revision} is to come`);
     if (revision < this.#tables.compacted) throw this.#tooOld(revision);
     const view = new TableView(this.#tables, revision);
     try {
-      const items: KeyValue[] = [];
-      let remaining = 0;
-      for (const heads of view.steps(prefix, after)) {
-        const room = limit > 0 ? limit - items.length : heads.length;
-        const { found, looked } = view.take(heads, room);
-        items.push(...found);
-        remaining += heads.slice(looked).filter(({ head }) => view.exists(head)).length;
-        // A long list must not hold up everything else.
-        if (heads.length === STEP) await new Promise(setImmediate);
-      }
-      return { items, revision, remaining };
+      return { revision, ...(await view.page(prefix, options)) };
     } finally {
       view.close();
     }
@@ -160,7 +150,7 @@ export class LmdbStorage implements Storage {
   async close(): Promise<void> {
     this.#closing.abort();
     this.#expirer.stop();
-    await this.#commits.idle();
+    await this.#commits.close();
     await this.#tables.root.close();
     this.#ownership.release();
   }

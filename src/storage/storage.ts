@@ -19,13 +19,15 @@ export interface ListOptions {
   after?: string;
   /** The past revision to read; absent: the newest. */
   revision?: number;
+  /** Whether all keys behind the page are to be counted, which costs as much as reading them. */
+  count?: boolean;
 }
 
 export interface ListResult {
   readonly items: KeyValue[];
   /** The store's revision that the items were read at. */
   readonly revision: number;
-  /** How many keys follow the last item; 0 when the list is whole. */
+  /** How many keys follow the last item; 0 when the list is whole. At least 1 when not, unless they were to be counted. */
   readonly remaining: number;
 }
 

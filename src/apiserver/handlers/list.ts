@@ -146,8 +146,10 @@ async function takeFromHistory(
   const items: CacheEntry[] = [];
   const { namespace } = selection;
   const step = limit > 0 ? Math.min(limit, HISTORY_STEP) : HISTORY_STEP;
+  const count = limit > 0 && selectsAll(selection);
+  const range = { revision, after, namespace, step, count };
   try {
-    for await (const read of pastEntries(state, kind, { revision, after, namespace, step })) {
+    for await (const read of pastEntries(state, kind, range)) {
       if (!selectsEntry(selection, read.entry)) continue;
       items.push(read.entry);
       if (items.length === limit) return { items, unread: read.unread };

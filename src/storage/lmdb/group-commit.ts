@@ -3,6 +3,7 @@ import type { Clock } from '../../util/clock.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { StorageError, type StorageEvent } from '../storage.ts';
 import { Batch } from './batch.ts';
+import { FileRoom } from './file-room.ts';
 import type { Tables } from './tables.ts';
 
 /** Decides on one write: looks at the batch, adds to it. Must not throw after it has added something. */
@@ -37,6 +38,7 @@ export class GroupCommit {
   readonly #tables: Tables;
   readonly #clock: Clock;
   readonly #committed: GroupCommitOptions['committed'];
+  readonly #room: FileRoom;
   #revision: number;
   #waiting: Waiting[] = [];
   #working: Promise<void> | undefined;
@@ -44,6 +46,7 @@ export class GroupCommit {
 
   constructor(deps: { tables: Tables; clock: Clock }, options: GroupCommitOptions) {
     this.#tables = deps.tables;
+    this.#room = new FileRoom(deps.tables);
     this.#clock = deps.clock;
     this.#revision = options.revision;
     this.#committed = options.committed;
@@ -74,9 +77,10 @@ export class GroupCommit {
     });
   }
 
-  /** Resolves when nothing is being written. */
-  async idle(): Promise<void> {
+  /** Resolves when everything that was asked for is written. Nothing may be asked any more. */
+  async close(): Promise<void> {
     await this.#working;
+    await this.#room.close();
   }
 
   async #work(): Promise<void> {
@@ -91,7 +95,10 @@ export class GroupCommit {
     try {
       if (this.#broken) throw this.#broken;
       for (const job of jobs) job.decide(batch);
-      if (!batch.isEmpty) await this.#flush(batch);
+      if (!batch.isEmpty) {
+        await this.#room.ensure();
+        await this.#flush(batch);
+      }
     } catch (err) {
       for (const job of jobs) job.fail(err);
       return;

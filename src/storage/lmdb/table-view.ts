@@ -1,10 +1,10 @@
 import type { Transaction } from 'lmdb';
-import { type DumpItem, type KeyValue, prefixEnd } from '../storage.ts';
+import { type DumpItem, type KeyValue, type ListOptions, prefixEnd } from '../storage.ts';
 import { decodeHead, decodeLog, type Head } from './records.ts';
 import type { Tables } from './tables.ts';
 
-/** So many keys are read at a time. */
-export const STEP = 500;
+// So many keys are read at a time.
+const STEP = 500;
 
 /** The tables as they are when it is made, at a past revision or the newest. Must be closed. */
 export class TableView {
@@ -22,8 +22,26 @@ export class TableView {
     this.#transaction.done();
   }
 
+  /** The first keys with this prefix, and how many follow. The event loop gets its turn when there are many. */
+  async page(
+    prefix: string,
+    { limit = 0, after, count = false }: ListOptions,
+  ): Promise<{ items: KeyValue[]; remaining: number }> {
+    const items: KeyValue[] = [];
+    let remaining = 0;
+    const size = limit > 0 && !count ? Math.min(STEP, limit + 1) : STEP;
+    for (const heads of this.steps(prefix, after, size)) {
+      const { found, looked } = this.#take(heads, limit > 0 ? limit - items.length : heads.length);
+      items.push(...found);
+      remaining += heads.slice(looked).filter(({ head }) => this.#exists(head)).length;
+      if (remaining > 0 && !count) break;
+      if (heads.length === STEP) await new Promise(setImmediate);
+    }
+    return { items, remaining };
+  }
+
   /** The heads of keys with this prefix, in order, behind `after`. A step that is not full is the last. */
-  *steps(prefix: string, after?: string): Iterable<{ key: string; head: Head }[]> {
+  *steps(prefix: string, after?: string, size = STEP): Iterable<{ key: string; head: Head }[]> {
     const end = prefixEnd(prefix);
     let start = after ?? prefix;
     let exclusiveStart = after !== undefined;
@@ -32,21 +50,21 @@ export class TableView {
       const step = [];
       for (const { key, value } of this.#tables.heads.getRange({
         ...range,
-        limit: STEP,
+        limit: size,
         transaction: this.#transaction,
       })) {
         step.push({ key, head: decodeHead(value) });
       }
       yield step;
       const last = step.at(-1);
-      if (!last || step.length < STEP) return;
+      if (!last || step.length < size) return;
       start = last.key;
       exclusiveStart = true;
     }
   }
 
   /** The first `room` values of these keys, and how many keys were looked at for them. */
-  take(
+  #take(
     heads: readonly { key: string; head: Head }[],
     room: number,
   ): { found: KeyValue[]; looked: number } {
@@ -68,7 +86,7 @@ export class TableView {
   }
 
   /** True when the key existed at the view's revision. Cheaper than reading it, as long as it has not changed since. */
-  exists(head: Head): boolean {
+  #exists(head: Head): boolean {
     return head.revision <= this.#revision ? !head.removed : this.#find(head) !== undefined;
   }
 
