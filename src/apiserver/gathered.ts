@@ -1,16 +1,16 @@
 import { once } from 'node:events';
-import type { Exchange } from './exchange.ts';
+import type { ServerResponse } from 'node:http';
 
 // Chunks of this size keep system calls few without holding the list a second time.
 const CHUNK_BYTES = 64 * 1024;
 
 /** Gathers small pieces to large writes, and waits for a client that is slow. Large pieces are not copied. */
 export class Gathered {
-  readonly #res: Exchange['res'];
+  readonly #res: ServerResponse;
   #pieces: Buffer[] = [];
   #size = 0;
 
-  constructor({ res }: Exchange) {
+  constructor(res: ServerResponse) {
     this.#res = res;
   }
 
@@ -43,7 +43,7 @@ export class Gathered {
   }
 }
 
-async function drained(res: Exchange['res']): Promise<void> {
+async function drained(res: ServerResponse): Promise<void> {
   if (res.destroyed) return;
   const left = new AbortController();
   const { signal } = left;

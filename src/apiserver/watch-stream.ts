@@ -8,6 +8,7 @@ import {
   type CacheEventType,
 } from './cache-entry.ts';
 import type { Flushable } from './flush-queue.ts';
+import { Gathered } from './gathered.ts';
 import { type Shape, shapeObject } from './representation.ts';
 import { type Selection, scopeOf, selectsEntry } from './selection.ts';
 import type { State } from './state.ts';
@@ -30,8 +31,6 @@ export interface WatchStreamDeps {
 const BOOKMARK_MS = 60_000;
 // What a client that does not read may hold back in memory, before it reads on from the ring of events.
 const HIGH_WATER_BYTES = 256 * 1024;
-// The same while it is sent what exists: then many clients may come at once, and nothing is shared among them.
-const INITIAL_HIGH_WATER_BYTES = 64 * 1024;
 const CATCH_UP_STEP = 200;
 // A client that was cut off gets so long to read what it was sent.
 const FAREWELL_MS = 10_000;
@@ -113,13 +112,15 @@ export class WatchStream implements Watcher, Flushable {
     const { cache, selection, res, state, shape } = this.#deps;
     this.#at = cache.upTo(state.revision);
     const revision = this.#at;
+    const out = new Gathered(res);
     for (const entry of cache.slice(selection.namespace)) {
       if (!selectsEntry(selection, entry)) continue;
-      res.write(frame('ADDED', shapeObject(shape, entry.served.bytes)));
-      if (res.writableLength <= INITIAL_HIGH_WATER_BYTES) continue;
-      if (!(await drained(res))) return;
+      for (const part of [HEADS.ADDED, shapeObject(shape, entry.served.bytes), TAIL]) out.add(part);
+      if (!out.isFull) continue;
       await state.pieces.next();
+      if (!(await out.flush())) return;
     }
+    await out.flush();
     if (mark) this.#bookmark(revision, true);
   }
 
@@ -269,20 +270,4 @@ function sharedFrame(event: CacheEvent, type: CacheEventType, shape: Shape): Buf
 function stateFor({ entry, previous, revision, type }: CacheEvent, as: CacheEventType): CacheEntry {
   if (as !== 'DELETED' || type === 'DELETED' || !previous) return entry;
   return atRevision(previous, revision);
-}
-
-/** False when the client left instead. */
-function drained(res: ServerResponse): Promise<boolean> {
-  if (res.destroyed) return Promise.resolve(false);
-  return new Promise((resolve) => {
-    const onDrain = (): void => done(true);
-    const onClose = (): void => done(false);
-    const done = (ok: boolean): void => {
-      res.off('drain', onDrain);
-      res.off('close', onClose);
-      resolve(ok);
-    };
-    res.on('drain', onDrain);
-    res.on('close', onClose);
-  });
 }

@@ -186,7 +186,7 @@ async function sendList(exchange: Exchange, shape: Shape, page: Page, turns: Tur
   }
   writeHead(exchange, 200, { 'Content-Type': 'application/json' });
   const { res } = exchange;
-  const out = new Gathered(exchange);
+  const out = new Gathered(res);
   out.add(Buffer.from(head));
   for (const [index, entry] of page.items.entries()) {
     if (index > 0) out.add(COMMA);
