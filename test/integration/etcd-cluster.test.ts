@@ -169,6 +169,11 @@ describe('k8ts apiserver --etcd-servers', () => {
         const { text } = await server.send('GET', path);
         expect(text).toContain(`"${name}"`);
       }
+      // A revision that no watch of ours tells of must not be waited for in vain.
+      etcdctl('put', '/foreign', 'x');
+      const began = performance.now();
+      expect((await server.send('GET', '/api/v1/namespaces/default/configmaps')).status).toBe(200);
+      expect(performance.now() - began).toBeLessThan(5_000);
     } finally {
       await other.stop();
     }
