@@ -9,6 +9,8 @@ export interface Iptables {
   chainExists(table: string, chain: string, signal?: AbortSignal): Promise<boolean>;
   /** MASQUERADE knows --random-fully. */
   readonly randomFully: boolean;
+  /** The variant over nf_tables, whose restore touches only what it names, but takes the square of the number of chains. */
+  readonly nfTables: boolean;
 }
 
 // How long another program may hold the xtables lock.
@@ -23,6 +25,7 @@ export async function openIptables(family: 4 | 6, signal?: AbortSignal): Promise
   const { stdout: version } = await run(`${base}${variant}`, ['--version'], {}, signal);
   return {
     randomFully: supportsRandomFully(version),
+    nfTables: version.includes('nf_tables'),
     async save(table, abort) {
       const args = table === undefined ? [] : ['-t', table];
       return (await run(`${base}${variant}-save`, args, {}, abort)).stdout;

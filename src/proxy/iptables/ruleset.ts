@@ -130,8 +130,8 @@ export class Ruleset {
     return { write, remove };
   }
 
-  /** Every chain that should exist, with its rules, by `TABLE CHAIN`. */
-  all(): Map<string, readonly string[]> {
+  /** The chains that all services share, with their rules, by `TABLE CHAIN`. */
+  shared(): Map<string, readonly string[]> {
     const chains = new Map<string, readonly string[]>();
     const fixed = fixedChains(this.#options);
     for (const table of ['filter', 'nat'] as const) {
@@ -141,10 +141,26 @@ export class Ruleset {
       const { table, chain } = COLLECTED[part];
       chains.set(`${table} ${chain}`, this.#collect(part));
     }
+    return chains;
+  }
+
+  /** The chains of `count` services at a time. */
+  *byServices(count: number): Generator<Map<string, readonly string[]>> {
+    let chains = new Map<string, readonly string[]>();
+    let services = 0;
     for (const rules of this.#rules.values()) {
       for (const [chain, lines] of rules.chains) chains.set(`nat ${chain}`, lines);
+      services = (services + 1) % count;
+      if (services > 0) continue;
+      yield chains;
+      chains = new Map();
     }
-    return chains;
+    if (chains.size > 0) yield chains;
+  }
+
+  /** Every chain that should exist, with its rules, by `TABLE CHAIN`. */
+  all(): Map<string, readonly string[]> {
+    return new Map([...this.shared(), ...[...this.byServices(Infinity)].flatMap((m) => [...m])]);
   }
 
   #collect(part: SharedPart): string[] {

@@ -40,6 +40,7 @@ function kernel() {
   const ipset: Ipset = { save: () => Promise.resolve(sets), restore: note('ipset') };
   const iptables: Iptables = {
     randomFully: true,
+    nfTables: true,
     save: () => Promise.resolve(state.saved),
     restore: (input) => note('iptables')(input.trimEnd().split('\n')),
     chainExists: () => Promise.resolve(true),
