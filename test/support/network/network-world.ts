@@ -27,6 +27,8 @@ export interface Answer {
   peer?: string;
   error?: string;
   handle?: number;
+  /** From the connection's begin to the first byte. */
+  microseconds?: number;
 }
 
 export type Place = 'node' | 'pod1' | 'pod2' | 'client' | 'node-b';

@@ -44,6 +44,7 @@ async function many(count: number, one: () => Promise<Answer>): Promise<Answer[]
 
 function tcp(host: string, port: number, timeoutMs: number): Promise<Answer> {
   return new Promise((resolve) => {
+    const started = performance.now();
     const socket = connect({ host, port });
     const end = (answer: Answer) => {
       socket.destroy();
@@ -52,7 +53,10 @@ function tcp(host: string, port: number, timeoutMs: number): Promise<Answer> {
     socket.setTimeout(timeoutMs, () => end({ error: 'timeout' }));
     socket.on('error', (err: NodeJS.ErrnoException) => end({ error: err.code ?? 'error' }));
     socket.on('close', () => end({ error: 'closed' }));
-    socket.once('data', (data) => end(parse(String(data))));
+    socket.once('data', (data) => {
+      const microseconds = (performance.now() - started) * 1000;
+      end({ ...parse(String(data)), microseconds });
+    });
   });
 }
 

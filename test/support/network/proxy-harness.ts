@@ -111,9 +111,7 @@ async function apply(object: KubeObject): Promise<void> {
   const type = typeOf(object);
   const { name = '', namespace = '' } = object.metadata;
   const key = { namespace, name };
-  const known = client
-    .all(type)
-    .some((o) => o.metadata.name === name && (o.metadata.namespace ?? '') === namespace);
+  const known = await client.get(type, key).catch(() => undefined);
   if (!known) await client.create(type, object);
   else await client.update(type, await merged(type, key, object));
   if (!object.status) return;

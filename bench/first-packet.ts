@@ -1,0 +1,55 @@
+import { existsSync } from 'node:fs';
+import { ADDRESSES, type Answer, NetworkWorld } from '../test/support/network/network-world.ts';
+import { eventually } from '../test/support/network/proxy-scenarios.ts';
+import { service, slice } from '../test/support/network/service-objects.ts';
+import { benchService, benchSlice } from './support/many-services.ts';
+
+/**
+ * How long a new connection takes until its first byte, from a Pod to the last of many Services, beside one to the Pod behind
+ * it: both in turn. `npm run bench -- first-packet [MODE…]`; SERVICES=1,1000,10000.
+ */
+const ROUNDS = 300;
+const given = process.argv.slice(2);
+const ipvs = existsSync('/proc/net/ip_vs') ? ['ipvs'] : [];
+const modes = given.length > 0 ? given : ['iptables', 'nftables', 'userspace', ...ipvs];
+const sizes = (process.env.SERVICES ?? '1,1000,10000').split(',').map(Number);
+
+console.log('median microseconds   through the Service   direct   difference');
+for (const mode of modes) {
+  for (const size of sizes) await measure(mode, size);
+}
+
+async function measure(mode: string, size: number): Promise<void> {
+  const world = new NetworkWorld();
+  try {
+    await world.start();
+    const others = Array.from({ length: size - 1 }, (_, i) => [benchService(i), benchSlice(i)]);
+    const last = [service('last', '10.96.0.10'), slice('last', ['pod1'])];
+    await world.startProxy(mode, { objects: [...others.flat(), ...last] });
+    await eventually(async () => {
+      const [answer] = await world.tcp('pod2', '10.96.0.10', 80);
+      if (answer?.name !== 'pod1') throw new Error(`${mode}: ${JSON.stringify(answer)}`);
+    }, 300_000);
+    const through: number[] = [];
+    const direct: number[] = [];
+    for (let i = 0; i < ROUNDS; i++) {
+      through.push(await latency(world, '10.96.0.10', 80));
+      direct.push(await latency(world, ADDRESSES.pod1.ip, 8080));
+    }
+    const [a, b] = [median(through), median(direct)];
+    const cells = [a, b, a - b].map((value) => value.toFixed(0).padStart(12));
+    console.log(`${mode.padEnd(10)} ${String(size).padStart(6)} ${cells.join(' ')}`);
+  } finally {
+    await world.stop();
+  }
+}
+
+async function latency(world: NetworkWorld, host: string, port: number): Promise<number> {
+  const [answer] = await world.probe<Answer[]>('pod2', { op: 'tcp', host, port, timeoutMs: 5_000 });
+  if (answer?.microseconds === undefined) throw new Error(`No answer: ${JSON.stringify(answer)}`);
+  return answer.microseconds;
+}
+
+function median(values: number[]): number {
+  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}
