@@ -5,6 +5,7 @@ import { run } from './exec.ts';
 export interface DummyDevice {
   /** Makes it unless it is there. Rejects when the kernel has no dummy devices. */
   ensure(signal?: AbortSignal): Promise<void>;
+  exists(signal?: AbortSignal): Promise<boolean>;
   /** Its addresses of a family; none when there is no such device. */
   addresses(family: 4 | 6, signal?: AbortSignal): Promise<string[]>;
   change(change: { add: string[]; remove: string[] }, signal?: AbortSignal): Promise<void>;
@@ -13,9 +14,10 @@ export interface DummyDevice {
 
 export function dummyDevice(name: string): DummyDevice {
   return {
+    exists,
     async ensure(signal) {
-      const { exitCode } = await show(signal);
-      if (exitCode !== 0) await run('ip', ['link', 'add', name, 'type', 'dummy'], {}, signal);
+      if (!(await exists(signal)))
+        await run('ip', ['link', 'add', name, 'type', 'dummy'], {}, signal);
     },
     async addresses(family, signal) {
       const args = ['-o', `-${family}`, 'addr', 'show', 'dev', name];
@@ -33,13 +35,13 @@ export function dummyDevice(name: string): DummyDevice {
       await run('ip', ['-force', '-batch', '-'], { input: `${lines.join('\n')}\n` }, signal);
     },
     async remove(signal) {
-      const { exitCode } = await show(signal);
-      if (exitCode === 0) await run('ip', ['link', 'del', name], {}, signal);
+      if (await exists(signal)) await run('ip', ['link', 'del', name], {}, signal);
     },
   };
 
-  async function show(signal?: AbortSignal) {
-    return await run('ip', ['link', 'show', name], { acceptExitCodes: [0, 1] }, signal);
+  async function exists(signal?: AbortSignal): Promise<boolean> {
+    const options = { acceptExitCodes: [0, 1] };
+    return (await run('ip', ['link', 'show', name], options, signal)).exitCode === 0;
   }
 }
 

@@ -20,7 +20,7 @@ export interface BackendDeps {
 }
 
 /** The device that holds the addresses of Services in mode ipvs. */
-const IPVS_DEVICE = 'kube-ipvs0';
+export const IPVS_DEVICE = 'kube-ipvs0';
 
 type Open = (
   family: IpFamily,
@@ -28,7 +28,7 @@ type Open = (
   deps: BackendDeps,
 ) => Promise<ProxyBackend>;
 
-/** This machine cannot do a mode that upstream's proxy goes on without, by iptables. */
+/** This machine cannot do a mode; the message says why. */
 export class ModeUnavailableError extends Error {
   override readonly name = 'ModeUnavailableError';
 }
@@ -79,7 +79,7 @@ async function openNftablesBackend(
 ): Promise<ProxyBackend> {
   const { NftablesBackend, nftablesUnfit } = await import('./nftables/nftables-backend.ts');
   const unfit = nftablesUnfit(release(), await nft.version());
-  if (unfit) throw new Error(unfit);
+  if (unfit) throw new ModeUnavailableError(unfit);
   const { masqueradeAll, masqueradeBit } = configuration.nftables;
   const { nodePortAddresses } = configuration;
   // Upstream's default for this mode alone: node ports answer on the node's own address only.

@@ -30,6 +30,7 @@ import {
   parseAddress,
   serveHttp,
 } from '../../proxy/http-endpoints.ts';
+import { removeEverything, removeLeftovers } from '../../proxy/leftovers.ts';
 import { proxyMetrics } from '../../proxy/metrics.ts';
 import type { IpFamily } from '../../proxy/model.ts';
 import {
@@ -211,6 +212,7 @@ async function runProxy(options: Options): Promise<void> {
   );
   const { syncPeriod, minSyncPeriod } = periodsOf(configuration);
   const health = new ProxyHealth(realClock, { timeoutMs: 2 * syncPeriod, node });
+  await removeLeftovers(configuration, { node, log }, signal);
   await setSysctls(configuration, sysctl, log);
   const serviceHealth = new ServiceHealthServer({ log, healthy: () => health.livez().healthy });
   const proxy = new ServiceProxy(
@@ -305,7 +307,8 @@ async function openUsableBackends(
   try {
     return { configuration, backends: await openBackends(configuration, deps) };
   } catch (err) {
-    if (!(err instanceof ModeUnavailableError)) throw err;
+    // nftables is asked for by people who want nothing else.
+    if (!(err instanceof ModeUnavailableError) || configuration.mode !== 'ipvs') throw err;
     const why = `${err.message}; going on in mode iptables`;
     deps.log.error({ mode: configuration.mode }, why);
     tell(why);
@@ -334,24 +337,14 @@ async function cleanup(
   log: Logger,
   signal: AbortSignal,
 ): Promise<void> {
+  await removeEverything(configuration, { node: () => undefined, log }, signal);
   for (const mode of ['iptables', 'nftables'] as const) {
     try {
-      await cleanupMode({ ...configuration, mode }, log, signal);
+      for (const policies of await openPolicyBackends(mode, log)) await policies.cleanup(signal);
     } catch (err) {
       // Where the program of a mode is missing, that mode cannot have left rules.
       if (!isMissingProgram(err)) throw err;
       log.info({ mode, err: errorMessage(err) }, 'Nothing to clean up');
     }
-  }
-}
-
-async function cleanupMode(
-  configuration: ProxyConfiguration,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<void> {
-  const backends = await openBackends(configuration, { node: () => undefined, log });
-  for (const backend of [...backends, ...(await openPolicyBackends(configuration.mode, log))]) {
-    await backend.cleanup(signal);
   }
 }

@@ -46,6 +46,7 @@ function kernel() {
     chainExists: () => Promise.resolve(true),
   };
   const device: DummyDevice = {
+    exists: () => Promise.resolve(true),
     ensure: () => Promise.resolve(),
     addresses: () => Promise.resolve(state.addresses),
     change: ({ add, remove }) =>

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type NetworkWorld, TIMEOUT_MS } from './network-world.ts';
+import { type NetworkWorld, NODE_IP, TIMEOUT_MS } from './network-world.ts';
 import { eventually, type Scenario } from './proxy-scenarios.ts';
 import { service, slice } from './service-objects.ts';
 
@@ -51,6 +51,12 @@ async function webAnswers(world: NetworkWorld): Promise<void> {
   });
 }
 
+/** What only one mode has. */
+const MARKS: Readonly<Record<string, RegExp>> = {
+  iptables: /KUBE-SVC-/,
+  nftables: /table ip kube-proxy/,
+};
+
 /** How a mode behaves towards the rest of the machine. Each starts a proxy of its own in a world without one. */
 export const CARE: readonly Scenario[] = [
   {
@@ -86,6 +92,61 @@ export const CARE: readonly Scenario[] = [
         await webAnswers(world);
       }
       await world.cleanup();
+    },
+  },
+  {
+    name: 'takes over from a proxy of another mode',
+    async run(world, mode) {
+      const others = Object.keys(MARKS).filter((other) => other !== mode);
+      // The relays are reached by the rules of iptables.
+      for (const other of mode === 'userspace' ? ['nftables'] : others) {
+        await world.startProxy(other);
+        await world.apply(service('web', '10.96.0.10'), slice('web', ['pod1']));
+        await webAnswers(world);
+        await world.stopProxy('SIGKILL');
+        await world.startProxy(mode);
+        await world.apply(service('web', '10.96.0.10'), slice('web', ['pod1']));
+        await webAnswers(world);
+        const left = await world.onNode('sh', '-c', 'iptables-save; nft list tables');
+        assert.doesNotMatch(left, MARKS[other] ?? /^$/);
+        await world.cleanup();
+      }
+    },
+  },
+  {
+    name: 'works on a machine that forwards nothing else, as with Docker',
+    except: { nftables: 'what one table accepts another one may still drop' },
+    async run(world, mode) {
+      for (const command of [
+        'iptables -N DOCKER-USER',
+        'iptables -A FORWARD -j DOCKER-USER',
+        'iptables -A DOCKER-USER -j RETURN',
+        'iptables -P FORWARD DROP',
+      ]) {
+        await world.onNode(...command.split(' '));
+      }
+      const ports = [{ name: 'p', port: 80, protocol: 'TCP', nodePort: 30_010 }];
+      await world.startProxy(mode);
+      await world.apply(
+        service('web', '10.96.0.10', { type: 'NodePort', ports }),
+        slice('web', ['pod1']),
+      );
+      await eventually(async () => {
+        assert.equal((await world.tcp('client', NODE_IP, 30_010))[0]?.name, 'pod1');
+      });
+      await world.cleanup();
+      assert.match(
+        await world.onNode('iptables-save'),
+        /:FORWARD DROP[^]*-A FORWARD -j DOCKER-USER/,
+      );
+      for (const command of [
+        'iptables -P FORWARD ACCEPT',
+        'iptables -F DOCKER-USER',
+        'iptables -D FORWARD -j DOCKER-USER',
+        'iptables -X DOCKER-USER',
+      ]) {
+        await world.onNode(...command.split(' '));
+      }
     },
   },
   {

@@ -15,6 +15,7 @@ import { sysctl } from '../../../src/host/sysctl.ts';
 import type { ProxyMode } from '../../../src/proxy/backend.ts';
 import { openBackend } from '../../../src/proxy/backends.ts';
 import { DEFAULTS } from '../../../src/proxy/config.ts';
+import { removeLeftovers } from '../../../src/proxy/leftovers.ts';
 import { proxyMetrics } from '../../../src/proxy/metrics.ts';
 import { setSysctls } from '../../../src/proxy/node-sysctls.ts';
 import { ServiceProxy } from '../../../src/proxy/proxy.ts';
@@ -47,11 +48,12 @@ const serviceHealth = new ServiceHealthServer({ log, healthy: () => true });
 const stop = new AbortController();
 let onSynced: (() => void)[] = [];
 
-await setSysctls(configuration, sysctl, log);
 const backends = [
   await openBackend(configuration.mode, 4, configuration, { node, log }),
   await openBackend(configuration.mode, 6, configuration, { node, log }),
 ];
+await removeLeftovers(configuration, { node, log }, stop.signal);
+await setSysctls(configuration, sysctl, log);
 const proxy = new ServiceProxy(
   {
     services,
