@@ -137,7 +137,7 @@ export const CARE: readonly Scenario[] = [
       await world.cleanup();
       assert.match(
         await world.onNode('iptables-save'),
-        /:FORWARD DROP[^]*-A FORWARD -j DOCKER-USER/,
+        /:FORWARD DROP[\s\S]*-A FORWARD -j DOCKER-USER/,
       );
       for (const command of [
         'iptables -P FORWARD ACCEPT',
