@@ -154,7 +154,7 @@ export function proxyConfiguration(document: unknown): ProxyConfiguration {
   const problems: string[] = [];
   const given = { ...document, ...(document.mode === '' ? { mode: undefined } : {}) };
   const merged = merge(DEFAULTS, given, '', problems) as ProxyConfiguration;
-  problems.push(...validate(merged));
+  problems.push(...problemsOf(merged));
   if (problems.length > 0) throw new Error(problems.join('\n'));
   return merged;
 }
@@ -196,7 +196,8 @@ function mergeValue(known: unknown, value: unknown, field: string, problems: str
   return typeof value === typeof known ? value : wrong(`a ${typeof known}`);
 }
 
-function validate(configuration: ProxyConfiguration): string[] {
+/** What is wrong with a whole configuration, one sentence each. Pure. */
+export function problemsOf(configuration: ProxyConfiguration): string[] {
   const problems: string[] = [];
   const { mode, detectLocalMode, iptables, nftables } = configuration;
   if (!MODES.includes(mode)) {

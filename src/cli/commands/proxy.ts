@@ -23,6 +23,7 @@ import {
   loadProxyConfiguration,
   type ProxyConfiguration,
   parseDuration,
+  problemsOf,
 } from '../../proxy/config.ts';
 import {
   healthListener,
@@ -157,7 +158,7 @@ async function configurationOf(options: Options): Promise<ProxyConfiguration> {
     syncPeriod: options.iptablesSyncPeriod,
     minSyncPeriod: options.iptablesMinSyncPeriod,
   };
-  return overlay(base, {
+  const configuration = overlay(base, {
     clientConnection: overlay(base.clientConnection, { kubeconfig: options.kubeconfig }),
     featureGates: { ...base.featureGates, ...options.featureGates },
     hostnameOverride: options.hostnameOverride,
@@ -181,6 +182,9 @@ async function configurationOf(options: Options): Promise<ProxyConfiguration> {
     }),
     nftables: overlay(base.nftables, rules),
   });
+  const problems = problemsOf(configuration);
+  if (problems.length > 0) throw new Error(problems.join('\n'));
+  return configuration;
 }
 
 /** `base` with what is given in its place. */
