@@ -11,7 +11,7 @@ const OTHERS = ['iptables', 'nftables', 'userspace'];
 
 const wanted = [
   ...[...SCENARIOS, ...POLICY_SCENARIOS, ...CARE]
-    .filter(({ except }) => except?.ipvs === undefined)
+    .filter(({ except, slow }) => except?.ipvs === undefined && !slow)
     .map(({ name }) => ({ mode: 'ipvs', name })),
   ...OTHERS.flatMap((mode) =>
     SCENARIOS.filter(({ name }) => name.includes(CORE)).map(({ name }) => ({ mode, name })),

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
-import { type NetworkWorld, NODE_IP, TIMEOUT_MS } from './network-world.ts';
+import { type NetworkWorld, NODE_IP } from './network-world.ts';
 import { eventually, type Scenario } from './proxy-scenarios.ts';
 import { service, slice } from './service-objects.ts';
 
-// Where all is emulated a few must do.
-const SERVICES = TIMEOUT_MS > 1_000 ? 10 : 100;
+const SERVICES = 100;
 
 interface ModeFacts {
   /** Prints everything that the mode writes into the kernel. */
@@ -96,6 +95,7 @@ export const CARE: readonly Scenario[] = [
   },
   {
     name: 'takes over from a proxy of another mode',
+    slow: true,
     async run(world, mode) {
       const others = Object.keys(MARKS).filter((other) => other !== mode);
       // The relays are reached by the rules of iptables.
@@ -115,6 +115,7 @@ export const CARE: readonly Scenario[] = [
   },
   {
     name: 'works on a machine that forwards nothing else, as with Docker',
+    slow: true,
     except: { nftables: 'what one table accepts another one may still drop' },
     async run(world, mode) {
       for (const command of [
@@ -151,6 +152,7 @@ export const CARE: readonly Scenario[] = [
   },
   {
     name: 'holds as many rules after many syncs as before',
+    slow: true,
     async run(world, mode) {
       await world.startProxy(mode);
       for (let i = 0; i < SERVICES; i++) {

@@ -16,6 +16,8 @@ export interface Scenario {
   readonly name: string;
   /** Modes that do not promise it, each with the reason. */
   readonly except?: Readonly<Record<string, string>>;
+  /** Starts many programs: left out where every instruction is emulated. */
+  readonly slow?: boolean;
   run(world: NetworkWorld, mode: string): Promise<void>;
 }
 
