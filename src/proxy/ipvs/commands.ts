@@ -64,6 +64,6 @@ function withdraw(destination: string, draining: Set<string>): string {
 }
 
 /** The virtual server of a destination `-t IP:PORT -r IP:PORT`. */
-function serverOf(destination: string): string {
+export function serverOf(destination: string): string {
   return destination.slice(0, destination.indexOf(' -r '));
 }

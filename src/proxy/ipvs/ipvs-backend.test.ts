@@ -168,6 +168,26 @@ describe('IpvsBackend', () => {
     expect(await sync(other)).not.toContain('ip del 10.96.0.1');
   });
 
+  it('lets the first of two services with one node port have it', async () => {
+    const { sync } = backend();
+    const a = servicePort({ service: 'a', nodePort: 30_000, endpoints: [ONE] });
+    const b = servicePort({
+      service: 'b',
+      clusterIP: '10.96.0.2',
+      nodePort: 30_000,
+      endpoints: [TWO],
+    });
+    const onPort = (lines: string[]) => lines.filter((line) => line.includes('192.0.2.1:30000'));
+    expect(onPort(await sync(a, b))).toEqual([
+      'ipvsadm -A -t 192.0.2.1:30000 -s rr',
+      'ipvsadm -a -t 192.0.2.1:30000 -r 10.244.0.1:8080 -m -w 1',
+    ]);
+    expect(onPort(await sync(b))).toEqual([
+      'ipvsadm -a -t 192.0.2.1:30000 -r 10.244.1.2:8080 -m -w 1',
+      'ipvsadm -e -t 192.0.2.1:30000 -r 10.244.0.1:8080 -m -w 0',
+    ]);
+  });
+
   it('repairs from what the kernel holds, and leaves the virtual servers of others', async () => {
     const { sync, state, sets } = backend();
     state.addresses = ['10.96.0.1', '10.96.0.9'];

@@ -11,6 +11,7 @@ import type { IpFamily, ProxyState, ServicePort } from '../model.ts';
 import { type IpvsCommands, ipvsCommands } from './commands.ts';
 import { isOurs, type RuleOptions, wholeRules } from './iptables-rules.ts';
 import { idleDestinations, type KernelState, ownElements } from './kernel-state.ts';
+import { ServerOwners } from './server-owners.ts';
 import {
   type IpvsElement,
   type IpvsSet,
@@ -42,6 +43,7 @@ export class IpvsBackend implements ProxyBackend {
   readonly #options: () => IpvsOptions;
   #current: IpvsOptions;
   #store = new ElementStore<IpvsSet>();
+  #owners = new ServerOwners();
   #services: ReadonlyMap<string, ServicePort> = new Map();
   readonly #rendered = new Map<string, IpvsElement[]>();
   /** Destinations of weight 0 that keep what connections they have. */
@@ -101,6 +103,7 @@ export class IpvsBackend implements ProxyBackend {
     const { iptables, ipset, device } = this.#deps;
     this.#current = this.#options();
     this.#store = new ElementStore();
+    this.#owners = new ServerOwners();
     this.#services = new Map();
     this.#rendered.clear();
     this.#update(state.services);
@@ -126,15 +129,20 @@ export class IpvsBackend implements ProxyBackend {
   }
 
   #update(services: ReadonlyMap<string, ServicePort>): void {
+    for (const id of this.#services.keys()) if (!services.has(id)) this.#replace(id, []);
     for (const [id, service] of services) {
       if (this.#services.get(id) === service) continue;
       this.#replace(id, renderService(service, this.#current));
     }
-    for (const id of this.#services.keys()) if (!services.has(id)) this.#replace(id, []);
+    for (const id of this.#owners.takeHopeful()) {
+      const service = services.get(id);
+      if (service) this.#replace(id, renderService(service, this.#current));
+    }
     this.#services = new Map(services);
   }
 
-  #replace(id: string, elements: IpvsElement[]): void {
+  #replace(id: string, wanted: IpvsElement[]): void {
+    const elements = this.#owners.grant(id, wanted);
     // Adding first: what is in both never counts as gone.
     for (const element of elements) this.#store.add(element);
     for (const element of this.#rendered.get(id) ?? []) this.#store.remove(element);
