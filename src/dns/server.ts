@@ -15,6 +15,8 @@ import {
 const TCP_IDLE_MS = 10_000;
 const TCP_MAX_CONNECTIONS = 1_000;
 const MAX_MESSAGE = 65_535;
+/** Answers that a TCP client has not read; who asks on and does not read is cut off. */
+const MAX_UNREAD = 1 << 20;
 
 export interface DnsServerDeps {
   readonly resolver: Resolver;
@@ -105,7 +107,9 @@ export class DnsServer {
     let received: Buffer = Buffer.alloc(0);
     socket.setTimeout(TCP_IDLE_MS, () => socket.destroy());
     socket.on('error', () => socket.destroy());
-    signal.addEventListener('abort', () => socket.destroy(), { once: true });
+    const stop = () => socket.destroy();
+    signal.addEventListener('abort', stop, { once: true });
+    socket.once('close', () => signal.removeEventListener('abort', stop));
     socket.on('data', (chunk) => {
       received = Buffer.concat([received, Buffer.from(chunk)]);
       while (received.length >= 2 && received.length >= received.readUInt16BE(0) + 2) {
@@ -126,6 +130,7 @@ export class DnsServer {
     const length = Buffer.alloc(2);
     length.writeUInt16BE(answer.length);
     socket.write(Buffer.concat([length, answer]));
+    if (socket.writableLength > MAX_UNREAD) socket.destroy();
   }
 }
 

@@ -4,7 +4,7 @@ import { CARE } from '../support/network/proxy-care.ts';
 import { SCENARIOS } from '../support/network/proxy-scenarios.ts';
 import { runInVirtualMachine } from './virtual-machine.ts';
 
-const LIMIT_MS = 180_000;
+const LIMIT_MS = 240_000;
 /** IPVS in full, as hardly any machine that runs tests has it; of the others the core, on a kernel as it is shipped. */
 const CORE = 'answers on the cluster IP';
 const OTHERS = ['iptables', 'nftables', 'userspace'];

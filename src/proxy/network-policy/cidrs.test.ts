@@ -38,7 +38,7 @@ describe('mergeCidrs', () => {
     expect(mergeCidrs(cidrs)).toEqual(['10.0.0.0/28', '10.0.1.0/24', 'fd00::/64']);
   });
   it('writes addresses as the kernel does', () => {
-    expect(mergeCidrs(['::ffff:10.0.0.1', 'FD00:0:0:0:1:0:0:1'])).toEqual([
+    expect(mergeCidrs(['::ffff:10.0.0.1', 'FD00:0:0:0:1:0:0:1/128'])).toEqual([
       '::ffff:a00:1',
       'fd00::1:0:0:1',
     ]);

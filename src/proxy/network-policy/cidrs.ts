@@ -21,7 +21,10 @@ export function subtractCidrs(cidr: string, except: readonly string[]): string[]
 
 /** The same addresses in as few CIDRs as nesting allows, sorted: none lies in another. */
 export function mergeCidrs(cidrs: Iterable<string>): string[] {
-  const blocks = [...new Set(cidrs)].flatMap((cidr) => parseBlock(cidr) ?? []);
+  const distinct = [...new Set(cidrs)];
+  // Thousands of Pods' addresses, which the API server has in one spelling, need no arithmetic.
+  if (!distinct.some((cidr) => cidr.includes('/'))) return distinct.sort();
+  const blocks = distinct.flatMap((cidr) => parseBlock(cidr) ?? []);
   blocks.sort((a, b) => a.family - b.family || compare(a.first, b.first) || a.bits - b.bits);
   const kept: Block[] = [];
   for (const block of blocks) {

@@ -147,7 +147,7 @@ function egressAllowances(rule: Rule, policy: NetworkPolicy, peers: PeerFinder):
   }
   return [
     ...allowance(peers.addresses(rule.peers, policy), spans),
-    ...[...byPort.values()].flatMap(({ span, ips }) => allowance(ips, [span])),
+    ...[...byPort.values()].flatMap(({ span, ips }) => allowance(mergeCidrs(ips), [span])),
   ];
 }
 
@@ -159,7 +159,7 @@ function allowance(
   if (peers?.length === 0 || ports?.length === 0) return [];
   return [
     {
-      ...(peers ? { peers: mergeCidrs(peers) } : {}),
+      ...(peers ? { peers } : {}),
       ...(ports ? { ports: mergeSpans(ports) } : {}),
     },
   ];
@@ -225,15 +225,17 @@ class PeerFinder {
     }
   }
 
-  /** Undefined: everybody. */
+  /** None within another, sorted. Undefined: everybody. */
   addresses(peers: Peer[] | undefined, { metadata }: NetworkPolicy): string[] | undefined {
     if (isEmpty(peers)) return undefined;
     const known = this.#known.get(peers);
     if (known) return known;
-    const found = peers.flatMap((peer) =>
-      peer.ipBlock
-        ? subtractCidrs(peer.ipBlock.cidr, peer.ipBlock.except ?? [])
-        : this.#matching(peer, metadata.namespace).flatMap(ipsOf),
+    const found = mergeCidrs(
+      peers.flatMap((peer) =>
+        peer.ipBlock
+          ? subtractCidrs(peer.ipBlock.cidr, peer.ipBlock.except ?? [])
+          : this.#matching(peer, metadata.namespace).flatMap(ipsOf),
+      ),
     );
     this.#known.set(peers, found);
     return found;
