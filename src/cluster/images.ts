@@ -11,6 +11,9 @@ export interface ImageLine {
   readonly size: string;
 }
 
+// On a busy machine containerd may take longer to start than the ten seconds that ctr waits by itself.
+const PATIENCE = ['--connect-timeout', '60s'];
+
 // The namespace in which containerd keeps what CRI sees.
 const CRI_NAMESPACE = 'k8s.io';
 
@@ -72,5 +75,5 @@ export function parseImageList(table: string): ImageLine[] {
 
 function ctr(paths: Paths, args: readonly string[], signal?: AbortSignal) {
   const address = ['--address', paths.containerd.socket, '--namespace', CRI_NAMESPACE];
-  return run('ctr', [...address, ...args], {}, signal);
+  return run('ctr', [...address, ...PATIENCE, ...args], {}, signal);
 }

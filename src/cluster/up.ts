@@ -6,6 +6,7 @@ import { start } from '../host/exec.ts';
 import { defaultRouteDevice } from '../host/links.ts';
 import { identifyProcess, isAlive, type ProcessIdentity } from '../host/processes.ts';
 import type { Clock } from '../util/clock.ts';
+import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
 import { applyAddons, unknownPart } from './addons.ts';
 import {
@@ -149,7 +150,10 @@ async function announceReady(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    const bundles = importBundles(paths, signal);
+    // What is not imported is missed by the Pods that want it; the cluster itself needs none of it.
+    const bundles = importBundles(paths, signal).catch((err: unknown) => {
+      if (!signal.aborted) deps.progress(`Images were not imported: ${errorMessage(err)}`);
+    });
     const client = await awaitReady(paths, settings, deps, signal);
     await markControlPlane(client, settings.nodeName);
     // Addons run on images of ours: their Pods must not look for them too early.
