@@ -265,6 +265,17 @@ describe('container statuses', () => {
     });
   });
 
+  it('share 12 KiB for their messages', () => {
+    const containers = Array.from({ length: 6 }, (_, i) => ({ name: `c${i}` }));
+    const runs = containers.map(({ name }) => exited(name, 1, { message: 'x'.repeat(4096) }));
+    const { containerStatuses = [] } = statusOf(
+      podWith({ ...never, containers }),
+      runtimePod(runs),
+    );
+    const lengths = containerStatuses.map((s) => s.state?.terminated?.message?.length);
+    expect(lengths).toEqual(Array(6).fill(2048));
+  });
+
   it('show the run before as the last state', () => {
     const runtime = runtimePod([ranContainer('main', { attempt: 1 }), exited('main', 3)]);
     expect(one(statusOf(podWith(), runtime))).toMatchObject({

@@ -2,13 +2,22 @@ import { isSidecar, qosClassOf } from '../api/pods.ts';
 import { timeString } from '../api/times.ts';
 import type { ContainerStatus, Pod, PodStatus } from '../api/types.ts';
 import { containerStatuses } from './container-status.ts';
-import { containersOf, ephemeralContainersOf, initContainersOf, isHostNetwork } from './names.ts';
+import {
+  allContainersOf,
+  containersOf,
+  ephemeralContainersOf,
+  initContainersOf,
+  isHostNetwork,
+} from './names.ts';
 import { type Phase, type PodStatusInputs, podConditions } from './pod-conditions.ts';
 import { restartsAfter } from './restart-policy.ts';
 
 /** The pod's status as its containers are now. Pure. */
 export function computePodStatus(inputs: PodStatusInputs): PodStatus {
   const { pod, previous, failed } = inputs;
+  const all = allContainersOf(pod).length;
+  const limited = (statuses: ContainerStatus[]): ContainerStatus[] =>
+    statuses.map((status) => withShortMessages(status, Math.floor(MAX_MESSAGES / all)));
   const initStatuses = containerStatuses(
     initContainersOf(pod),
     previous.initContainerStatuses,
@@ -31,14 +40,28 @@ export function computePodStatus(inputs: PodStatusInputs): PodStatus {
     conditions: podConditions({ inputs, phase, initStatuses, statuses }),
     ...addresses(inputs),
     startTime: previous.startTime ?? timeString(inputs.now),
-    ...(initStatuses.length > 0 ? { initContainerStatuses: initStatuses } : {}),
-    containerStatuses: statuses,
-    ...(ephemeral.length > 0 ? { ephemeralContainerStatuses: ephemeral } : {}),
+    ...(initStatuses.length > 0 ? { initContainerStatuses: limited(initStatuses) } : {}),
+    containerStatuses: limited(statuses),
+    ...(ephemeral.length > 0 ? { ephemeralContainerStatuses: limited(ephemeral) } : {}),
     qosClass: previous.qosClass ?? (pod.spec && qosClassOf(pod.spec)),
     ...(pod.metadata.generation === undefined
       ? {}
       : { observedGeneration: pod.metadata.generation }),
   };
+}
+
+// Bytes that the termination messages of a pod may take together.
+const MAX_MESSAGES = 12_288;
+
+function withShortMessages(status: ContainerStatus, bytes: number): ContainerStatus {
+  const short = (state: ContainerStatus['state']): ContainerStatus['state'] => {
+    const ended = state?.terminated;
+    if (!ended?.message || Buffer.byteLength(ended.message) <= bytes) return state;
+    const message = Buffer.from(ended.message).subarray(0, bytes).toString('utf8');
+    return { terminated: { ...ended, message } };
+  };
+  const [state, lastState] = [short(status.state), short(status.lastState)];
+  return { ...status, ...(state ? { state } : {}), ...(lastState ? { lastState } : {}) };
 }
 
 function lastWords(previous: PodStatus): { reason?: string; message?: string } {

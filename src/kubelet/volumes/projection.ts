@@ -71,7 +71,8 @@ async function sourceFiles(pod: Pod, source: Source, given: Given): Promise<File
     const token = await given.deps.token(pod, serviceAccountToken);
     return new Map([[serviceAccountToken.path, tokenFile(pod, token, given.mode)]]);
   }
-  throw new Error('projected volume source is not supported on this node');
+  const kind = Object.keys(source).join(', ');
+  throw new Error(`projected sources of type ${kind} are not supported on this node`);
 }
 
 /** A token is for the pod's user alone where that user is known (KEP-2451). */

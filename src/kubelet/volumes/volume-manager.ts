@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parseQuantity, wholeValue } from '../../api/quantity.ts';
 import type { Pod, Volume } from '../../api/types.ts';
 import { isMountPoint, type Mounts } from '../../host/mounts.ts';
+import { errnoOf } from '../../util/errors.ts';
 import { type CsiVolumes, inlineCsiVolume } from '../csi/csi-volumes.ts';
 import type { PodFacts } from '../downward.ts';
 import { podResources } from '../resources.ts';
@@ -68,13 +69,11 @@ export class VolumeManager {
     }
   }
 
-  /** Pods of which a directory is left. */
+  /** Pods of which a directory is left, on disk or in memory. */
   async podsOnDisk(): Promise<string[]> {
-    try {
-      return await readdir(join(this.#deps.rootDir, 'pods'));
-    } catch {
-      return [];
-    }
+    const parents = [join(this.#deps.rootDir, 'pods'), this.#memoryDir()];
+    const names = await Promise.all(parents.map(namesIn));
+    return [...new Set(names.flat())];
   }
 
   async #setUpOne(pod: Pod, volume: Volume, facts: PodFacts): Promise<MountedVolume> {
@@ -176,6 +175,15 @@ function withGroupAccess(files: Payload, gid: number | undefined): Payload {
   return new Map(
     [...files].map(([path, { data, mode }]) => [path, { data, mode: mode | READABLE }]),
   );
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (err) {
+    if (errnoOf(err) === 'ENOENT') return [];
+    throw err;
+  }
 }
 
 /** Answers whether the directory is new. */

@@ -1,0 +1,172 @@
+import { copyFileSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { signalProcess } from '../../src/host/processes.ts';
+import { componentPid } from '../support/component-pid.ts';
+import { eventually } from '../support/eventually.ts';
+import { list } from '../support/manifests.ts';
+import { tracesOfGonePods } from '../support/pod-traces.ts';
+import { inPhase, podOf, shell } from '../support/pods.ts';
+import { sharedCluster } from '../support/shared-cluster.ts';
+import { testNamespace } from '../support/test-namespace.ts';
+
+const cluster = sharedCluster();
+const ns = testNamespace(cluster, 'faults');
+const describePod = (name: string) => ns.kubectl('describe', 'pod', name);
+const ready = (name: string) =>
+  ns.kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=90s');
+
+/** How many network devices the Pods of the cluster have. */
+async function podDevices(): Promise<number> {
+  const args = ['-brief', 'link', 'show', 'type', 'veth'];
+  const { stdout } = await cluster.network.run('ip', args);
+  return stdout.split('\n').filter((line) => line.startsWith('veth')).length;
+}
+
+describe('a container', () => {
+  it('whose probe prints without end does not hurt the others', async () => {
+    const noisy = { exec: { command: ['sh', '-c', 'yes'] }, periodSeconds: 1, failureThreshold: 1 };
+    const quiet = { exec: { command: ['true'] }, periodSeconds: 1 };
+    await ns.apply(
+      list(
+        podOf('noisy', [shell('main', 'sleep 3600', { readinessProbe: noisy })]),
+        podOf('quiet', [shell('main', 'sleep 3600', { readinessProbe: quiet })]),
+      ),
+    );
+    await ready('quiet');
+    await eventually('the probe is told', async () =>
+      /Unhealthy .*Readiness probe failed: command timed out/.test(await describePod('noisy')),
+    );
+    const { status } = await ns.get('pod', 'noisy');
+    expect(status.containerStatuses[0]).toMatchObject({ ready: false, restartCount: 0 });
+    await ns.kubectl('delete', 'pod', 'noisy', 'quiet');
+  });
+
+  it('with more variables than the kernel takes says so', async () => {
+    const env = Array.from({ length: 25 }, (_, i) => ({
+      name: `V${i}`,
+      value: 'x'.repeat(100_000),
+    }));
+    // Created, not applied: an annotation with all of it once more would be too much for the API.
+    const input = JSON.stringify(podOf('heavy', [shell('main', 'true', { env })]));
+    await cluster.tryKubectl(['-n', ns.name, 'create', '-f', '-'], { input });
+    const { status } = await inPhase(ns, 'heavy', 'Failed');
+    expect(status.containerStatuses[0].state.terminated.exitCode).not.toBe(0);
+    expect(await ns.kubectl('logs', 'heavy')).toMatch(/argument list too long/);
+    await ns.kubectl('delete', 'pod', 'heavy');
+  });
+});
+
+describe('containerd that hangs', () => {
+  afterAll(async () => void signalProcess(await componentPid(cluster, 'containerd'), 'SIGCONT'));
+
+  it('delays what is asked meanwhile, and nothing is lost or done twice', async () => {
+    await ns.apply(podOf('before', [shell('main', 'sleep 3600')]));
+    await ready('before');
+    const pid = await componentPid(cluster, 'containerd');
+    signalProcess(pid, 'SIGSTOP');
+    await ns.apply(podOf('during', [shell('main', 'sleep 3600')]));
+    await ns.kubectl('delete', 'pod', 'before', '--wait=false');
+    await eventually('the kubelet has taken it up', async () => {
+      const { status } = await ns.get('pod', 'during');
+      return status.startTime !== undefined;
+    });
+    signalProcess(pid, 'SIGCONT');
+    await ready('during');
+    await ns.kubectl('wait', '--for=delete', 'pod/before', '--timeout=60s');
+    expect((await ns.get('pod', 'during')).status.containerStatuses[0].restartCount).toBe(0);
+    await ns.kubectl('delete', 'pod', 'during');
+  });
+});
+
+describe('a node without CNI configuration', () => {
+  const { config } = cluster.paths.cni;
+  const away = `${config}.away`;
+  afterAll(() => existsSync(away) && restore());
+  // Written, not renamed: containerd looks at its directory again when a file in it is written.
+  const move = (from: string, to: string) => {
+    mkdirSync(to, { recursive: true });
+    for (const name of readdirSync(from)) {
+      copyFileSync(join(from, name), join(to, name));
+      rmSync(join(from, name));
+    }
+  };
+  const restore = () => {
+    move(away, config);
+    rmdirSync(away);
+  };
+
+  it('says so in the Pod, which starts when the configuration is back', async () => {
+    move(config, away);
+    await ns.apply(podOf('unplugged', [shell('main', 'sleep 3600')]));
+    await eventually('the event', async () =>
+      /Warning +(NetworkNotReady|FailedCreatePodSandBox) .*cni/.test(
+        await describePod('unplugged'),
+      ),
+    );
+    restore();
+    await ready('unplugged');
+    await ns.kubectl('delete', 'pod', 'unplugged');
+  });
+});
+
+describe('many Pods', () => {
+  const COUNT = 40;
+  let before = 0;
+  // The same Pods in every run; a failure can be looked at again.
+  let seed = 20_260;
+  const random = (below: number): number => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return Math.floor((seed / 2_147_483_648) * below);
+  };
+  const pick = <T>(items: readonly T[]): T => items[random(items.length)] as T;
+
+  beforeAll(async () => {
+    await ns.kubectl('delete', 'pods', '--all', '--now');
+    before = await podDevices();
+  });
+
+  function randomPod(name: string) {
+    const scripts = ['sleep 3600', 'exit 0', 'exit 1', 'trap "" TERM; sleep 3600 & wait'];
+    const volumes = [
+      { name: 'v', emptyDir: pick([{}, { medium: 'Memory' }]) },
+      { name: 'd', downwardAPI: { items: [] } },
+    ].slice(0, random(3));
+    const volumeMounts = volumes.map((v) => ({
+      name: v.name,
+      mountPath: `/${v.name}`,
+      ...(v.name === 'v' && random(2) === 0 ? { subPath: 'part' } : {}),
+    }));
+    const container = (own: string) => shell(own, pick(scripts), { volumeMounts });
+    return podOf(name, ['a', 'b'].slice(0, 1 + random(2)).map(container), {
+      volumes,
+      restartPolicy: pick(['Always', 'OnFailure', 'Never']),
+      terminationGracePeriodSeconds: random(2),
+      ...(random(3) === 0 ? { initContainers: [shell('init', pick(['true', 'exit 1']))] } : {}),
+      ...(random(8) === 0 ? { hostNetwork: true } : {}),
+    });
+  }
+
+  it('with the kubelet killed among them leave nothing behind', async () => {
+    const names = Array.from({ length: COUNT }, (_, i) => `random-${i}`);
+    for (let at = 0; at < COUNT; at += 10) {
+      await ns.apply(list(...names.slice(at, at + 10).map(randomPod)));
+      if (at === 10 || at === 30) signalProcess(await componentPid(cluster, 'kubelet'), 'SIGKILL');
+      const doomed = names.slice(0, at + 10).filter(() => random(2) === 0);
+      await ns.kubectl('delete', 'pods', '--ignore-not-found', '--wait=false', ...doomed);
+    }
+    // Some are deleted while nobody watches.
+    signalProcess(await componentPid(cluster, 'kubelet'), 'SIGKILL');
+    await ns.kubectl('delete', 'pods', '--all', '--grace-period=0', '--force');
+    await eventually(
+      'no trace is left',
+      async () => {
+        const traces = await tracesOfGonePods(cluster);
+        if (traces.length > 0) throw new Error(traces.slice(0, 10).join('\n'));
+        expect(await podDevices()).toBeLessThanOrEqual(before);
+        return true;
+      },
+      120_000,
+    );
+  });
+});
