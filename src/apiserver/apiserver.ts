@@ -35,7 +35,14 @@ export class ApiServer {
 
   /** New connections are served with this, and clients believed by these authorities. */
   useCertificate(certificate: string, key: string, clientAuthority?: string): void {
-    this.#listener?.useCertificate(certificate, key, clientAuthority);
+    this.#listener?.useCertificate(certificate, key, this.#believed(clientAuthority));
+  }
+
+  /** Connections of front proxies are believed too; what they may say is for the authenticators. */
+  #believed(clientAuthority: string | undefined): string | undefined {
+    const { requestHeader } = this.#options;
+    if (!requestHeader) return clientAuthority;
+    return [clientAuthority ?? '', requestHeader.clientAuthority].join('\n');
   }
 
   /** Works until aborted. Calls `ready` when it answers requests. */
@@ -96,10 +103,15 @@ export class ApiServer {
 
   #listen(): Promise<HttpListener> {
     const { chain } = this.#parts;
-    return listen(this.#options.listen, {
-      request: (req, res) => void chain.handle(req, res),
-      upgrade: (req, socket, head) => void chain.handleUpgrade({ req, socket, head }),
-    });
+    const { listen: options } = this.#options;
+    const clientAuthority = this.#believed(options.clientAuthority);
+    return listen(
+      { ...options, clientAuthority },
+      {
+        request: (req, res) => void chain.handle(req, res),
+        upgrade: (req, socket, head) => void chain.handleUpgrade({ req, socket, head }),
+      },
+    );
   }
 
   #endpoint(): KubernetesServiceOptions {

@@ -98,7 +98,7 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
   });
   const modes = options.authorizationModes ?? DEFAULT_MODES;
   const authorization: Authorization = new Authorization(modes, {
-    ...{ state, kinds, store, clock, index },
+    ...{ state, kinds, store, clock, index, log },
   });
   const { resolver, webhooks, apiServices }: Outbound = outbound(options, {
     state,
@@ -108,7 +108,7 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
     ...{ state, store, kinds, builtin, schema, webhooks, clock, log },
   });
   const kubelets = new Kubelets(options.kubelet ?? {});
-  const authn = authentication(options, { kinds, store, clock });
+  const authn = authentication(options, { kinds, store, clock, log });
   const { authenticators, tokens } = authn;
   const handlerDeps: ConnectorDeps = {
     ...{ state, store, clock, log, schema, kinds, kubelets, resolver, metrics },

@@ -3,9 +3,16 @@ import type { ListenOptions } from '../http/server.ts';
 import type { AdmissionOptions } from './admission/plugins.ts';
 import type { FrontProxyCredentials } from './aggregation/front-proxy.ts';
 import type { AuditOptions } from './auditor.ts';
-import { AUTHORIZATION_MODES, type AuthorizationMode } from './authz/authorization.ts';
+import type { JwtOptions } from './authn/jwt.ts';
+import type { AnonymousOptions } from './authn/static-tokens.ts';
+import {
+  AUTHORIZATION_MODES,
+  type AuthorizationMode,
+  type AuthorizerChoice,
+} from './authz/authorization.ts';
 import type { EncryptionRule } from './encryption-rules.ts';
 import type { KubeletCredentials } from './kubelets.ts';
+import type { UserInfo } from './resource-kind.ts';
 
 export interface ApiServerOptions {
   readonly listen: ListenOptions;
@@ -27,7 +34,13 @@ export interface ApiServerOptions {
   /** How long history is kept at least; 0: for ever. Default: five minutes. */
   readonly compactionIntervalMs?: number | undefined;
   /** Default: Node, RBAC. */
-  readonly authorizationModes?: readonly AuthorizationMode[] | undefined;
+  readonly authorizationModes?: readonly AuthorizerChoice[] | undefined;
+  /** By digest: the users of --token-auth-file. */
+  readonly staticTokens?: ReadonlyMap<string, UserInfo> | undefined;
+  /** OpenID Connect issuers. */
+  readonly jwt?: readonly JwtOptions[] | undefined;
+  /** Absent: everybody may come without credentials, and be told that they may do nothing. */
+  readonly anonymous?: AnonymousOptions | undefined;
   /** Whether bootstrap tokens let their holders in. */
   readonly bootstrapTokens?: boolean | undefined;
   /** Absent: nothing is recorded. */

@@ -23,6 +23,9 @@ export interface RequestInfo {
   readonly name: string;
   /** The name that the field selector of a list or watch asks for. */
   readonly selectedName?: string | undefined;
+  /** The selectors of a list, watch or deletion of many, as webhooks are told of them (KEP-4601). */
+  readonly fieldSelector?: { readonly rawSelector: string } | undefined;
+  readonly labelSelector?: { readonly rawSelector: string } | undefined;
   /** What follows the sub-resource: the path behind `proxy`. */
   readonly rest: string;
 }
@@ -68,8 +71,19 @@ export function parseRequestInfo(
     resource,
     subresource,
     name,
-    selectedName: name === '' ? selectedName(query) : undefined,
+    ...(name === '' ? selectorsOf(query) : {}),
     rest,
+  };
+}
+
+function selectorsOf(
+  query: URLSearchParams,
+): Pick<RequestInfo, 'selectedName' | 'fieldSelector' | 'labelSelector'> {
+  const [field, label] = [query.get('fieldSelector'), query.get('labelSelector')];
+  return {
+    selectedName: selectedName(query),
+    ...(field ? { fieldSelector: { rawSelector: field } } : {}),
+    ...(label ? { labelSelector: { rawSelector: label } } : {}),
   };
 }
 

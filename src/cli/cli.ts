@@ -32,6 +32,18 @@ const COMMANDS: Record<
     load: () => import('./commands/explain.ts'),
   },
 
+  certs: {
+    summary: 'Look at, renew and replace the certificates of the cluster',
+    load: () => import('./commands/certs.ts'),
+  },
+  'secrets-encrypt': {
+    summary: 'Look at and change the keys that Secrets are encrypted with',
+    load: () => import('./commands/secrets-encrypt.ts'),
+  },
+  audit: {
+    summary: 'Compare the running cluster with the CIS Kubernetes Benchmark',
+    load: () => import('./commands/audit.ts'),
+  },
   snapshot: {
     summary: 'Back up and restore the state of a cluster',
     load: () => import('./commands/snapshot.ts'),

@@ -8,12 +8,13 @@ import type { KubeconfigUser, Paths } from './paths.ts';
 import { type ClusterSettings, firstServiceIp } from './settings.ts';
 
 type Identity = Omit<CertificateRequest, 'notAfter'>;
-export type AuthorityName = 'ca' | 'front-proxy-ca';
+export type AuthorityName = 'ca' | 'front-proxy-ca' | 'etcd/ca';
 
 /** Authorities of a cluster: file name without ending → common name. kubeadm's. */
 export const AUTHORITIES: Record<AuthorityName, string> = {
   ca: 'kubernetes',
   'front-proxy-ca': 'front-proxy-ca',
+  'etcd/ca': 'etcd-ca',
 };
 
 // kubeadm renews what has less than this left when it is run; a year-long certificate then never lapses.
@@ -161,11 +162,11 @@ export function readPair(file: string): KeyAndCertificate {
   };
 }
 
-function readPairIfExists(file: string): KeyAndCertificate | undefined {
+export function readPairIfExists(file: string): KeyAndCertificate | undefined {
   return existsSync(`${file}.crt`) && existsSync(`${file}.key`) ? readPair(file) : undefined;
 }
 
-function writePair(file: string, { certificate, key }: KeyAndCertificate): void {
+export function writePair(file: string, { certificate, key }: KeyAndCertificate): void {
   writeWhole(`${file}.key`, key, SECRET_MODE);
   writeWhole(`${file}.crt`, certificate, PUBLIC_MODE);
 }

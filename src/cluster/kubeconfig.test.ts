@@ -80,7 +80,9 @@ describe('kubeconfig files', () => {
   const subject = async (file: string) => {
     const config = await readKubeconfig(file);
     const user = config?.users[0]?.user as Record<string, string>;
-    return readCertificate(Buffer.from(user['client-certificate-data'] ?? '', 'base64').toString());
+    const held = user['client-certificate'];
+    const data = Buffer.from(user['client-certificate-data'] ?? '', 'base64').toString();
+    return readCertificate(held === undefined ? data : readFileSync(held, 'utf8'));
   };
 
   it('hold the user and groups that upstream gives, and are read by their owner only', async () => {

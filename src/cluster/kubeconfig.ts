@@ -2,7 +2,14 @@ import { chmodSync, chownSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseYaml, stringifyYaml } from '../api/yaml.ts';
 import type { KeyAndCertificate } from '../pki/ca.ts';
-import { clientIdentity, issue, readPair, stillGood } from './certificates.ts';
+import {
+  clientIdentity,
+  issue,
+  readPair,
+  readPairIfExists,
+  stillGood,
+  writePair,
+} from './certificates.ts';
 import { readIfExists, SECRET_MODE, writeWhole } from './files.ts';
 import type { KubeconfigUser, Paths } from './paths.ts';
 
@@ -27,12 +34,12 @@ const LISTS = ['clusters', 'contexts', 'users'] as const;
 /** Names of the cluster and of the operator's context in kubeconfigs. */
 export const CONTEXT = 'k8ts';
 
-/** A kubeconfig with everything inside: server, its authority and the user's certificate. */
+/** A kubeconfig with everything inside: server, its authority and the user's certificate, or (`file`) where that lies. */
 export function kubeconfigFor(
   user: string,
   server: string,
   authority: string,
-  credentials: KeyAndCertificate,
+  credentials: KeyAndCertificate | { readonly file: string },
 ): Kubeconfig {
   const name = `${CONTEXT}-${user}`;
   return {
@@ -44,10 +51,16 @@ export function kubeconfigFor(
     users: [
       {
         name,
-        user: {
-          'client-certificate-data': base64(credentials.certificate),
-          'client-key-data': base64(credentials.key),
-        },
+        user:
+          'file' in credentials
+            ? {
+                'client-certificate': `${credentials.file}.crt`,
+                'client-key': `${credentials.file}.key`,
+              }
+            : {
+                'client-certificate-data': base64(credentials.certificate),
+                'client-key-data': base64(credentials.key),
+              },
       },
     ],
     contexts: [{ name: CONTEXT, context: { cluster: CONTEXT, user: name } }],
@@ -55,7 +68,10 @@ export function kubeconfigFor(
   };
 }
 
-/** Makes sure that each user has a kubeconfig whose certificate is good for at least two more months. */
+/**
+ * Makes sure that each user has a kubeconfig whose certificate is good for at least two more months. Components have
+ * theirs in files of their own, which they read again when they change; a person's kubeconfig goes anywhere.
+ */
 export async function ensureKubeconfigs(
   users: readonly KubeconfigUser[],
   options: { paths: Paths; nodeName: string; server: string; now: number },
@@ -66,18 +82,27 @@ export async function ensureKubeconfigs(
   for (const user of users) {
     const file = paths.kubeconfig(user);
     const identity = clientIdentity(user, nodeName);
-    const before = readCredentials(await readKubeconfig(file));
-    const credentials =
-      before && stillGood(before, authority, identity, now)
-        ? before
-        : await issue(authority, identity, now);
-    const config = kubeconfigFor(user, server, authority.certificate, credentials);
+    const pairFile = user === 'admin' ? undefined : join(paths.pki, user);
+    const before = await heldBy(file, pairFile);
+    const isGood = stillGood(before, authority, identity, now);
+    const credentials = before && isGood ? before : await issue(authority, identity, now);
+    if (pairFile && !isGood) writePair(pairFile, credentials);
+    const shown = pairFile ? { file: pairFile } : credentials;
+    const config = kubeconfigFor(user, server, authority.certificate, shown);
     // JSON is YAML: kubectl and components read it as it is.
-    if (writeWhole(file, `${JSON.stringify(config, undefined, 2)}\n`, SECRET_MODE)) {
-      written.push(user);
-    }
+    const isNew = writeWhole(file, `${JSON.stringify(config, undefined, 2)}\n`, SECRET_MODE);
+    if (isNew || !isGood) written.push(user);
   }
   return written;
+}
+
+/** The certificate of a kubeconfig: inside of it, or in files of its own. */
+async function heldBy(
+  kubeconfig: string,
+  pairFile: string | undefined,
+): Promise<KeyAndCertificate | undefined> {
+  if (pairFile !== undefined) return readPairIfExists(pairFile);
+  return readCredentials(await readKubeconfig(kubeconfig));
 }
 
 /**

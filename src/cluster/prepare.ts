@@ -2,25 +2,16 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { addressOf, defaultRouteDevice } from '../host/links.ts';
-import { certificateSpecs, ensureAuthorities, ensureCertificates } from './certificates.ts';
+import { ensureIdentities } from './certificate-care.ts';
 import { CNI_FILE, cniConflist } from './cni.ts';
-import { kubeletConfig, kubeletConfigFile, localServer } from './components.ts';
+import { kubeletConfig, kubeletConfigFile } from './components.ts';
 import { containerdConfig } from './containerd.ts';
 import { ensureEncryption } from './encryption.ts';
 import { readIfExists, writeWhole } from './files.ts';
-import { ensureKubeconfigs } from './kubeconfig.ts';
 import { ensureNodesBridge, NODES_CIDR } from './local-nodes.ts';
 import { installPodNetwork } from './network.ts';
-import type { KubeconfigUser, Paths } from './paths.ts';
+import type { Paths } from './paths.ts';
 import { type ClusterSettings, DEFAULT_SETTINGS } from './settings.ts';
-
-const KUBECONFIG_USERS: readonly KubeconfigUser[] = [
-  'admin',
-  'controller-manager',
-  'scheduler',
-  'kubelet',
-  'proxy',
-];
 
 /** The settings of this machine: what is not chosen comes from its name and its default route. */
 export function settingsFor(
@@ -58,15 +49,8 @@ export async function prepare(
 ): Promise<void> {
   if (settings.nodes > 1) await ensureNodesBridge();
   const node = prepareNode(paths, settings, { joined: false }, signal);
-  await ensureAuthorities(paths.pki, now);
   ensureEncryption(paths);
-  await ensureCertificates(certificateSpecs(paths, settings), paths.pki, now);
-  await ensureKubeconfigs(KUBECONFIG_USERS, {
-    paths,
-    nodeName: settings.nodeName,
-    server: localServer(settings),
-    now,
-  });
+  await ensureIdentities(paths, settings, now);
   // The first node knows its range beforehand, so that its Pods need not wait; pod-routes.ts keeps it true.
   const conflist = join(paths.cni.config, CNI_FILE);
   if (!existsSync(conflist)) writeWhole(conflist, cniConflist(paths, settings.nodePodCidr));

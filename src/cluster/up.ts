@@ -9,6 +9,7 @@ import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
 import { applyAddons, unknownPart } from './addons.ts';
+import { keepIdentities } from './certificate-care.ts';
 import {
   PORTS,
   type ProcessSpec,
@@ -79,6 +80,7 @@ export async function up(
   await Promise.all([
     supervise(paths, specs, deps, signal),
     announceReady(paths, settings, deps, signal),
+    keepIdentities(paths, settings, deps, signal),
     keepPodRoutes({ paths, nodeName: settings.nodeName }, { ...deps, client }, signal),
   ]);
 }

@@ -1,11 +1,15 @@
 import type { Clock } from '../../util/clock.ts';
+import type { Logger } from '../../util/log.ts';
 import type { KindRegistry } from '../kind-registry.ts';
 import type { ApiServerOptions } from '../options.ts';
 import type { ResourceStore } from '../resource-store.ts';
 import { type TokenService, tokenService } from '../service-account-tokens.ts';
 import type { Authenticator } from './authenticator.ts';
 import { bootstrapTokenAuthenticator } from './bootstrap-token.ts';
+import { jwtAuthenticator } from './jwt.ts';
+import { requestHeaderAuthenticator } from './request-header.ts';
 import { ServiceAccountAuthenticator } from './service-account.ts';
+import { anonymousGate, staticTokenAuthenticator } from './static-tokens.ts';
 import { unknownBearer } from './unknown-bearer.ts';
 import { x509Authenticator } from './x509.ts';
 
@@ -21,13 +25,22 @@ export interface Authentication {
 
 export function authentication(
   options: ApiServerOptions,
-  deps: { kinds: KindRegistry; store: ResourceStore; clock: Clock },
+  deps: { kinds: KindRegistry; store: ResourceStore; clock: Clock; log: Logger },
 ): Authentication {
+  const { requestHeader, staticTokens, jwt = [], anonymous } = options;
   const tokens = tokenService(options.serviceAccounts);
   const bearers: Authenticator[] = [
+    ...(staticTokens ? [staticTokenAuthenticator(staticTokens)] : []),
     ...(tokens ? [new ServiceAccountAuthenticator({ ...tokens, ...deps })] : []),
     ...(options.bootstrapTokens ? [bootstrapTokenAuthenticator(deps)] : []),
+    ...jwt.map((one) => jwtAuthenticator(one, deps)),
   ];
-  const authenticators = [x509Authenticator(), ...bearers, unknownBearer];
+  const authenticators = [
+    ...(requestHeader ? [requestHeaderAuthenticator(requestHeader)] : []),
+    x509Authenticator(requestHeader && options.listen.clientAuthority),
+    ...bearers,
+    unknownBearer,
+    ...(anonymous ? [anonymousGate(anonymous)] : []),
+  ];
   return { authenticators, bearers, tokens };
 }

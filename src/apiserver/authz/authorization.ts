@@ -1,4 +1,5 @@
 import type { Clock } from '../../util/clock.ts';
+import type { Logger } from '../../util/log.ts';
 import type { KindRegistry } from '../kind-registry.ts';
 import type { RequestInfo } from '../request-info.ts';
 import type { UserInfo } from '../resource-kind.ts';
@@ -10,13 +11,18 @@ import { nodeAuthorizer } from './node.ts';
 import type { PolicyRule } from './policy-rule.ts';
 import { alwaysAllowed, rbacAuthorizer } from './rbac.ts';
 import type { RbacIndex } from './rbac-index.ts';
+import { type AuthorizationWebhook, webhookAuthorizer } from './webhook.ts';
 
 /** The values of --authorization-mode. */
 export const AUTHORIZATION_MODES = ['Node', 'RBAC', 'AlwaysAllow', 'AlwaysDeny'] as const;
 export type AuthorizationMode = (typeof AUTHORIZATION_MODES)[number];
 export const DEFAULT_MODES: readonly AuthorizationMode[] = ['Node', 'RBAC'];
 
+/** One authorizer in the order of --authorization-mode or of an AuthorizationConfiguration. */
+export type AuthorizerChoice = AuthorizationMode | AuthorizationWebhook;
+
 export interface AuthorizationDeps {
+  readonly log: Logger;
   readonly state: State;
   readonly kinds: KindRegistry;
   readonly store: ResourceStore;
@@ -27,11 +33,11 @@ export interface AuthorizationDeps {
 /** Asks the authorizers of the chosen modes in their order. Before `start` nobody but administrators gets in. */
 export class Authorization implements Authorizer {
   readonly name = 'Union';
-  readonly #modes: readonly AuthorizationMode[];
+  readonly #modes: readonly AuthorizerChoice[];
   readonly #deps: AuthorizationDeps;
   #authorizers: readonly Authorizer[] = [alwaysAllowed];
 
-  constructor(modes: readonly AuthorizationMode[], deps: AuthorizationDeps) {
+  constructor(modes: readonly AuthorizerChoice[], deps: AuthorizationDeps) {
     this.#modes = modes;
     this.#deps = deps;
   }
@@ -58,7 +64,8 @@ export class Authorization implements Authorizer {
     return { decision: 'no-opinion', ...(reason === undefined ? {} : { reason }) };
   }
 
-  async #make(mode: AuthorizationMode, nodeRules: readonly PolicyRule[]): Promise<Authorizer> {
+  async #make(mode: AuthorizerChoice, nodeRules: readonly PolicyRule[]): Promise<Authorizer> {
+    if (typeof mode !== 'string') return webhookAuthorizer(mode, this.#deps);
     switch (mode) {
       case 'Node':
         return nodeAuthorizer({ ...this.#deps, rules: nodeRules });

@@ -5,7 +5,6 @@ import { ApiServer } from '../../apiserver/apiserver.ts';
 import { COMPACTION_INTERVAL_MS } from '../../apiserver/compactor.ts';
 import type { EncryptionRule } from '../../apiserver/encryption-rules.ts';
 import {
-  parseAuthorizationModes,
   parsePortRange,
   type RequestHeaderOptions,
   type ServiceAccountOptions,
@@ -18,6 +17,7 @@ import { parseDuration } from '../../util/duration.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger, type Logger } from '../../util/log.ts';
+import { type IdentityFlags, identityFlags, identityOptions } from '../apiserver-identity.ts';
 import {
   auditOptions,
   encryptionRules,
@@ -26,7 +26,7 @@ import {
 } from '../apiserver-recording.ts';
 import { addEtcdOptions, type EtcdFlags, etcdOptions } from '../store-options.ts';
 
-interface Flags extends EtcdFlags, RecordingFlags {
+interface Flags extends EtcdFlags, RecordingFlags, IdentityFlags {
   dataDir?: string;
   etcdCompactionInterval: number;
   snapshotDir?: string;
@@ -53,7 +53,6 @@ interface Flags extends EtcdFlags, RecordingFlags {
   serviceNodePortRange: string;
   maxRequestsInflight: number;
   maxMutatingRequestsInflight: number;
-  authorizationMode: string;
   enableBootstrapTokenAuth: string | boolean;
   enableAdmissionPlugins?: string;
   disableAdmissionPlugins?: string;
@@ -100,12 +99,11 @@ export function command(): Command {
       Number,
       200,
     )
-    .option('--authorization-mode <list>', 'authorizers in order', 'Node,RBAC')
     .option('--enable-bootstrap-token-auth [bool]', 'let holders of bootstrap tokens in', 'false')
     .option('--enable-admission-plugins <list>', 'besides those that are on by default')
     .option('--disable-admission-plugins <list>', 'of those that are on by default')
     .option('-v <level>', 'verbosity of the log', Number, 2);
-  return recordingFlags(made).action((flags: Flags) => run(flags));
+  return identityFlags(recordingFlags(made)).action((flags: Flags) => run(flags));
 }
 
 /** The one engine that the flags name; the other is not even loaded. */
@@ -225,7 +223,7 @@ async function run(flags: Flags): Promise<void> {
       audit: await auditOptions(flags),
       ...(await encryptionOf(flags)),
       compactionIntervalMs: flags.etcdCompactionInterval,
-      authorizationModes: parseAuthorizationModes(flags.authorizationMode),
+      ...(await identityOptions(flags)),
       advertise: `${flags.advertiseAddress ?? flags.bindAddress}:${flags.securePort}`,
     },
     deps,

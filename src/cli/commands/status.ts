@@ -5,6 +5,7 @@ import { type ProcessStatus, statusFile } from '../../cluster/supervisor.ts';
 import { supervisorOf } from '../../cluster/up.ts';
 import { identifyProcess } from '../../host/processes.ts';
 import { rootOption } from '../options.ts';
+import { formatTable } from '../table.ts';
 
 /** `k8ts status`: the processes of this machine's cluster. Exit code 1 when one of them does not run. */
 export function command(): Command {
@@ -23,7 +24,7 @@ function run({ root }: { root: string }): void {
   const processes = text === undefined ? [] : (JSON.parse(text) as ProcessStatus[]);
   const rows = processes.map((process) => row(process));
   const head = ['NAME', 'STATUS', 'PID', 'RESTARTS', 'SINCE', 'LOG'];
-  process.stdout.write(`${table([head, ...rows])}\n`);
+  process.stdout.write(`${formatTable([head, ...rows])}\n`);
   if (!supervisor)
     process.stdout.write('The supervisor is not running; k8ts up takes charge again\n');
   if (!supervisor || rows.some(([, state]) => state !== 'running')) process.exitCode = 1;
@@ -33,16 +34,4 @@ function row({ name, pid, restarts, since, lastEnd, log }: ProcessStatus): strin
   const runs = pid !== undefined && identifyProcess(pid) !== undefined;
   const state = runs ? 'running' : `ended (${lastEnd ?? 'unknown'})`;
   return [name, state, runs ? String(pid) : '-', String(restarts), since, log];
-}
-
-function table(rows: readonly string[][]): string {
-  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((r) => (r[i] ?? '').length)));
-  return rows
-    .map((cells) =>
-      cells
-        .map((cell, i) => cell.padEnd((widths[i] ?? 0) + 2))
-        .join('')
-        .trimEnd(),
-    )
-    .join('\n');
 }

@@ -1,0 +1,107 @@
+import { parseDuration } from '../util/duration.ts';
+import { isObject } from '../util/json.ts';
+import type { JwtOptions } from './authn/jwt.ts';
+import { digest } from './authn/static-tokens.ts';
+import { AUTHORIZATION_MODES, type AuthorizerChoice } from './authz/authorization.ts';
+import type { AuthorizationWebhook } from './authz/webhook.ts';
+import type { UserInfo } from './resource-kind.ts';
+
+interface Entry {
+  readonly type: string;
+  readonly name?: string;
+  readonly webhook?: {
+    readonly timeout?: string;
+    readonly authorizedTTL?: string;
+    readonly unauthorizedTTL?: string;
+    readonly failurePolicy?: string;
+    readonly connectionInfo?: { readonly type?: string; readonly kubeConfigFile?: string };
+    readonly matchConditions?: readonly { readonly expression: string }[];
+  };
+}
+
+type Asker = (kubeconfig: string) => AuthorizationWebhook['ask'];
+
+/** Reads an AuthorizationConfiguration; `asker` makes the way to a webhook. Throws Error that names what is wrong. */
+export function authorizersOf(data: unknown, asker: Asker): AuthorizerChoice[] {
+  if (!isObject(data) || data.kind !== 'AuthorizationConfiguration') {
+    throw new Error('The authorization configuration must be an AuthorizationConfiguration');
+  }
+  const list = (data.authorizers ?? []) as Entry[];
+  if (list.length === 0) {
+    throw new Error('Authorization configuration: authorizers: at least one is required');
+  }
+  return list.map((entry, i) => {
+    const at = `Authorization configuration: authorizers[${i}]`;
+    if (entry.type === 'Webhook') return webhookOf(entry, at, asker);
+    const mode = AUTHORIZATION_MODES.find((known) => known === entry.type);
+    if (!mode) throw new Error(`${at}.type: unknown type ${JSON.stringify(entry.type)}`);
+    return mode;
+  });
+}
+
+function webhookOf({ name = '', webhook }: Entry, at: string, asker: Asker): AuthorizationWebhook {
+  const { connectionInfo, failurePolicy } = webhook ?? {};
+  if (connectionInfo?.type !== 'KubeConfigFile' || !connectionInfo.kubeConfigFile) {
+    throw new Error(`${at}.webhook.connectionInfo: only KubeConfigFile with its file is supported`);
+  }
+  if (failurePolicy !== 'Deny' && failurePolicy !== 'NoOpinion') {
+    throw new Error(`${at}.webhook.failurePolicy: must be Deny or NoOpinion`);
+  }
+  return {
+    name,
+    failurePolicy,
+    ask: asker(connectionInfo.kubeConfigFile),
+    timeoutMs: parseDuration(webhook?.timeout ?? '3s'),
+    authorizedTtlMs: parseDuration(webhook?.authorizedTTL ?? '5m'),
+    unauthorizedTtlMs: parseDuration(webhook?.unauthorizedTTL ?? '30s'),
+    matchConditions: (webhook?.matchConditions ?? []).map(({ expression }) => expression),
+  };
+}
+
+/** Lines of `token,user,uid[,"group1,group2"]` (--token-auth-file). Throws for a line with fewer parts. */
+export function parseTokenFile(text: string): Map<string, UserInfo> {
+  const tokens = new Map<string, UserInfo>();
+  for (const [i, line] of text.split('\n').entries()) {
+    if (line.trim() === '' || line.startsWith('#')) continue;
+    const cells = [...line.matchAll(/"([^"]*)"|([^,]+)/g)].map(([, quoted, plain]) =>
+      (quoted ?? plain ?? '').trim(),
+    );
+    const [token = '', name = '', uid = '', groups = ''] = cells;
+    if (token === '' || name === '' || cells.length < 3) {
+      throw new Error(`Token file: line ${i + 1} needs token, user name and uid`);
+    }
+    const named = groups.split(',').filter((group) => group !== '');
+    tokens.set(digest(token), { name, uid, groups: [...named, 'system:authenticated'] });
+  }
+  return tokens;
+}
+
+/** Reads an AuthenticationConfiguration. Throws Error that names what is wrong. */
+export function authenticationConfigOf(data: unknown): {
+  jwt: JwtOptions[];
+  anonymous: { enabled: boolean; paths: string[] } | undefined;
+} {
+  if (!isObject(data) || data.kind !== 'AuthenticationConfiguration') {
+    throw new Error('The authentication configuration must be an AuthenticationConfiguration');
+  }
+  const jwt = (data.jwt ?? []) as JwtOptions[];
+  for (const [i, { issuer, claimMappings }] of jwt.entries()) {
+    const at = `Authentication configuration: jwt[${i}]`;
+    if (!issuer?.url?.startsWith('https://')) throw new Error(`${at}.issuer.url: must be https`);
+    if (!issuer.audiences?.length) throw new Error(`${at}.issuer.audiences: Required value`);
+    const { username } = claimMappings ?? {};
+    if (!username?.claim && !username?.expression) {
+      throw new Error(`${at}.claimMappings.username: claim or expression is required`);
+    }
+  }
+  const { anonymous } = data as {
+    anonymous?: { enabled?: boolean; conditions?: { path: string }[] };
+  };
+  return {
+    jwt,
+    anonymous: anonymous && {
+      enabled: anonymous.enabled === true,
+      paths: (anonymous.conditions ?? []).map(({ path }) => path),
+    },
+  };
+}

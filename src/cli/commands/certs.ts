@@ -1,0 +1,115 @@
+import { Command, Option } from 'commander';
+import {
+  dropOldAuthorities,
+  ensureIdentities,
+  expirations,
+  rotateAuthority,
+} from '../../cluster/certificate-care.ts';
+import { AUTHORITIES, type AuthorityName } from '../../cluster/certificates.ts';
+import { pathsUnder } from '../../cluster/paths.ts';
+import { savedSettings, settingsFor } from '../../cluster/prepare.ts';
+import { realClock } from '../../util/clock.ts';
+import { rootOption } from '../options.ts';
+import { formatTable } from '../table.ts';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+// Renewing on purpose replaces what is good for years less than this.
+const EVERYTHING_MS = 400 * DAY_MS;
+
+/** `k8ts certs`: kubeadm's certificates, under the directory of the cluster. */
+export function command(): Command {
+  const certs = new Command().description(
+    'The certificates of the cluster. A running cluster renews them by itself, two months before they lapse.',
+  );
+  certs
+    .command('init')
+    .summary('make authorities, certificates and kubeconfigs without starting anything')
+    .addOption(rootOption())
+    .option('--node-name <name>', 'name of this machine')
+    .option('--node-ip <address>', 'its address')
+    .action(
+      async ({ root, nodeName, nodeIp }: { root: string; nodeName?: string; nodeIp?: string }) =>
+        tell(
+          await ensureIdentities(
+            pathsUnder(root),
+            settingsFor({ nodeName, nodeIp }),
+            realClock.now(),
+          ),
+        ),
+    );
+  certs
+    .command('check-expiration')
+    .summary('show when each of them lapses')
+    .addOption(rootOption())
+    .action(({ root }: { root: string }) => check(root));
+  certs
+    .command('renew')
+    .summary('issue all of them anew; running processes take them up by themselves')
+    .addOption(rootOption())
+    .action(async ({ root }: { root: string }) => {
+      const paths = pathsUnder(root);
+      // As if their end were near: none is good enough then.
+      const later = realClock.now() + EVERYTHING_MS - 365 * DAY_MS;
+      tell(await ensureIdentities(paths, savedSettings(paths), later));
+    });
+  certs
+    .command('rotate-ca')
+    .summary('put a new authority beside the old one, and issue everything anew')
+    .addOption(rootOption())
+    .addOption(
+      new Option('--authority <name>', 'which').choices(Object.keys(AUTHORITIES)).default('ca'),
+    )
+    .option('--drop-old', 'believe the old ones no longer: the last step')
+    .action(rotate);
+  return certs;
+}
+
+function tell(written: readonly string[]): void {
+  const text = written.length === 0 ? 'Nothing had to be issued' : `Issued: ${written.join(', ')}`;
+  process.stdout.write(`${text}\n`);
+}
+
+async function check(root: string): Promise<void> {
+  const paths = pathsUnder(root);
+  const now = realClock.now();
+  const rows = (await expirations(paths, savedSettings(paths))).map((one) => {
+    const { name, notAfter, authority, isAuthority } = one;
+    if (!notAfter) return [name, 'missing', '-', authority];
+    const days = Math.floor((notAfter.getTime() - now) / DAY_MS);
+    const expires = `${notAfter.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+    return [
+      name,
+      expires,
+      days < 0 ? 'lapsed' : `${days}d`,
+      isAuthority ? '(authority)' : authority,
+    ];
+  });
+  const head = ['CERTIFICATE', 'EXPIRES', 'RESIDUAL TIME', 'CERTIFICATE AUTHORITY'];
+  process.stdout.write(`${formatTable([head, ...rows])}\n`);
+  if (rows.some(([, expires, left]) => expires === 'missing' || left === 'lapsed')) {
+    process.exitCode = 1;
+  }
+}
+
+async function rotate(options: {
+  root: string;
+  authority: AuthorityName;
+  dropOld?: true;
+}): Promise<void> {
+  const paths = pathsUnder(options.root);
+  const settings = savedSettings(paths);
+  const now = realClock.now();
+  if (options.dropOld) {
+    const dropped = await dropOldAuthorities(paths, settings, now);
+    process.stdout.write(
+      dropped.length === 0
+        ? 'There were no old authorities\n'
+        : `Only the newest is believed of: ${dropped.join(', ')}\n`,
+    );
+    return;
+  }
+  tell(await rotateAuthority(paths, settings, options.authority, now));
+  process.stdout.write(
+    'Both authorities are believed now. Restart the cluster (k8ts down, k8ts up), give joined nodes and people the new kubeconfigs, then run: k8ts certs rotate-ca --drop-old\n',
+  );
+}
