@@ -271,7 +271,6 @@ class Autoscaler implements Reconciler {
     const { autoscaler, current, conditions, metrics } = look;
     const lastScaleTime = scaledAt ?? autoscaler.status?.lastScaleTime;
     await this.#write(autoscaler, {
-      observedGeneration: autoscaler.metadata.generation ?? 0,
       currentReplicas: current,
       desiredReplicas,
       ...(lastScaleTime ? { lastScaleTime } : {}),

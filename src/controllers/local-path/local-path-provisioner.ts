@@ -79,6 +79,9 @@ export function localPathProvisioner(context: ControllerContext): readonly Runna
     claims.list().flatMap((claim) => (classOf(claim) === metadata.name ? [keyOf(claim)] : [])),
   );
   removing.watch(volumes);
+  making.watch(volumes, ({ spec }) =>
+    spec?.claimRef ? [`${spec.claimRef.namespace}/${spec.claimRef.name}`] : [],
+  );
   helpers.addHandler({ onUpdate: wake, onDelete: (pod) => wake(pod, pod) });
   function wake(_before: Pod, { metadata }: Pod): void {
     const task = metadata.labels?.[HELPER_LABEL];
@@ -139,6 +142,7 @@ class Helpers {
   }
 
   async remove(task: Task, volume: string): Promise<void> {
+    if (!this.#deps.helpers.get(helperKey(task, volume))) return;
     await unlessGone(
       this.#deps.client.delete(PODS, helperKey(task, volume), { gracePeriodSeconds: 0 }),
     );
@@ -159,10 +163,16 @@ class Provisioner implements Reconciler {
   async reconcile(key: ObjectKey): Promise<Result> {
     const { claims, classes, volumes } = this.#deps;
     const claim = claims.get(key);
-    if (!claim || claim.metadata.deletionTimestamp || claim.spec?.volumeName) return DONE;
+    if (!claim || claim.metadata.deletionTimestamp) return DONE;
     const storageClass = classes.get({ namespace: '', name: classOf(claim) });
     if (storageClass?.provisioner !== PROVISIONER) return DONE;
-    if (volumes.get({ namespace: '', name: volumeName(claim) })) return DONE;
+    const name = volumeName(claim);
+    if (volumes.get({ namespace: '', name })) {
+      // Only now: while the cache does not show the volume, the helper says that it is made.
+      await this.#helpers.remove('create', name);
+      return DONE;
+    }
+    if (claim.spec?.volumeName) return DONE;
     const node = await this.#nodeFor(claim, storageClass);
     return node ? this.#provision(claim, node, storageClass) : DONE;
   }
@@ -225,7 +235,6 @@ class Provisioner implements Reconciler {
     } catch (err) {
       if (!isAlreadyExists(err)) throw err;
     }
-    await this.#helpers.remove('create', name);
     return DONE;
   }
 
@@ -251,15 +260,17 @@ class Remover implements Reconciler {
   async reconcile(key: ObjectKey): Promise<Result> {
     const { volumes, nodes, options } = this.#deps;
     const volume = volumes.get(key);
-    if (!volume || !isOurs(volume, options)) return DONE;
-    const { phase } = volume.status ?? {};
-    const free = phase === 'Released' || phase === 'Failed';
-    const going = volume.metadata.deletionTimestamp !== undefined && phase !== 'Bound';
-    if (volume.spec?.persistentVolumeReclaimPolicy !== 'Delete') {
-      if (going) await this.#forget(volume);
+    if (!volume) {
+      await this.#helpers.remove('delete', key.name);
       return DONE;
     }
-    if (!free && !going) return DONE;
+    // Without our finalizer it has been cleaned up: the cache only does not know yet that it is gone.
+    if (!isOurs(volume, options) || !volume.metadata.finalizers?.includes(CLEANUP)) return DONE;
+    if (!isUnclaimed(volume)) return DONE;
+    if (volume.spec?.persistentVolumeReclaimPolicy !== 'Delete') {
+      if (volume.metadata.deletionTimestamp) await this.#forget(volume);
+      return DONE;
+    }
     const { name } = key;
     const node = volume.metadata.annotations?.[ABOUT] ?? '';
     // A node that is gone has taken the directory with it.
@@ -270,7 +281,6 @@ class Remover implements Reconciler {
       if (state !== 'done') return { requeueAfterMs: state };
     }
     await this.#forget(volume);
-    await this.#helpers.remove('delete', name);
     return DONE;
   }
 
@@ -284,6 +294,13 @@ class Remover implements Reconciler {
     const key = { namespace: '', name };
     await unlessGone(client.delete(PERSISTENT_VOLUMES, key, { preconditions: { uid } }));
   }
+}
+
+/** Nobody has it any more, or it is being deleted by hand while nobody has it. */
+function isUnclaimed({ status, metadata }: PersistentVolume): boolean {
+  const { phase = '' } = status ?? {};
+  if (metadata.deletionTimestamp) return phase !== 'Bound';
+  return phase === 'Released' || phase === 'Failed';
 }
 
 function keyOf({ metadata }: PersistentVolumeClaim): string {
