@@ -1,3 +1,4 @@
+import { keyString, type ObjectKey } from '../api/resource-types.ts';
 import type { StoredMeta } from '../api/types.ts';
 import type { Informer } from '../client/client.ts';
 import { keyOf } from '../client/indexer.ts';
@@ -14,7 +15,10 @@ export class Overlay<T extends HasMeta> {
   /** Undefined: deleted. */
   readonly #written = new Map<string, { object: T | undefined; revision: number }>();
 
+  readonly #informer: Informer<T>;
+
   constructor(informer: Informer<T>) {
+    this.#informer = informer;
     informer.addHandler({
       onAdd: (object) => this.#seen(object),
       onUpdate: (_, object) => this.#seen(object),
@@ -28,6 +32,12 @@ export class Overlay<T extends HasMeta> {
 
   deleted(object: T): void {
     this.#written.set(keyOf(object), { object: undefined, revision: revisionOf(object) });
+  }
+
+  /** The object as it is after our writes. */
+  get(key: ObjectKey): T | undefined {
+    const written = this.#written.get(keyString(key));
+    return written ? written.object : this.#informer.get(key);
   }
 
   /** `objects` as they are after our writes; those that we created are added when `belongs` says so. */

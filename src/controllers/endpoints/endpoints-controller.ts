@@ -1,5 +1,5 @@
 import { isNotFound } from '../../api/errors.ts';
-import { ENDPOINTS, keyString, type ObjectKey, PODS, SERVICES } from '../../api/resource-types.ts';
+import { ENDPOINTS, type ObjectKey, PODS, SERVICES } from '../../api/resource-types.ts';
 import type { Draft, Endpoints, Pod, Service } from '../../api/types.ts';
 import type { EventRecorder, Informer } from '../../client/client.ts';
 import { DONE, type Reconciler, type Result } from '../../client/controller.ts';
@@ -19,7 +19,6 @@ const OVER_CAPACITY = 'endpoints.kubernetes.io/over-capacity';
 interface Deps extends Pick<ControllerContext, 'client'> {
   readonly services: Informer<Service>;
   readonly pods: Informer<Pod>;
-  readonly endpoints: Informer<Endpoints>;
   readonly overlay: Overlay<Endpoints>;
   readonly events: EventRecorder;
 }
@@ -30,7 +29,7 @@ export function endpointsController(context: ControllerContext): Runnable {
   const pods = informers.get(PODS);
   const endpoints = informers.get(ENDPOINTS);
   const overlay = new Overlay(endpoints);
-  const deps = { client, services, pods, endpoints, overlay, events: context.events(NAME) };
+  const deps = { client, services, pods, overlay, events: context.events(NAME) };
   const controller = newController(context, new EndpointsReconciler(deps));
   controller.watch(services);
   controller.watch(endpoints);
@@ -49,11 +48,9 @@ class EndpointsReconciler implements Reconciler {
   }
 
   async reconcile(key: ObjectKey): Promise<Result> {
-    const { services, pods, endpoints, overlay } = this.#deps;
+    const { services, pods, overlay } = this.#deps;
     const service = services.get(key);
-    const cached = endpoints.get(key);
-    const isSame = (object: Endpoints) => keyString(object.metadata) === keyString(key);
-    const [current] = overlay.over(cached ? [cached] : [], isSame);
+    const current = overlay.get(key);
     if (!service) {
       if (current?.metadata.labels?.[MANAGED_BY] === NAME) await this.#delete(current);
       return DONE;

@@ -12,6 +12,7 @@ import { jsonEqual } from '../../util/json.ts';
 import { claim } from '../claim.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
 import { Expectations } from '../expectations.ts';
+import { Overlay } from '../overlay.ts';
 import { byKey, claimablePods, indexPodsByController, watchOwnedPods } from '../owned-pods.ts';
 import { PodControl } from '../pod-control.ts';
 import { slowStart } from '../slow-start.ts';
@@ -21,12 +22,12 @@ import { type Demand, demandOf } from './demand.ts';
 import { decorate, isFailed, isTerminating, isTracked } from './job-pods.ts';
 import {
   decidedOutcome,
-  interimType,
   isFinished,
   type Outcome,
   outcomeOf,
   type Tally,
   withCondition,
+  withInterim,
 } from './outcome.ts';
 import {
   countedStatus,
@@ -42,7 +43,8 @@ const MANAGER = 'kubernetes.io/job-controller';
 type Status = NonNullable<Job['status']>;
 
 interface Deps extends Pick<ControllerContext, 'client' | 'clock'> {
-  readonly jobs: Informer<Job>;
+  /** With what was written last: an end that was decided must not be forgotten. */
+  readonly jobs: Overlay<Job>;
   readonly pods: Informer<Pod>;
   readonly podControl: PodControl;
   readonly expectations: Expectations;
@@ -57,8 +59,8 @@ export function jobController(context: ControllerContext): readonly Runnable[] {
   const expectations = new Expectations(clock);
   const events = context.events(NAME);
   const podControl = new PodControl({ client, events });
-  const deps = { client, clock, jobs, pods, podControl, expectations, events };
-  const reconciler = new JobReconciler(deps);
+  const deps = { client, clock, pods, podControl, expectations, events };
+  const reconciler = new JobReconciler({ ...deps, jobs: new Overlay(jobs) });
   const controller = newController(context, reconciler);
   controller.watch(jobs);
   controller.needs(pods);
@@ -214,8 +216,11 @@ class JobReconciler implements Reconciler {
       created: number;
     },
   ): Promise<void> {
-    const { ended } = world;
-    const fresh = uncountedStatus(job, ended);
+    const { ended, outcome, now } = world;
+    const uncounted = uncountedStatus(job, ended);
+    // Decided now: without their finalizers the Pods that decided it may be gone at the next look.
+    const conditions = outcome && withInterim(uncounted.conditions ?? [], outcome, now);
+    const fresh = { ...uncounted, ...(conditions ? { conditions } : {}) };
     let current = job;
     const { succeeded = [], failed = [] } = fresh.uncountedTerminatedPods ?? {};
     if (ended.succeeded.length + ended.failed.length > 0) {
@@ -270,12 +275,10 @@ class JobReconciler implements Reconciler {
     let { startTime, completionTime } = { ...counted, ...this.#clocked(job, world) };
     if (suspended && !outcome) startTime = undefined;
     if (outcome) {
-      const { reason, message } = outcome;
-      const wanted = { status: 'True', reason, message };
-      conditions = withCondition(conditions, { ...wanted, type: interimType(outcome) }, now);
+      conditions = withInterim(conditions, outcome, now);
       // Deleted Pods may still run: the end is told when they have stopped.
       if (terminating === 0 && active.length === 0) {
-        conditions = withCondition(conditions, { ...wanted, type: outcome.type }, now);
+        conditions = withCondition(conditions, { ...outcome, status: 'True' }, now);
         if (outcome.type === 'Complete') completionTime = timeString(now);
         this.#tellEnd(job, outcome);
       }
@@ -318,7 +321,9 @@ class JobReconciler implements Reconciler {
     if (jsonEqual(job.status, status)) return job;
     try {
       const changed = { ...job, status };
-      return await this.#deps.client.update(JOBS, changed, { subresource: 'status' });
+      const written = await this.#deps.client.update(JOBS, changed, { subresource: 'status' });
+      this.#deps.jobs.wrote(written);
+      return written;
     } catch (err) {
       if (!isNotFound(err)) throw err;
       return job;

@@ -95,9 +95,14 @@ function matchedSuccessRule(job: Job, { completedIndexes }: Tally): number | und
   return found < 0 ? undefined : found;
 }
 
-/** The condition that says what the end will be while Pods still stop. */
-export function interimType({ type }: Outcome): string {
-  return type === 'Failed' ? 'FailureTarget' : 'SuccessCriteriaMet';
+/** With the condition that says what the end will be while Pods still stop. */
+export function withInterim(
+  conditions: readonly Condition[],
+  { type, reason, message }: Outcome,
+  now: number,
+): Condition[] {
+  const interim = type === 'Failed' ? 'FailureTarget' : 'SuccessCriteriaMet';
+  return withCondition(conditions, { type: interim, status: 'True', reason, message }, now);
 }
 
 export function isFinished(job: Job): boolean {

@@ -30,8 +30,8 @@ export function volumeBinder(context: ControllerContext): readonly Runnable[] {
   const written = { claims: new Overlay(claims), volumes: new Overlay(volumes) };
   const events = context.events('persistentvolume-controller');
   const binding = new Binding({ client, events, ...written });
-  const claim = (key: ObjectKey) => newest(claims, written.claims, key);
-  const volume = (name: string) => newest(volumes, written.volumes, { namespace: '', name });
+  const claim = (key: ObjectKey) => written.claims.get(key);
+  const volume = (name: string) => written.volumes.get({ namespace: '', name });
   const all = () => written.volumes.over(volumes.list(), () => true);
   const claimLoop: Controller = newController(
     context,
@@ -71,16 +71,6 @@ export function volumeBinder(context: ControllerContext): readonly Runnable[] {
     onDelete: ({ spec }) => spec?.volumeName && volumeLoop.enqueue(spec.volumeName),
   });
   return [claimLoop, volumeLoop];
-}
-
-function newest<T extends PersistentVolume | PersistentVolumeClaim>(
-  informer: Informer<T>,
-  overlay: Overlay<T>,
-  key: ObjectKey,
-): T | undefined {
-  const cached = informer.get(key);
-  const isSame = (object: T) => keyOf(object) === keyString(key);
-  return overlay.over(cached ? [cached] : [], isSame)[0];
 }
 
 /** The claim that a volume names; for a free volume, all that may want it. */
