@@ -6,9 +6,9 @@ import type { CronJob, Draft, Job } from '../../api/types.ts';
 import type { EventRecorder, Informer } from '../../client/client.ts';
 import { DONE, type Reconciler, type Result } from '../../client/controller.ts';
 import { errorMessage } from '../../util/errors.ts';
-import { jsonEqual } from '../../util/json.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
 import { controllerReference } from '../controller-reference.ts';
+import { StatusWriter } from '../status-writer.ts';
 import { withoutZeros } from '../without-zeros.ts';
 import { missedRuns, parseSchedule, type Schedule } from './schedule.ts';
 
@@ -19,7 +19,8 @@ type Status = NonNullable<CronJob['status']>;
 type Reference = NonNullable<Status['active']>[number];
 
 interface Deps extends Pick<ControllerContext, 'client' | 'clock'> {
-  readonly cronJobs: Informer<CronJob>;
+  /** What was started last is known at once: else it would be started, or replaced, again. */
+  readonly cronJobs: StatusWriter<CronJob>;
   readonly jobs: Informer<Job>;
   readonly events: EventRecorder;
 }
@@ -29,7 +30,8 @@ export function cronJobController(context: ControllerContext): Runnable {
   const cronJobs = informers.get(CRON_JOBS);
   const jobs = informers.get(JOBS);
   jobs.addIndex('controller', (job) => [controllerOf(job)?.uid ?? '']);
-  const deps = { client, clock, cronJobs, jobs, events: context.events(NAME) };
+  const written = new StatusWriter(client, cronJobs);
+  const deps = { client, clock, cronJobs: written, jobs, events: context.events(NAME) };
   const controller = newController(context, new CronJobReconciler(deps));
   controller.watch(cronJobs);
   controller.watch(jobs, (job) => {
@@ -60,7 +62,7 @@ class CronJobReconciler implements Reconciler {
     try {
       result = await this.#run(cron, { owned, status, now: clock.now() });
     } finally {
-      await this.#write(cron, withoutZeros(status));
+      await cronJobs.write(cron, withoutZeros(status));
     }
     return result;
   }
@@ -176,16 +178,6 @@ class CronJobReconciler implements Reconciler {
       for (const job of ended.slice(0, Math.max(0, ended.length - limit))) {
         await this.#delete(cron, { name: job.metadata.name });
       }
-    }
-  }
-
-  async #write(cron: CronJob, status: Status): Promise<void> {
-    if (jsonEqual(cron.status ?? {}, status)) return;
-    try {
-      const changed = { ...cron, status };
-      await this.#deps.client.update(CRON_JOBS, changed, { subresource: 'status' });
-    } catch (err) {
-      if (!isNotFound(err)) throw err;
     }
   }
 }

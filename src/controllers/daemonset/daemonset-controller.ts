@@ -1,4 +1,3 @@
-import { isNotFound } from '../../api/errors.ts';
 import { fromLabelSelector, matches } from '../../api/labels.ts';
 import {
   CONTROLLER_REVISIONS,
@@ -21,6 +20,7 @@ import { Overlay } from '../overlay.ts';
 import { byKey, claimablePods, indexPodsByController, watchOwnedPods } from '../owned-pods.ts';
 import { PodControl } from '../pod-control.ts';
 import { slowStart } from '../slow-start.ts';
+import { StatusWriter } from '../status-writer.ts';
 import { daemonTolerations, placement, withNodeAffinity } from './nodes.ts';
 import { type DaemonPlan, daemonSetStatus, planDaemons } from './plan.ts';
 
@@ -28,7 +28,7 @@ const NAME = 'daemonset-controller';
 const BURST = 250;
 
 interface Deps extends Pick<ControllerContext, 'client' | 'clock'> {
-  readonly sets: Informer<DaemonSet>;
+  readonly statuses: StatusWriter<DaemonSet>;
   readonly pods: Informer<Pod>;
   readonly nodes: Informer<Node>;
   readonly history: RevisionHistory;
@@ -48,7 +48,8 @@ export function daemonSetController(context: ControllerContext): Runnable {
   const expectations = new Expectations(clock);
   const events = context.events(NAME);
   const podControl = new PodControl({ client, events });
-  const deps = { client, clock, sets, pods, nodes, history, podControl, expectations, events };
+  const statuses = new StatusWriter(client, sets);
+  const deps = { client, clock, statuses, pods, nodes, history, podControl, expectations, events };
   const controller = newController(context, new DaemonSetReconciler(deps));
   controller.watch(sets);
   for (const needed of [pods, nodes, revisions]) controller.needs(needed);
@@ -88,8 +89,8 @@ class DaemonSetReconciler implements Reconciler {
   }
 
   async reconcile(key: ObjectKey): Promise<Result> {
-    const { sets, nodes, pods, client, expectations, history, clock, events } = this.#deps;
-    const set = sets.get(key);
+    const { statuses, nodes, pods, client, expectations, history, clock, events } = this.#deps;
+    const set = statuses.get(key);
     if (!set?.spec) {
       expectations.forget(keyString(key));
       return DONE;
@@ -119,7 +120,7 @@ class DaemonSetReconciler implements Reconciler {
     );
     const kept = new Set([ensured.revision, ...names].map(({ metadata }) => metadata.name));
     await history.truncate(known, kept, set.spec.revisionHistoryLimit ?? 10);
-    await this.#writeStatus(set, daemonSetStatus(set, world, ensured.collisionCount));
+    await statuses.write(set, daemonSetStatus(set, world, ensured.collisionCount));
     if (failure !== undefined) throw failure;
     const { minReadySeconds = 0 } = set.spec;
     const waiting = minReadySeconds > 0 && set.status?.numberReady !== set.status?.numberAvailable;
@@ -166,15 +167,5 @@ class DaemonSetReconciler implements Reconciler {
       const tolerations = daemonTolerations(spec);
       pod.spec = withNodeAffinity({ ...spec, tolerations }, node);
     });
-  }
-
-  async #writeStatus(set: DaemonSet, status: NonNullable<DaemonSet['status']>): Promise<void> {
-    if (jsonEqual(set.status, status)) return;
-    try {
-      const changed = { ...set, status };
-      await this.#deps.client.update(DAEMON_SETS, changed, { subresource: 'status' });
-    } catch (err) {
-      if (!isNotFound(err)) throw err;
-    }
   }
 }

@@ -1,4 +1,3 @@
-import { isNotFound } from '../../api/errors.ts';
 import { fromLabelSelector } from '../../api/labels.ts';
 import { controllerOf } from '../../api/owner-references.ts';
 import { isPodTerminal } from '../../api/pods.ts';
@@ -7,29 +6,23 @@ import type { Deployment, Pod, ReplicaSet } from '../../api/types.ts';
 import type { EventRecorder, Informer } from '../../client/client.ts';
 import { DONE, type Reconciler, type Result } from '../../client/controller.ts';
 import { keyOf } from '../../client/indexer.ts';
-import { jsonEqual } from '../../util/json.ts';
 import { claim } from '../claim.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
 import { indexPodsByController, podsOf } from '../owned-pods.ts';
+import { StatusWriter } from '../status-writer.ts';
+import { unlessGone } from '../unless-gone.ts';
 import { sizeOf, wishedReplicas } from './bounds.ts';
 import { proportionalSizes } from './proportions.ts';
 import { findNewest, ReplicaSets } from './replica-sets.ts';
 import { DESIRED_REPLICAS, revisionOf } from './revisions.ts';
 import { newReplicaSetSize, shrinkOld } from './rolling.ts';
-import {
-  countsOf,
-  isComplete,
-  msToDeadline,
-  pauseCondition,
-  rolloutStatus,
-  type Status,
-} from './status.ts';
+import { countsOf, isComplete, msToDeadline, pauseCondition, rolloutStatus } from './status.ts';
 import { deploymentOfReplicaSet, watchReplicaSets } from './watch.ts';
 
 const NAME = 'deployment-controller';
 
 interface Deps extends Pick<ControllerContext, 'client' | 'clock'> {
-  readonly deployments: Informer<Deployment>;
+  readonly statuses: StatusWriter<Deployment>;
   readonly sets: Informer<ReplicaSet>;
   readonly pods: Informer<Pod>;
   readonly events: EventRecorder;
@@ -50,7 +43,8 @@ export function deploymentController(context: ControllerContext): Runnable {
   sets.addIndex('controller', (rs) => [controllerOf(rs)?.uid ?? '']);
   indexPodsByController(pods);
   const events = context.events(NAME);
-  const deps = { client, clock, deployments, sets, pods, events };
+  const statuses = new StatusWriter(client, deployments);
+  const deps = { client, clock, statuses, sets, pods, events };
   const controller = newController(context, new DeploymentReconciler(deps));
   controller.watch(deployments);
   controller.needs(sets);
@@ -82,8 +76,8 @@ class DeploymentReconciler implements Reconciler {
   }
 
   async reconcile(key: ObjectKey): Promise<Result> {
-    const { deployments, events, clock } = this.#deps;
-    const deployment = deployments.get(key);
+    const { statuses, events, clock } = this.#deps;
+    const deployment = statuses.get(key);
     if (!deployment) return DONE; // the garbage collector takes its ReplicaSets
     if (selectsEverything(deployment)) {
       const text = 'This deployment is selecting all pods. A non-empty selector is required.';
@@ -93,7 +87,7 @@ class DeploymentReconciler implements Reconciler {
     }
     const world = await this.#look(deployment);
     if (deployment.metadata.deletionTimestamp) {
-      await this.#writeStatus(world, countsOf(deployment, { ...world, now: clock.now() }));
+      await statuses.write(deployment, countsOf(deployment, { ...world, now: clock.now() }));
       return DONE;
     }
     await this.#tellPause(world);
@@ -171,14 +165,14 @@ class DeploymentReconciler implements Reconciler {
     }
     if (deployment.spec?.paused) await this.#cleanUp(world);
     const status = countsOf(world.deployment, { ...world, now: this.#deps.clock.now() });
-    await this.#writeStatus(world, status);
+    await this.#deps.statuses.write(world.deployment, status);
     return DONE;
   }
 
   async #finish(world: World): Promise<Result> {
     const now = this.#deps.clock.now();
     const status = rolloutStatus(world.deployment, { ...world, now });
-    await this.#writeStatus(world, status);
+    await this.#deps.statuses.write(world.deployment, status);
     const requeueAfterMs = msToDeadline(world.deployment, status, now);
     return requeueAfterMs === undefined ? DONE : { requeueAfterMs };
   }
@@ -198,32 +192,23 @@ class DeploymentReconciler implements Reconciler {
       const { namespace, name, uid, generation = 0 } = rs.metadata;
       const { replicas = 0, observedGeneration = 0 } = rs.status ?? {};
       if (replicas !== 0 || sizeOf(rs) !== 0 || generation > observedGeneration) continue;
-      await this.#deps.client
-        .delete(REPLICA_SETS, { namespace, name }, { preconditions: { uid } })
-        .catch(ignoreNotFound);
+      const how = { preconditions: { uid } };
+      await unlessGone(this.#deps.client.delete(REPLICA_SETS, { namespace, name }, how));
     }
   }
 
   async #tellPause(world: World): Promise<void> {
-    const { client, clock } = this.#deps;
+    const { statuses, clock } = this.#deps;
     const conditions = pauseCondition(world.deployment, clock.now());
     if (!conditions) return;
     const status = { ...world.deployment.status, conditions };
-    const changed = { ...world.deployment, status };
-    world.deployment = await client.update(DEPLOYMENTS, changed, { subresource: 'status' });
+    world.deployment = await statuses.write(world.deployment, status);
   }
 
   async #markObserved(deployment: Deployment): Promise<void> {
     const observedGeneration = deployment.metadata.generation ?? 0;
     const status = { ...deployment.status, observedGeneration };
-    await this.#writeStatus({ deployment, newest: undefined, old: [] }, status);
-  }
-
-  async #writeStatus({ deployment }: World, status: Status): Promise<void> {
-    if (jsonEqual(deployment.status, status)) return;
-    await this.#deps.client
-      .update(DEPLOYMENTS, { ...deployment, status }, { subresource: 'status' })
-      .catch(ignoreNotFound);
+    await this.#deps.statuses.write(deployment, status);
   }
 }
 
@@ -261,8 +246,4 @@ function isSaturated(rs: ReplicaSet, wished: number): boolean {
   const desired = Number(rs.metadata.annotations?.[DESIRED_REPLICAS]);
   const available = rs.status?.availableReplicas ?? 0;
   return sizeOf(rs) === wished && desired === wished && available === wished;
-}
-
-function ignoreNotFound(err: unknown): void {
-  if (!isNotFound(err)) throw err;
 }

@@ -1,23 +1,16 @@
-import { isNotFound } from '../../api/errors.ts';
 import { resolveIntOrPercent } from '../../api/int-or-string.ts';
-import { fromLabelSelector, matches } from '../../api/labels.ts';
+import { formatSelector, fromLabelSelector, matches, type Selector } from '../../api/labels.ts';
 import { controllerOf } from '../../api/owner-references.ts';
 import { isPodReady, isPodTerminal } from '../../api/pods.ts';
-import {
-  type ObjectKey,
-  POD_DISRUPTION_BUDGETS,
-  PODS,
-  REPLICA_SETS,
-  REPLICATION_CONTROLLERS,
-  STATEFUL_SETS,
-} from '../../api/resource-types.ts';
+import { type ObjectKey, POD_DISRUPTION_BUDGETS, PODS } from '../../api/resource-types.ts';
 import { timeString } from '../../api/times.ts';
 import type { Pod, PodDisruptionBudget } from '../../api/types.ts';
-import type { Lister } from '../../client/client.ts';
 import { DONE, type Reconciler } from '../../client/controller.ts';
 import { keyOf } from '../../client/indexer.ts';
-import { jsonEqual } from '../../util/json.ts';
+import { errorMessage } from '../../util/errors.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
+import { StatusWriter } from '../status-writer.ts';
+import { Workloads } from './workloads.ts';
 
 const NAME = 'disruption-controller';
 /** An eviction that the server has granted and that no Pod shows is forgotten after this. */
@@ -25,44 +18,39 @@ const GRANTED_MS = 120_000;
 
 type Status = NonNullable<PodDisruptionBudget['status']>;
 
-interface Scalable {
-  readonly metadata: { readonly uid: string };
-  readonly spec?: { readonly replicas?: number | undefined } | undefined;
-}
-
 export function disruptionController(context: ControllerContext): Runnable {
   const { client, clock, informers } = context;
   const budgets = informers.get(POD_DISRUPTION_BUDGETS);
   const pods = informers.get(PODS);
-  const owners = {
-    ReplicaSet: informers.get(REPLICA_SETS),
-    ReplicationController: informers.get(REPLICATION_CONTROLLERS),
-    StatefulSet: informers.get(STATEFUL_SETS),
-  };
+  const statuses = new StatusWriter(client, budgets);
+  const workloads = new Workloads(context);
   const events = context.events('controllermanager');
-  const scales = owners as unknown as Record<string, Lister<Scalable>>;
   const reconciler: Reconciler = {
     name: NAME,
     async reconcile(key: ObjectKey) {
-      const budget = budgets.get(key);
+      const budget = statuses.get(key);
       if (!budget) return DONE;
       const selector = fromLabelSelector(budget.spec?.selector);
       const covered = pods
         .list(key.namespace)
         .filter((pod) => matches(selector, pod.metadata.labels));
       if (covered.length === 0) events.event(budget, 'Normal', 'NoPods', 'No matching pods found');
-      const expected = expectedPods(budget, covered, scales);
-      const status = budgetStatus(budget, { covered, expected, now: clock.now() });
-      if (jsonEqual(budget.status, status)) return DONE;
+      const now = clock.now();
+      let status: Status;
       try {
-        const changed = { ...budget, status };
-        await client.update(POD_DISRUPTION_BUDGETS, changed, { subresource: 'status' });
+        const { expected, unmanaged } = await expectedPods(budget, covered, workloads);
+        if (unmanaged) events.event(budget, 'Warning', 'UnmanagedPods', unmanagedText(selector));
+        status = budgetStatus(budget, { covered, expected, now });
       } catch (err) {
-        if (!isNotFound(err)) throw err;
+        const text = `Failed to calculate the number of expected pods: ${errorMessage(err)}`;
+        events.event(budget, 'Warning', 'CalculateExpectedPodCountFailed', text);
+        // Whoever asks for an eviction must not rely on a number from before.
+        await statuses.write(budget, failedStatus(budget, errorMessage(err), now));
+        throw err;
       }
-      return Object.keys(status.disruptedPods ?? {}).length > 0
-        ? { requeueAfterMs: GRANTED_MS }
-        : DONE;
+      await statuses.write(budget, status);
+      const granted = Object.keys(status.disruptedPods ?? {}).length > 0;
+      return granted ? { requeueAfterMs: GRANTED_MS } : DONE;
     },
   };
   const controller = newController(context, reconciler);
@@ -73,28 +61,45 @@ export function disruptionController(context: ControllerContext): Runnable {
       .filter((b) => matches(fromLabelSelector(b.spec?.selector), pod.metadata.labels))
       .map(keyOf),
   );
-  for (const informer of Object.values(owners)) controller.needs(informer);
+  for (const informer of workloads.informers) controller.needs(informer);
   return controller;
 }
 
-/** How many Pods there should be: the sizes of the workloads that the covered Pods belong to. Pure. */
-function expectedPods(
+/** How many Pods there should be: the sizes of the workloads that the covered Pods belong to. */
+async function expectedPods(
   budget: PodDisruptionBudget,
   covered: readonly Pod[],
-  owners: Record<string, Lister<Scalable>>,
-): number {
-  const { minAvailable } = budget.spec ?? {};
-  if (typeof minAvailable === 'number') return covered.length;
+  workloads: Workloads,
+): Promise<{ expected: number; unmanaged: boolean }> {
+  const { minAvailable, maxUnavailable } = budget.spec ?? {};
+  const bySize = maxUnavailable !== undefined || typeof minAvailable === 'string';
+  if (!bySize) return { expected: covered.length, unmanaged: false };
   const sizes = new Map<string, number>();
+  let unmanaged = false;
   for (const pod of covered) {
     const owner = controllerOf(pod);
-    const { namespace } = pod.metadata;
-    const found = owner && owners[owner.kind]?.get({ namespace, name: owner.name });
-    // A Pod that nobody manages stands for itself.
-    if (found && found.metadata.uid === owner.uid) sizes.set(owner.uid, found.spec?.replicas ?? 1);
-    else sizes.set(pod.metadata.uid, 1);
+    if (!owner) unmanaged = true;
+    else if (!sizes.has(owner.uid)) {
+      const found = await workloads.sizeOf(pod.metadata.namespace, owner);
+      if (found) sizes.set(found.uid, found.replicas);
+    }
   }
-  return [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  return { expected: [...sizes.values()].reduce((sum, size) => sum + size, 0), unmanaged };
+}
+
+function unmanagedText(selector: Selector): string {
+  return `Pods selected by this PodDisruptionBudget (selector: ${formatSelector(selector)}) were found to be unmanaged. As a result, the status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please set ".spec.minAvailable" field of the PDB to an integer value.`;
+}
+
+function failedStatus(budget: PodDisruptionBudget, message: string, now: number): Status {
+  const why = { status: 'False', reason: 'SyncFailed', message };
+  return {
+    ...{ currentHealthy: 0, desiredHealthy: 0, expectedPods: 0 },
+    ...budget.status,
+    disruptionsAllowed: 0,
+    conditions: withAllowed(budget, why, now),
+    observedGeneration: budget.metadata.generation ?? 0,
+  };
 }
 
 /** Pure. */
@@ -119,7 +124,7 @@ export function budgetStatus(
   const disruptionsAllowed = expected > 0 ? Math.max(0, healthy - desired) : 0;
   return {
     ...(Object.keys(granted).length > 0 ? { disruptedPods: granted } : {}),
-    conditions: [allowedCondition(budget, disruptionsAllowed, now)],
+    conditions: withAllowed(budget, allowedWhy(disruptionsAllowed), now),
     currentHealthy: healthy,
     desiredHealthy: desired,
     disruptionsAllowed,
@@ -146,12 +151,25 @@ function stillGranted(
   );
 }
 
-function allowedCondition(budget: PodDisruptionBudget, allowed: number, now: number) {
+function allowedWhy(allowed: number) {
+  return allowed > 0
+    ? { status: 'True', reason: 'SufficientPods', message: '' }
+    : { status: 'False', reason: 'InsufficientPods', message: '' };
+}
+
+/** Conditions of others stay. */
+function withAllowed(
+  budget: PodDisruptionBudget,
+  why: { status: string; reason: string; message: string },
+  now: number,
+): NonNullable<Status['conditions']> {
   const type = 'DisruptionAllowed';
-  const status = allowed > 0 ? 'True' : 'False';
-  const reason = allowed > 0 ? 'SufficientPods' : 'InsufficientPods';
-  const before = budget.status?.conditions?.find((c) => c.type === type);
-  const since = before?.status === status ? before.lastTransitionTime : timeString(now);
+  const known = budget.status?.conditions ?? [];
+  const before = known.find((condition) => condition.type === type);
+  const lastTransitionTime =
+    before?.status === why.status ? before.lastTransitionTime : timeString(now);
   const observedGeneration = budget.metadata.generation ?? 0;
-  return { type, status, reason, message: '', lastTransitionTime: since, observedGeneration };
+  const next = { type, ...why, lastTransitionTime, observedGeneration };
+  if (!before) return [...known, next];
+  return known.map((condition) => (condition === before ? next : condition));
 }

@@ -14,12 +14,12 @@ import { keyOf } from '../../client/indexer.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { jsonEqual } from '../../util/json.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
+import { type Scale, Scales } from '../scales.ts';
 import { unlessGone } from '../unless-gone.ts';
 import { type Memory, normalize, noteScaling } from './behavior.ts';
 import { Conditions } from './conditions.ts';
 import { type Evaluation, evaluate, failureReason, type MetricStatus } from './evaluate.ts';
 import { MetricsClient } from './metrics-client.ts';
-import { type Scale, Scales } from './scale.ts';
 
 const NAME = 'horizontal-pod-autoscaler';
 

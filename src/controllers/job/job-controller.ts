@@ -1,4 +1,3 @@
-import { isNotFound } from '../../api/errors.ts';
 import { fromLabelSelector, matches } from '../../api/labels.ts';
 import { controllerOf } from '../../api/owner-references.ts';
 import { isPodReady, isPodTerminal } from '../../api/pods.ts';
@@ -8,14 +7,13 @@ import type { Job, Pod } from '../../api/types.ts';
 import type { EventRecorder, Informer } from '../../client/client.ts';
 import { DONE, type Reconciler, type Result } from '../../client/controller.ts';
 import { keyOf } from '../../client/indexer.ts';
-import { jsonEqual } from '../../util/json.ts';
 import { claim } from '../claim.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
 import { Expectations } from '../expectations.ts';
-import { Overlay } from '../overlay.ts';
 import { byKey, claimablePods, indexPodsByController, watchOwnedPods } from '../owned-pods.ts';
 import { PodControl } from '../pod-control.ts';
 import { slowStart } from '../slow-start.ts';
+import { StatusWriter } from '../status-writer.ts';
 import { withoutZeros } from '../without-zeros.ts';
 import { JobBackoff } from './backoff.ts';
 import { type Demand, demandOf } from './demand.ts';
@@ -44,7 +42,7 @@ type Status = NonNullable<Job['status']>;
 
 interface Deps extends Pick<ControllerContext, 'client' | 'clock'> {
   /** With what was written last: an end that was decided must not be forgotten. */
-  readonly jobs: Overlay<Job>;
+  readonly jobs: StatusWriter<Job>;
   readonly pods: Informer<Pod>;
   readonly podControl: PodControl;
   readonly expectations: Expectations;
@@ -60,7 +58,7 @@ export function jobController(context: ControllerContext): readonly Runnable[] {
   const events = context.events(NAME);
   const podControl = new PodControl({ client, events });
   const deps = { client, clock, pods, podControl, expectations, events };
-  const reconciler = new JobReconciler({ ...deps, jobs: new Overlay(jobs) });
+  const reconciler = new JobReconciler({ ...deps, jobs: new StatusWriter(client, jobs) });
   const controller = newController(context, reconciler);
   controller.watch(jobs);
   controller.needs(pods);
@@ -224,7 +222,7 @@ class JobReconciler implements Reconciler {
     let current = job;
     const { succeeded = [], failed = [] } = fresh.uncountedTerminatedPods ?? {};
     if (ended.succeeded.length + ended.failed.length > 0) {
-      current = await this.#write(job, { ...fresh, ...this.#clocked(job, world) });
+      current = await this.#deps.jobs.write(job, { ...fresh, ...this.#clocked(job, world) });
     }
     const uids = new Set([...succeeded, ...failed]);
     const toRelease = world.owned.filter(
@@ -237,7 +235,7 @@ class JobReconciler implements Reconciler {
     );
     await this.#release(toRelease);
     const counted = countedStatus(job, { ...current.status, ...fresh }, new Set());
-    await this.#write(current, this.#finalStatus(current, counted, world));
+    await this.#deps.jobs.write(current, this.#finalStatus(current, counted, world));
   }
 
   async #release(pods: readonly Pod[]): Promise<void> {
@@ -315,19 +313,6 @@ class JobReconciler implements Reconciler {
     this.#backoff.forget(keyOf(job));
     if (type === 'Complete') events.event(job, 'Normal', 'Completed', 'Job completed');
     else events.event(job, 'Warning', reason, message);
-  }
-
-  async #write(job: Job, status: Status): Promise<Job> {
-    if (jsonEqual(job.status, status)) return job;
-    try {
-      const changed = { ...job, status };
-      const written = await this.#deps.client.update(JOBS, changed, { subresource: 'status' });
-      this.#deps.jobs.wrote(written);
-      return written;
-    } catch (err) {
-      if (!isNotFound(err)) throw err;
-      return job;
-    }
   }
 }
 

@@ -1,4 +1,3 @@
-import { isNotFound } from '../../api/errors.ts';
 import { matches, type Selector } from '../../api/labels.ts';
 import { controllerOf } from '../../api/owner-references.ts';
 import { isPodActive } from '../../api/pods.ts';
@@ -7,7 +6,6 @@ import type { Pod, ReplicaSet } from '../../api/types.ts';
 import type { Informer } from '../../client/client.ts';
 import { DONE, type Reconciler, type Result } from '../../client/controller.ts';
 import { keyOf } from '../../client/indexer.ts';
-import { jsonEqual } from '../../util/json.ts';
 import { claim } from '../claim.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
 import { Expectations } from '../expectations.ts';
@@ -20,6 +18,7 @@ import {
 } from '../owned-pods.ts';
 import { isNamespaceTerminating, PodControl } from '../pod-control.ts';
 import { slowStart } from '../slow-start.ts';
+import { StatusWriter } from '../status-writer.ts';
 import { countByNode, podsToDelete } from './ranking.ts';
 import { isTerminating, nextAvailabilityMs, replicaSetStatus } from './status.ts';
 
@@ -35,6 +34,7 @@ export interface ReplicaKind {
 
 interface Deps extends Pick<ControllerContext, 'client' | 'clock'> {
   readonly sets: Informer<ReplicaSet>;
+  readonly statuses: StatusWriter<ReplicaSet>;
   readonly pods: Informer<Pod>;
   readonly podControl: PodControl;
   readonly expectations: Expectations;
@@ -49,7 +49,8 @@ export function replicaController(context: ControllerContext, kind: ReplicaKind)
   const podControl = new PodControl({ client, events: context.events(kind.controller) });
   indexPodsByController(pods);
   sets.addIndex('controller', (rs) => [controllerOf(rs)?.uid ?? '']);
-  const deps = { client, clock, sets, pods, podControl, expectations };
+  const statuses = new StatusWriter(client, sets);
+  const deps = { client, clock, sets, statuses, pods, podControl, expectations };
   const controller = newController(context, new ReplicaReconciler(kind, deps));
   sets.addHandler({
     onUpdate: (before, after) => {
@@ -87,8 +88,8 @@ class ReplicaReconciler implements Reconciler {
   }
 
   async reconcile(key: ObjectKey): Promise<Result> {
-    const { sets, pods, client, expectations, clock } = this.#deps;
-    const rs = sets.get(key);
+    const { statuses, pods, client, expectations, clock } = this.#deps;
+    const rs = statuses.get(key);
     if (!rs) {
       expectations.forget(keyString(key)); // the garbage collector takes its Pods
       return DONE;
@@ -102,7 +103,7 @@ class ReplicaReconciler implements Reconciler {
     const failure = mayScale && !deleting ? await this.#scale(rs, active) : undefined;
     const now = clock.now();
     const terminating = owned.filter(isTerminating);
-    await this.#updateStatus(rs, replicaSetStatus(rs, { active, terminating, failure, now }));
+    await statuses.write(rs, replicaSetStatus(rs, { active, terminating, failure, now }));
     if (failure !== undefined) throw failure;
     const requeueAfterMs = nextAvailabilityMs(active, rs.spec?.minReadySeconds ?? 0, now);
     return requeueAfterMs === undefined ? DONE : { requeueAfterMs };
@@ -160,14 +161,5 @@ class ReplicaReconciler implements Reconciler {
     const owner = controllerOf(rs);
     const related = owner ? sets.byIndex('controller', owner.uid) : [rs];
     return related.flatMap((set) => podsOf(pods, set.metadata.uid));
-  }
-
-  async #updateStatus(rs: ReplicaSet, status: NonNullable<ReplicaSet['status']>): Promise<void> {
-    if (jsonEqual(rs.status, status)) return;
-    try {
-      await this.#deps.client.update(this.#kind.type, { ...rs, status }, { subresource: 'status' });
-    } catch (err) {
-      if (!isNotFound(err)) throw err; // deleted meanwhile
-    }
   }
 }

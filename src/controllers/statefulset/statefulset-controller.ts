@@ -17,12 +17,12 @@ import type { EventRecorder, Informer } from '../../client/client.ts';
 import { DONE, type Reconciler, type Result } from '../../client/controller.ts';
 import { keyOf } from '../../client/indexer.ts';
 import { errorMessage } from '../../util/errors.ts';
-import { jsonEqual } from '../../util/json.ts';
 import { claim } from '../claim.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
 import { RevisionHistory, templateOf } from '../controller-revisions.ts';
 import { Overlay } from '../overlay.ts';
 import { byKey, claimablePods, indexPodsByController, watchOwnedPods } from '../owned-pods.ts';
+import { StatusWriter } from '../status-writer.ts';
 import { claimName, memberClaims, memberPod, ordinalOf } from './members.ts';
 import { type Action, plan, revisionLabel } from './plan.ts';
 import { nextAvailability, statefulSetStatus } from './status.ts';
@@ -30,7 +30,7 @@ import { nextAvailability, statefulSetStatus } from './status.ts';
 const NAME = 'statefulset-controller';
 
 interface Deps extends Pick<ControllerContext, 'client' | 'clock'> {
-  readonly sets: Informer<StatefulSet>;
+  readonly statuses: StatusWriter<StatefulSet>;
   readonly pods: Informer<Pod>;
   readonly claims: Informer<PersistentVolumeClaim>;
   readonly history: RevisionHistory;
@@ -45,7 +45,8 @@ export function statefulSetController(context: ControllerContext): Runnable {
   const revisions = informers.get(CONTROLLER_REVISIONS);
   indexPodsByController(pods);
   const history = new RevisionHistory({ client, revisions, overlay: new Overlay(revisions) });
-  const deps = { client, clock, sets, pods, claims, history, events: context.events(NAME) };
+  const statuses = new StatusWriter(client, sets);
+  const deps = { client, clock, statuses, pods, claims, history, events: context.events(NAME) };
   const controller = newController(context, new StatefulSetReconciler(deps));
   controller.watch(sets);
   for (const needed of [pods, claims, revisions]) controller.needs(needed);
@@ -72,8 +73,8 @@ class StatefulSetReconciler implements Reconciler {
   }
 
   async reconcile(key: ObjectKey): Promise<Result> {
-    const { sets, clock } = this.#deps;
-    const set = sets.get(key);
+    const { statuses, clock } = this.#deps;
+    const set = statuses.get(key);
     if (!set?.spec) return DONE;
     const owned = await this.#claim(set);
     const { current, update, collisionCount, known } = await this.#revisions(set);
@@ -93,7 +94,7 @@ class StatefulSetReconciler implements Reconciler {
     }
     const pods = [...owned, ...created];
     const status = statefulSetStatus(set, pods, { revisions, collisionCount, now });
-    await this.#writeStatus(set, status);
+    await statuses.write(set, status);
     const inUse = new Set([...Object.values(revisions), ...pods.map(revisionLabel)]);
     await this.#deps.history.truncate(known, inUse, set.spec.revisionHistoryLimit ?? 10);
     if (failure !== undefined) throw failure;
@@ -214,16 +215,6 @@ class StatefulSetReconciler implements Reconciler {
       } catch (err) {
         if (!isNotFound(err)) throw err;
       }
-    }
-  }
-
-  async #writeStatus(set: StatefulSet, status: NonNullable<StatefulSet['status']>): Promise<void> {
-    if (jsonEqual(set.status, status)) return;
-    try {
-      const changed = { ...set, status };
-      await this.#deps.client.update(STATEFUL_SETS, changed, { subresource: 'status' });
-    } catch (err) {
-      if (!isNotFound(err)) throw err;
     }
   }
 }

@@ -1,7 +1,7 @@
-import { apiVersionOf, type ResourceType } from '../../api/resource-types.ts';
-import type { Client } from '../../client/client.ts';
-import { objectPath } from '../../client/paths.ts';
-import { discover } from '../discovery.ts';
+import { apiVersionOf, type ResourceType } from '../api/resource-types.ts';
+import type { Client } from '../client/client.ts';
+import { objectPath } from '../client/paths.ts';
+import { discover } from './discovery.ts';
 
 /** autoscaling/v1 Scale, of whatever kind. */
 export interface Scale {
