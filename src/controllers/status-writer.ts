@@ -32,9 +32,13 @@ export class StatusWriter<T extends HasStatus> {
   /** No write where nothing changes. Answers the object as it is then; one that is gone stays as it was. */
   async write(object: T, status: T['status']): Promise<T> {
     if (jsonEqual(object.status ?? {}, status ?? {})) return object;
-    const changed = { ...object, status };
+    return this.put({ ...object, status });
+  }
+
+  /** For callers that change annotations as well, which the status sub-resource takes too. */
+  async put(object: T): Promise<T> {
     const how = { subresource: 'status' };
-    const written = await unlessGone(this.#client.update(this.#type, changed, how));
+    const written = await unlessGone(this.#client.update(this.#type, object, how));
     if (written) this.#overlay.wrote(written);
     return written ?? object;
   }

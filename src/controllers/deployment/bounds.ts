@@ -36,6 +36,21 @@ export function sizeOf(rs: ReplicaSet): number {
   return rs.spec?.replicas ?? 1;
 }
 
+/** As many Pods as it may have now: it may have to grow, or not have shrunk yet. */
+export function presentOf(rs: ReplicaSet): number {
+  return Math.max(sizeOf(rs), rs.status?.replicas ?? 0);
+}
+
+/** Its controller has seen the size that it is to have: before that its status tells of another one. */
+export function hasFollowed({ metadata, status }: ReplicaSet): boolean {
+  return (status?.observedGeneration ?? 0) >= (metadata.generation ?? 0);
+}
+
+/** Available, and not about to be deleted because there are too many. */
+export function stayingAvailable(rs: ReplicaSet): number {
+  return Math.min(availableOf(rs), sizeOf(rs));
+}
+
 export function sumOf(sets: readonly ReplicaSet[], value: (rs: ReplicaSet) => number): number {
   return sets.reduce((sum, rs) => sum + value(rs), 0);
 }

@@ -1,5 +1,5 @@
 import { fromLabelSelector } from '../../api/labels.ts';
-import { controllerOf } from '../../api/owner-references.ts';
+import { controllerOf, isControlledBy } from '../../api/owner-references.ts';
 import { isPodTerminal } from '../../api/pods.ts';
 import { DEPLOYMENTS, type ObjectKey, PODS, REPLICA_SETS } from '../../api/resource-types.ts';
 import type { Deployment, Pod, ReplicaSet } from '../../api/types.ts';
@@ -8,6 +8,7 @@ import { DONE, type Reconciler, type Result } from '../../client/controller.ts';
 import { keyOf } from '../../client/indexer.ts';
 import { claim } from '../claim.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
+import { Overlay } from '../overlay.ts';
 import { indexPodsByController, podsOf } from '../owned-pods.ts';
 import { StatusWriter } from '../status-writer.ts';
 import { unlessGone } from '../unless-gone.ts';
@@ -24,6 +25,7 @@ const NAME = 'deployment-controller';
 interface Deps extends Pick<ControllerContext, 'client' | 'clock'> {
   readonly statuses: StatusWriter<Deployment>;
   readonly sets: Informer<ReplicaSet>;
+  readonly written: Overlay<ReplicaSet>;
   readonly pods: Informer<Pod>;
   readonly events: EventRecorder;
 }
@@ -44,7 +46,8 @@ export function deploymentController(context: ControllerContext): Runnable {
   indexPodsByController(pods);
   const events = context.events(NAME);
   const statuses = new StatusWriter(client, deployments);
-  const deps = { client, clock, statuses, sets, pods, events };
+  const written = new Overlay(sets);
+  const deps = { client, clock, statuses, sets, written, pods, events };
   const controller = newController(context, new DeploymentReconciler(deps));
   controller.watch(deployments);
   controller.needs(sets);
@@ -97,11 +100,12 @@ class DeploymentReconciler implements Reconciler {
   }
 
   async #look(deployment: Deployment): Promise<World> {
-    const { client, sets } = this.#deps;
+    const { client, sets, written } = this.#deps;
     const { namespace } = deployment.metadata;
+    const items = written.over(sets.list(namespace), (rs) => isControlledBy(rs, deployment));
     const selector = fromLabelSelector(deployment.spec?.selector);
     const owner = { type: DEPLOYMENTS, object: deployment, selector };
-    const owned = await claim(client, owner, { type: REPLICA_SETS, items: sets.list(namespace) });
+    const owned = await claim(client, owner, { type: REPLICA_SETS, items });
     const newest = findNewest(deployment, owned);
     return { deployment, newest, old: owned.filter((rs) => rs !== newest) };
   }
@@ -125,7 +129,7 @@ class DeploymentReconciler implements Reconciler {
     const { deployment, newest, old } = world;
     if (newest) {
       const size = Math.min(sizeOf(newest), wishedReplicas(deployment));
-      const wanted = newReplicaSetSize(deployment, [...old, newest], size);
+      const wanted = newReplicaSetSize(deployment, { old, newest }, size);
       if (await this.#replicaSets.scale(deployment, newest, wanted)) return this.#finish(world);
     }
     const shrinking = shrinkOld(deployment, old, newest);

@@ -1,6 +1,6 @@
 import { alreadyExists, isAlreadyExists } from '../../api/errors.ts';
 import { isControlledBy } from '../../api/owner-references.ts';
-import { DEPLOYMENTS, REPLICA_SETS } from '../../api/resource-types.ts';
+import { REPLICA_SETS } from '../../api/resource-types.ts';
 import type { Deployment, Draft, PodTemplateSpec, ReplicaSet } from '../../api/types.ts';
 import type { Client, EventRecorder } from '../../client/client.ts';
 import type { Clock } from '../../util/clock.ts';
@@ -8,7 +8,9 @@ import { errorMessage } from '../../util/errors.ts';
 import { jsonEqual } from '../../util/json.ts';
 import { controllerReference } from '../controller-reference.ts';
 import { safeHash } from '../hash.ts';
+import type { Overlay } from '../overlay.ts';
 import { isNamespaceTerminating } from '../pod-control.ts';
+import type { StatusWriter } from '../status-writer.ts';
 import { byAge, sizeOf } from './bounds.ts';
 import { newReplicaSetAnnotations, nextRevision, REVISION, sizeAnnotations } from './revisions.ts';
 import { newReplicaSetSize } from './rolling.ts';
@@ -18,6 +20,9 @@ const HASH_LABEL = 'pod-template-hash';
 
 interface Deps {
   readonly client: Client;
+  readonly statuses: StatusWriter<Deployment>;
+  /** Its own ReplicaSets are known at once: two new ones would be too many Pods. */
+  readonly written: Overlay<ReplicaSet>;
   readonly events: EventRecorder;
   readonly clock: Clock;
 }
@@ -63,7 +68,7 @@ export function replicaSetFor(
       ownerReferences: [controllerReference(deployment)],
     },
     spec: {
-      replicas: newReplicaSetSize(deployment, old, 0),
+      replicas: newReplicaSetSize(deployment, { old, newest: undefined }, 0),
       ...(spec?.minReadySeconds ? { minReadySeconds: spec.minReadySeconds } : {}),
       selector,
       template,
@@ -93,7 +98,7 @@ export class ReplicaSets {
     if (!same && newest.spec) {
       const metadata = { ...newest.metadata, annotations };
       const spec = { ...newest.spec, minReadySeconds };
-      const updated = await this.#deps.client.update(REPLICA_SETS, { ...newest, metadata, spec });
+      const updated = await this.#update({ ...newest, metadata, spec });
       return { deployment, newest: updated, changed: true };
     }
     const revision = annotations[REVISION] ?? '';
@@ -115,6 +120,7 @@ export class ReplicaSets {
     let isNew = true;
     try {
       created = await this.#deps.client.create(REPLICA_SETS, draft);
+      this.#deps.written.wrote(created);
     } catch (err) {
       if (isNamespaceTerminating(err)) return undefined;
       if (!isAlreadyExists(err)) {
@@ -141,9 +147,15 @@ export class ReplicaSets {
     if ((!resize && jsonEqual(annotations, rs.metadata.annotations)) || !rs.spec) return false;
     const metadata = { ...rs.metadata, annotations };
     const spec = { ...rs.spec, replicas };
-    await this.#deps.client.update(REPLICA_SETS, { ...rs, metadata, spec });
+    await this.#update({ ...rs, metadata, spec });
     if (resize) this.#tellScaled(deployment, rs, { from: sizeOf(rs), to: replicas });
     return resize;
+  }
+
+  async #update(rs: ReplicaSet): Promise<ReplicaSet> {
+    const updated = await this.#deps.client.update(REPLICA_SETS, rs);
+    this.#deps.written.wrote(updated);
+    return updated;
   }
 
   #tellScaled(deployment: Deployment, rs: ReplicaSet, size: { from: number; to: number }): void {
@@ -158,7 +170,7 @@ export class ReplicaSets {
     deployment: Deployment,
     { revision, note }: { revision: string; note: Condition | undefined },
   ): Promise<Deployment> {
-    const { client, clock } = this.#deps;
+    const { statuses, clock } = this.#deps;
     const known = deployment.metadata.annotations?.[REVISION];
     if (known === revision && !note) return deployment;
     const annotations = { ...deployment.metadata.annotations, [REVISION]: revision };
@@ -167,8 +179,7 @@ export class ReplicaSets {
     const conditions = note ? withCondition(before, note, clock.now()) : before;
     const status = { ...deployment.status, conditions };
     // The status sub-resource takes annotations too: one write tells both.
-    const options = { subresource: 'status' };
-    return client.update(DEPLOYMENTS, { ...deployment, metadata, status }, options);
+    return statuses.put({ ...deployment, metadata, status });
   }
 
   async #tellFailure(
@@ -196,8 +207,7 @@ export class ReplicaSets {
     );
     if (isControlledBy(existing, deployment) && equal) return existing;
     const collisionCount = (deployment.status?.collisionCount ?? 0) + 1;
-    const status = { ...deployment.status, collisionCount };
-    await client.update(DEPLOYMENTS, { ...deployment, status }, { subresource: 'status' });
+    await this.#deps.statuses.write(deployment, { ...deployment.status, collisionCount });
     throw alreadyExists(REPLICA_SETS, name); // again, with the next hash
   }
 }

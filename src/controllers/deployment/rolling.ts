@@ -1,10 +1,12 @@
 import type { Deployment, ReplicaSet } from '../../api/types.ts';
 import {
-  availableOf,
   byAge,
+  hasFollowed,
   maxSurge,
   maxUnavailable,
+  presentOf,
   sizeOf,
+  stayingAvailable,
   sumOf,
   wishedReplicas,
 } from './bounds.ts';
@@ -15,16 +17,22 @@ export interface Scaling {
   readonly replicas: number;
 }
 
-/** How large the new ReplicaSet may be now, never so that all together exceed the surge (NewRSNewReplicas). */
+/**
+ * How large the new ReplicaSet may be now, never so that all together exceed the surge (NewRSNewReplicas). A ReplicaSet
+ * that has not yet shrunk to its size counts with the Pods that it has.
+ */
 export function newReplicaSetSize(
   deployment: Deployment,
-  all: readonly ReplicaSet[],
+  { old, newest }: { old: readonly ReplicaSet[]; newest: ReplicaSet | undefined },
   size: number,
 ): number {
+  const all = newest ? [...old, newest] : old;
   const wished = wishedReplicas(deployment);
   if (deployment.spec?.strategy?.type === 'Recreate') return wished;
   if (size >= wished) return wished;
-  const room = wished + maxSurge(deployment) - sumOf(all, sizeOf);
+  // What has just been told to shrink may still have any number: its next status tells, and brings us here again.
+  if (!old.every(hasFollowed)) return size;
+  const room = wished + maxSurge(deployment) - sumOf(all, presentOf);
   return room <= 0 ? size : size + Math.min(room, wished - size);
 }
 
@@ -40,13 +48,13 @@ export function shrinkOld(
   if (sumOf(old, sizeOf) === 0) return [];
   const all = newest ? [...old, newest] : old;
   const minAvailable = wishedReplicas(deployment) - maxUnavailable(deployment);
-  const pending = newest ? sizeOf(newest) - availableOf(newest) : 0;
+  const pending = newest ? sizeOf(newest) - stayingAvailable(newest) : 0;
   const budget = sumOf(all, sizeOf) - minAvailable - pending;
   if (budget <= 0) return [];
   const sizes = new Map(old.map((rs) => [rs, sizeOf(rs)]));
   const oldest = old.toSorted(byAge);
   dropUnavailable(oldest, sizes, budget);
-  dropAvailable(oldest, sizes, sumOf(all, availableOf) - minAvailable);
+  dropAvailable(oldest, sizes, sumOf(all, stayingAvailable) - minAvailable);
   return old
     .map((rs) => ({ rs, replicas: sizes.get(rs) ?? 0 }))
     .filter(({ rs, replicas }) => replicas !== sizeOf(rs));
@@ -59,7 +67,7 @@ function dropUnavailable(
 ): void {
   let left = budget;
   for (const rs of oldest) {
-    const drop = Math.max(0, Math.min(left, sizeOf(rs) - availableOf(rs)));
+    const drop = Math.max(0, Math.min(left, sizeOf(rs) - stayingAvailable(rs)));
     sizes.set(rs, sizeOf(rs) - drop);
     left -= drop;
   }

@@ -101,6 +101,9 @@ class ReplicaReconciler implements Reconciler {
     const active = owned.filter(isPodActive);
     const deleting = rs.metadata.deletionTimestamp !== undefined;
     const failure = mayScale && !deleting ? await this.#scale(rs, active) : undefined;
+    // While the cache does not show what was done, a count of its Pods would be wrong; when it does, we are called again.
+    const counted = expectations.satisfied(keyString(key));
+    if (!counted && failure === undefined) return DONE;
     const now = clock.now();
     const terminating = owned.filter(isTerminating);
     await statuses.write(rs, replicaSetStatus(rs, { active, terminating, failure, now }));

@@ -91,12 +91,11 @@ function fillSlot(set: StatefulSet, ordinal: number, pod: Pod | undefined): Acti
   return undefined;
 }
 
-/** During an update, the lower ordinals are still made from the old template. */
+/** During an update, the ordinals below the partition are still made from the old template. */
 function wantsCurrent(set: StatefulSet, ordinal: number): boolean {
   const { type = 'RollingUpdate', rollingUpdate } = set.spec?.updateStrategy ?? {};
   if (type !== 'RollingUpdate') return false;
-  const bound = rollingUpdate?.partition ?? set.status?.currentReplicas ?? 0;
-  return ordinal < startOrdinal(set) + bound;
+  return ordinal < startOrdinal(set) + (rollingUpdate?.partition ?? 0);
 }
 
 /** The Pods to replace now, highest ordinal first, above the partition, within maxUnavailable. */

@@ -1,5 +1,6 @@
 import { isAlreadyExists, isNotFound } from '../../api/errors.ts';
 import { fromLabelSelector, matches } from '../../api/labels.ts';
+import { isControlledBy } from '../../api/owner-references.ts';
 import {
   CONTROLLER_REVISIONS,
   type ObjectKey,
@@ -7,6 +8,7 @@ import {
   PODS,
   STATEFUL_SETS,
 } from '../../api/resource-types.ts';
+import { timeString } from '../../api/times.ts';
 import type {
   ControllerRevision,
   PersistentVolumeClaim,
@@ -32,6 +34,8 @@ const NAME = 'statefulset-controller';
 interface Deps extends Pick<ControllerContext, 'client' | 'clock'> {
   readonly statuses: StatusWriter<StatefulSet>;
   readonly pods: Informer<Pod>;
+  /** Members have names: what was made or told to go must not be made or told again. */
+  readonly written: Overlay<Pod>;
   readonly claims: Informer<PersistentVolumeClaim>;
   readonly history: RevisionHistory;
   readonly events: EventRecorder;
@@ -46,7 +50,17 @@ export function statefulSetController(context: ControllerContext): Runnable {
   indexPodsByController(pods);
   const history = new RevisionHistory({ client, revisions, overlay: new Overlay(revisions) });
   const statuses = new StatusWriter(client, sets);
-  const deps = { client, clock, statuses, pods, claims, history, events: context.events(NAME) };
+  const written = new Overlay(pods);
+  const deps = {
+    client,
+    clock,
+    statuses,
+    pods,
+    written,
+    claims,
+    history,
+    events: context.events(NAME),
+  };
   const controller = newController(context, new StatefulSetReconciler(deps));
   controller.watch(sets);
   for (const needed of [pods, claims, revisions]) controller.needs(needed);
@@ -103,10 +117,11 @@ class StatefulSetReconciler implements Reconciler {
   }
 
   async #claim(set: StatefulSet): Promise<Pod[]> {
-    const { client, pods } = this.#deps;
-    const items = claimablePods(pods, set.metadata).filter(
-      (pod) => ordinalOf(set, pod) !== undefined,
-    );
+    const { client, pods, written } = this.#deps;
+    const cached = claimablePods(pods, set.metadata);
+    const items = written
+      .over(cached, (pod) => isControlledBy(pod, set))
+      .filter((pod) => ordinalOf(set, pod) !== undefined);
     const selector = fromLabelSelector(set.spec?.selector);
     return claim(client, { type: STATEFUL_SETS, object: set, selector }, { type: PODS, items });
   }
@@ -157,6 +172,7 @@ class StatefulSetReconciler implements Reconciler {
     await this.#createClaims(set, ordinal);
     try {
       const pod = await client.create(PODS, draft);
+      this.#deps.written.wrote(pod);
       events.event(set, 'Normal', 'SuccessfulCreate', `${what} successful`);
       return pod;
     } catch (err) {
@@ -186,12 +202,14 @@ class StatefulSetReconciler implements Reconciler {
   }
 
   async #delete(set: StatefulSet, pod: Pod, surplus: boolean): Promise<void> {
-    const { client, events } = this.#deps;
+    const { client, events, written, clock } = this.#deps;
     const { namespace, name, uid } = pod.metadata;
     if (surplus) await this.#giveClaimsToPod(set, pod);
     const what = `delete Pod ${name} in StatefulSet ${set.metadata.name}`;
     try {
       await client.delete(PODS, { namespace, name }, { preconditions: { uid } });
+      const deletionTimestamp = timeString(clock.now());
+      written.wrote({ ...pod, metadata: { ...pod.metadata, deletionTimestamp } });
       events.event(set, 'Normal', 'SuccessfulDelete', `${what} successful`);
     } catch (err) {
       if (isNotFound(err)) return;
