@@ -78,7 +78,8 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     // No kubelet is there to make nodes ready.
     if (name === 'apiserver') args.push('--disable-admission-plugins=TaintNodesByCondition');
     const log = openSync(spec.logFile, 'a');
-    const child = spawn(spec.program, args, { stdio: ['ignore', log, log] });
+    const env = { ...process.env, ...spec.env };
+    const child = spawn(spec.program, args, { env, stdio: ['ignore', log, log] });
     running.set(name, child);
     return child;
   };

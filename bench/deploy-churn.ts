@@ -1,0 +1,179 @@
+import { readFileSync } from 'node:fs';
+import { DEPLOYMENTS, PODS } from '../src/api/resource-types.ts';
+import type { Deployment } from '../src/api/types.ts';
+import { createInformer } from '../src/client/informer.ts';
+import { startControlPlane } from '../test/support/control-plane.ts';
+import { madeUpNodes } from '../test/support/made-up-nodes.ts';
+import { since, total, type Writes, writesSoFar } from './support/api-requests.ts';
+
+// 100 Deployments of 10 Pods on made-up nodes: created, rolled, scaled, deleted; then rest; then 10,000 Pods in memory.
+// `node bench/deploy-churn.ts [DEPLOYMENTS] [REPLICAS] [SECONDS_AT_REST] [PODS_IN_MEMORY]`
+const [count = 100, replicas = 10, restSeconds = 60, podsInMemory = 10_000] = process.argv
+  .slice(2)
+  .map(Number);
+const AT_ONCE = 32;
+/**
+ * What upstream's algorithms write for a Pod: its creation and an event; its ReplicaSet's status when it is there and
+ * when it is ready, and the Deployment's status for each of these two, unless several changes fall together.
+ */
+const UPSTREAM_PER_POD = 6;
+const MEMORY_MIB = 150;
+
+const plane = await startControlPlane({ controllers: true });
+const { client, kubeconfig } = plane;
+const nodes = await madeUpNodes(client, { names: Array.from({ length: 10 }, (_, i) => `n${i}`) });
+const stop = new AbortController();
+const deployments = createInformer(client, DEPLOYMENTS);
+const watching = deployments.run(stop.signal);
+
+const names = Array.from({ length: count }, (_, i) => `web-${i}`);
+const key = (name: string) => ({ namespace: 'default', name });
+
+async function each(act: (name: string) => Promise<unknown>): Promise<void> {
+  const rest = names[Symbol.iterator]();
+  const worker = async () => {
+    for (const name of rest) await act(name);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+}
+
+function isDone({ metadata, spec, status }: Deployment): boolean {
+  const wished = spec?.replicas ?? 1;
+  return (
+    status?.observedGeneration === metadata.generation &&
+    (status?.updatedReplicas ?? 0) === wished &&
+    (status?.replicas ?? 0) === wished &&
+    (status?.availableReplicas ?? 0) === wished
+  );
+}
+
+async function until(check: () => boolean): Promise<void> {
+  while (!check()) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+/** Of these the controllers wrote: not the scheduler's, not the nodes', not our own. */
+function isControllers(id: string): boolean {
+  if (/ (409|404)$/.test(id)) return false;
+  return /^(POST|DELETE) pods |^PUT (deployments|replicasets)\/status |^(POST|PUT|DELETE) replicasets |events /.test(
+    id,
+  );
+}
+
+async function phase(name: string, pods: number, act: () => Promise<void>, done: () => boolean) {
+  const [before, nodesBefore] = [await writesSoFar(kubeconfig), nodes.writes];
+  const began = performance.now();
+  await act();
+  await until(done);
+  const seconds = (performance.now() - began) / 1000;
+  const writes = since(before, await writesSoFar(kubeconfig));
+  // Made-up nodes end Pods by deleting them once more; the scheduler tells an event for each Pod that it places.
+  const placed = total(writes, (id) => id.startsWith('POST pods/binding'));
+  const ended =
+    nodes.writes - nodesBefore - total(writes, (id) => id.startsWith('PATCH pods/status'));
+  const ours = total(writes, isControllers) - placed - Math.max(0, ended);
+  console.log(
+    `${name}: ${seconds.toFixed(1)} s, ${(pods / seconds).toFixed(0)} Pods/s, ${(ours / pods).toFixed(2)} writes of controllers a Pod (upstream's algorithms: ${UPSTREAM_PER_POD}, ratio ${(ours / pods / UPSTREAM_PER_POD).toFixed(2)}), ${total(writes, (id) => id.endsWith(' 409'))} conflicts`,
+  );
+  if (process.env.VERBOSE) show(writes);
+}
+
+function show(writes: Writes): void {
+  for (const [id, n] of [...writes].sort((a, b) => b[1] - a[1])) console.log(`    ${n} ${id}`);
+}
+
+const template = (image: string) => ({
+  metadata: { labels: { app: 'web' } },
+  spec: { containers: [{ name: 'c', image }] },
+});
+const patchAll = (spec: object) => () =>
+  each((name) => client.patch(DEPLOYMENTS, key(name), { type: 'merge', body: { spec } }));
+const allDone = () => deployments.list().length === count && deployments.list().every(isDone);
+const rolled = (image: string) => () =>
+  allDone() &&
+  deployments.list().every((d) => d.spec?.template.spec?.containers[0]?.image === image);
+
+const memory = () => {
+  const status = readFileSync(`/proc/${plane.controllerManager?.pid}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
+};
+
+try {
+  await phase(
+    'create',
+    count * replicas,
+    () =>
+      each((name) =>
+        client.create(DEPLOYMENTS, {
+          apiVersion: 'apps/v1',
+          kind: 'Deployment',
+          metadata: key(name),
+          spec: {
+            replicas,
+            selector: { matchLabels: { app: 'web', name } },
+            template: {
+              ...template('v1'),
+              metadata: { labels: { app: 'web', name } },
+            },
+          },
+        }),
+      ),
+    allDone,
+  );
+  await phase(
+    'roll',
+    count * replicas,
+    patchAll({ template: { spec: template('v2').spec } }),
+    rolled('v2'),
+  );
+  await phase('scale up', count * replicas, patchAll({ replicas: replicas * 2 }), allDone);
+  await phase('scale down', count * replicas, patchAll({ replicas }), allDone);
+  const drained = performance.now();
+  let start = await writesSoFar(kubeconfig);
+  // Events are written one after the other, at leisure: they may still be on their way.
+  for (let still = 0; still < 3; ) {
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const now = await writesSoFar(kubeconfig);
+    still = total(since(start, now)) === 0 ? still + 1 : 0;
+    start = now;
+  }
+  const draining = (performance.now() - drained) / 1000;
+  await new Promise((resolve) => setTimeout(resolve, restSeconds * 1000));
+  const resting = since(start, await writesSoFar(kubeconfig));
+  const leases = total(resting, (id) => id.includes(' leases '));
+  console.log(
+    `at rest, ${restSeconds} s: ${total(resting)} writes, ${leases} of them lease renewals (floor: only these); events were done after ${draining.toFixed(0)} s`,
+  );
+  show(resting);
+  await phase(
+    'delete',
+    count * replicas,
+    () =>
+      each((name) => client.delete(DEPLOYMENTS, key(name), { propagationPolicy: 'Background' })),
+    () => deployments.list().length === 0,
+  );
+  const rest = Array.from({ length: podsInMemory }, (_, i) => `pod-${i}`)[Symbol.iterator]();
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      for (const name of rest) {
+        const { metadata, spec } = template('v1');
+        const pod = {
+          apiVersion: 'v1',
+          kind: 'Pod',
+          metadata: { ...metadata, ...key(name) },
+          spec,
+        };
+        await client.create(PODS, pod as never);
+      }
+    }),
+  );
+  await new Promise((resolve) => setTimeout(resolve, 5000));
+  const used = memory();
+  console.log(
+    `memory of the controller manager at ${podsInMemory} Pods: ${used.toFixed(0)} MiB (ceiling ${MEMORY_MIB}, ratio ${(used / MEMORY_MIB).toFixed(2)})`,
+  );
+} finally {
+  stop.abort();
+  await watching;
+  await nodes.stop();
+  await plane.stop();
+}
