@@ -28,8 +28,9 @@ export interface ControlPlane {
   readonly controllerManagerPort: number;
   /** kubectl's way in. */
   readonly kubeconfig: string;
-  /** Ends a component and starts it again. */
+  /** Ends a component, if it runs, and starts it. */
   restart(name: ComponentName): Promise<void>;
+  end(name: ComponentName): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -109,7 +110,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   return {
     ...{ root, client, schedulerPort, scheduler, controllerManager, controllerManagerPort },
     kubeconfig: paths.kubeconfig('admin'),
-    ...{ restart, stop },
+    ...{ restart, end, stop },
   };
 }
 
