@@ -1,7 +1,9 @@
+import { fromLabelSelector, matches } from '../api/labels.ts';
 import { controllerOf } from '../api/owner-references.ts';
 import { keyString, parseKey } from '../api/resource-types.ts';
-import type { OwnerReference, Pod } from '../api/types.ts';
+import type { LabelSelector, OwnerReference, Pod } from '../api/types.ts';
 import type { Informer } from '../client/client.ts';
+import { keyOf } from '../client/indexer.ts';
 import { jsonEqual } from '../util/json.ts';
 
 const INDEX = 'controller';
@@ -96,4 +98,17 @@ export function watchOwnedPods(pods: Informer<Pod>, handler: OwnedPodsHandler): 
 /** The cached owner of a key, for `OwnedPodsHandler.owner`. */
 export function byKey<T>(informer: Informer<T>): (key: string) => T | undefined {
   return (key) => informer.get(parseKey(key));
+}
+
+interface Selecting {
+  readonly spec?: { readonly selector?: LabelSelector | undefined } | undefined;
+}
+
+/** The owners in the Pod's namespace whose selector it matches, for `OwnedPodsHandler.candidates`. */
+export function selectedBy<T extends Selecting>(owners: Informer<T>): (pod: Pod) => string[] {
+  return ({ metadata }) =>
+    owners
+      .list(metadata.namespace)
+      .filter(({ spec }) => matches(fromLabelSelector(spec?.selector), metadata.labels))
+      .map(keyOf);
 }

@@ -1,4 +1,4 @@
-import { fromLabelSelector, matches } from '../../api/labels.ts';
+import { fromLabelSelector } from '../../api/labels.ts';
 import {
   CONTROLLER_REVISIONS,
   DAEMON_SETS,
@@ -17,7 +17,13 @@ import { type ControllerContext, newController, type Runnable } from '../context
 import { RevisionHistory } from '../controller-revisions.ts';
 import { Expectations } from '../expectations.ts';
 import { Overlay } from '../overlay.ts';
-import { byKey, claimablePods, indexPodsByController, watchOwnedPods } from '../owned-pods.ts';
+import {
+  byKey,
+  claimablePods,
+  indexPodsByController,
+  selectedBy,
+  watchOwnedPods,
+} from '../owned-pods.ts';
 import { PodControl } from '../pod-control.ts';
 import { slowStart } from '../slow-start.ts';
 import { StatusWriter } from '../status-writer.ts';
@@ -67,11 +73,7 @@ export function daemonSetController(context: ControllerContext): Runnable {
   watchOwnedPods(pods, {
     kind: 'DaemonSet',
     owner: byKey(sets),
-    candidates: (pod) =>
-      sets
-        .list(pod.metadata.namespace)
-        .filter((set) => matches(fromLabelSelector(set.spec?.selector), pod.metadata.labels))
-        .map(keyOf),
+    candidates: selectedBy(sets),
     enqueue: (key) => controller.enqueue(key),
     created: (key) => expectations.creationObserved(key),
     deleted: (key, pod) => expectations.deletionObserved(key, pod.metadata.uid),

@@ -1,4 +1,4 @@
-import { fromLabelSelector, matches } from '../../api/labels.ts';
+import { fromLabelSelector } from '../../api/labels.ts';
 import { controllerOf } from '../../api/owner-references.ts';
 import { isPodReady, isPodTerminal } from '../../api/pods.ts';
 import { JOBS, keyString, type ObjectKey, PODS } from '../../api/resource-types.ts';
@@ -10,7 +10,13 @@ import { keyOf } from '../../client/indexer.ts';
 import { claim } from '../claim.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
 import { Expectations } from '../expectations.ts';
-import { byKey, claimablePods, indexPodsByController, watchOwnedPods } from '../owned-pods.ts';
+import {
+  byKey,
+  claimablePods,
+  indexPodsByController,
+  selectedBy,
+  watchOwnedPods,
+} from '../owned-pods.ts';
 import { PodControl } from '../pod-control.ts';
 import { slowStart } from '../slow-start.ts';
 import { StatusWriter } from '../status-writer.ts';
@@ -65,11 +71,7 @@ export function jobController(context: ControllerContext): readonly Runnable[] {
   watchOwnedPods(pods, {
     kind: 'Job',
     owner: byKey(jobs),
-    candidates: (pod) =>
-      jobs
-        .list(pod.metadata.namespace)
-        .filter((job) => matches(fromLabelSelector(job.spec?.selector), pod.metadata.labels))
-        .map(keyOf),
+    candidates: selectedBy(jobs),
     enqueue: (key) => controller.enqueue(key),
     created: (key) => expectations.creationObserved(key),
     deleted: (key, pod) => expectations.deletionObserved(key, pod.metadata.uid),

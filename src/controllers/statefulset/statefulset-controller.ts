@@ -1,5 +1,5 @@
 import { isAlreadyExists, isNotFound } from '../../api/errors.ts';
-import { fromLabelSelector, matches } from '../../api/labels.ts';
+import { fromLabelSelector } from '../../api/labels.ts';
 import { isControlledBy } from '../../api/owner-references.ts';
 import {
   CONTROLLER_REVISIONS,
@@ -17,13 +17,18 @@ import type {
 } from '../../api/types.ts';
 import type { EventRecorder, Informer } from '../../client/client.ts';
 import { DONE, type Reconciler, type Result } from '../../client/controller.ts';
-import { keyOf } from '../../client/indexer.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { claim } from '../claim.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
 import { RevisionHistory, templateOf } from '../controller-revisions.ts';
 import { Overlay } from '../overlay.ts';
-import { byKey, claimablePods, indexPodsByController, watchOwnedPods } from '../owned-pods.ts';
+import {
+  byKey,
+  claimablePods,
+  indexPodsByController,
+  selectedBy,
+  watchOwnedPods,
+} from '../owned-pods.ts';
 import { StatusWriter } from '../status-writer.ts';
 import { claimName, memberClaims, memberPod, ordinalOf } from './members.ts';
 import { type Action, plan, revisionLabel } from './plan.ts';
@@ -67,11 +72,7 @@ export function statefulSetController(context: ControllerContext): Runnable {
   watchOwnedPods(pods, {
     kind: 'StatefulSet',
     owner: byKey(sets),
-    candidates: (pod) =>
-      sets
-        .list(pod.metadata.namespace)
-        .filter((set) => matches(fromLabelSelector(set.spec?.selector), pod.metadata.labels))
-        .map(keyOf),
+    candidates: selectedBy(sets),
     enqueue: (key) => controller.enqueue(key),
   });
   return controller;
