@@ -95,9 +95,12 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   };
   start('apiserver');
   const client = new RestClient(await loadKubeconfig(paths.kubeconfig('admin')));
-  await untilReady(client);
+  await untilAnswered(client, '/api/v1/namespaces');
   const scheduler = start('scheduler');
   const controllerManager = options.controllers ? start('controller-manager') : undefined;
+  // Without its account no Pod can be made in the namespace.
+  const account = '/api/v1/namespaces/default/serviceaccounts/default';
+  if (controllerManager) await untilAnswered(client, account);
   const stop = async (): Promise<void> => {
     client.close();
     for (const name of ['controller-manager', 'scheduler', 'apiserver'] as const) await end(name);
@@ -114,16 +117,16 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   };
 }
 
-async function untilReady(client: RestClient): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
+async function untilAnswered(client: RestClient, path: string): Promise<void> {
+  for (let tries = 0; tries < 400; tries++) {
     try {
-      await client.raw('GET', '/api/v1/namespaces');
+      await client.raw('GET', path);
       return;
     } catch {
       await new Promise((done) => setTimeout(done, 50));
     }
   }
-  throw new Error('The API server did not become ready');
+  throw new Error(`The control plane did not become ready: no ${path}`);
 }
 
 function freePort(): Promise<number> {
