@@ -18,6 +18,10 @@ const COMMANDS: Record<
     load: () => import('./commands/node.ts'),
   },
   leave: { summary: 'Take this machine out again', load: () => import('./commands/leave.ts') },
+  doctor: {
+    summary: 'Find what is wrong, and what to do about it',
+    load: () => import('./commands/doctor.ts'),
+  },
   status: { summary: 'Show its processes', load: () => import('./commands/status.ts') },
   kubeconfig: {
     summary: 'Add the cluster to your kubeconfig, or take it out',

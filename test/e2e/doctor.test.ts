@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest';
+import { K8TS } from '../support/cluster.ts';
+import { eventually } from '../support/eventually.ts';
+import { list, service, shellPod, webDeployment } from '../support/manifests.ts';
+import { sharedCluster } from '../support/shared-cluster.ts';
+import { testNamespace } from '../support/test-namespace.ts';
+
+const cluster = sharedCluster();
+const ns = testNamespace(cluster, 'doctor');
+
+/** What it prints, and its exit code. */
+async function doctor(...words: string[]): Promise<{ text: string; exitCode: number }> {
+  const args = ['doctor', ...words, '--root', cluster.paths.root];
+  const { stdout, exitCode } = await cluster.network.run(K8TS, args, { acceptExitCodes: [0, 1] });
+  return { text: stdout, exitCode };
+}
+
+/** The same, as soon as it says so: components need a moment to act. */
+async function diagnosis(words: string[], expected: RegExp): Promise<void> {
+  await eventually(`the doctor says ${expected}`, async () => {
+    const { text, exitCode } = await doctor(...words, '-n', ns.name);
+    return exitCode === 1 && expected.test(text);
+  });
+}
+
+describe('k8ts doctor', () => {
+  it('looks at every component', async () => {
+    const { text } = await doctor();
+    for (const name of [
+      'containerd',
+      'apiserver',
+      'kubelet',
+      'controller-manager',
+      'scheduler',
+      'proxy',
+    ]) {
+      expect(text).toMatch(new RegExp(`^ok +${name} +runs as process \\d+$`, 'm'));
+    }
+    expect(text).toMatch(/^ok +certificates +the first lapses in \d+ days$/m);
+    expect(text).toMatch(/^ok +apiserver +is ready/m);
+    expect(text).toMatch(/^ok +node node-1 +is Ready$/m);
+  });
+
+  it('names the scheduler where a Pod fits nowhere', async () => {
+    await ns.apply(shellPod('huge', 'sleep 1', { resources: { requests: { cpu: '1000' } } }));
+    await diagnosis(
+      ['pod', 'huge'],
+      /WRONG +scheduler +0\/1 nodes .*Insufficient cpu[^]*next: k8ts explain pod huge/,
+    );
+  });
+
+  it('names the image, and the container that ends', async () => {
+    await ns.apply(shellPod('nothing', 'true', { image: 'localhost/no/such:1' }));
+    await ns.apply(shellPod('crashing', 'exit 3'));
+    await diagnosis(['pod', 'nothing'], /WRONG +images +main: (ErrImagePull|ImagePullBackOff)/);
+    await diagnosis(
+      ['pod', 'crashing'],
+      /WRONG +container +main ends again and again: Error, exit code 3[^]*logs crashing -c main --previous/,
+    );
+  });
+
+  it('names the selector that chooses nothing, and finds nothing with a Service that answers', async () => {
+    await ns.apply(list(webDeployment('well', 1), service('well'), service('lonely')));
+    await ns.kubectl('rollout', 'status', 'deployment/well', '--timeout=60s');
+    await diagnosis(
+      ['service', 'lonely'],
+      /WRONG +selector +no Pod of doctor has the labels app=lonely/,
+    );
+    await eventually('the Service is well', async () => {
+      const { exitCode } = await doctor('service', 'well', '-n', ns.name);
+      return exitCode === 0;
+    });
+  });
+});
