@@ -107,3 +107,39 @@ fetch_tools() {
   echo $TOOLS_PACKAGE >"$TOOLS/package"
   rm -rf "$work"
 }
+
+# Everything that a node needs below ROOT: packages, Node.js and libraries, tools, images, k8ts on the PATH. Starts nothing.
+install_k8ts() {
+  local repo=$1 root=$2
+  install_packages "${NODE_PACKAGES[@]}" "${IMAGE_PACKAGES[@]}" curl
+  install_node_modules "$repo"
+  fetch_tools
+  install_tools "$root"
+  "$repo/node_modules/.bin/node" "$repo/deploy/images/build.ts" "$root/var/lib/k8ts/images" | while read -r line; do step "$line"; done
+  link "$root" "$repo/bin/k8ts" k8ts
+}
+
+# The cluster keeps a copy of its own, which outlives a change of the clone.
+install_tools() {
+  local root=$1 name
+  local tools=$root/var/lib/k8ts/tools
+  mkdir -p "$tools"
+  for name in kubectl helm; do
+    [ -x "$TOOLS/$name" ] || continue
+    cmp --silent "$TOOLS/$name" "$tools/$name" || cp --force --link "$TOOLS/$name" "$tools/$name" 2>/dev/null ||
+      cp --force "$TOOLS/$name" "$tools/$name"
+    link "$root" "$tools/$name" "$name"
+  done
+}
+
+# Puts a program on the PATH. A program of that name from elsewhere stays, and is mentioned.
+link() {
+  local bin=$1/usr/local/bin target=$2 name=$3 other
+  other=$(PATH=$bin:$PATH type -P "$name" || true)
+  if [ -z "$other" ] || [ "$(readlink -f "$other")" = "$(readlink -f "$target")" ]; then
+    mkdir -p "$bin"
+    ln -sfn "$target" "$bin/$name"
+  else
+    step "Left $other alone; ours is $target"
+  fi
+}

@@ -12,15 +12,17 @@ usage: sudo ./deploy/up.sh [--no-demo] [--no-dns] [--root DIR] [--port PORT]
   --no-dns     without cluster DNS, for one of your own
   --root DIR   keep everything below DIR instead of /
   --port PORT  port of the API server (6443)
+  --node-ip IP address of the node (that of the default route)
 END
 }
 
-demo=yes dns=yes root=/ port=6443
+demo=yes dns=yes root=/ port=6443 node_ip=
 while [ $# -gt 0 ]; do
   case $1 in
     --no-demo) demo=no ;;
     --no-dns) dns=no ;;
     --root) root=${2:?--root needs a directory}; shift ;;
+    --node-ip) node_ip=${2:?--node-ip needs an address}; shift ;;
     --port) port=${2:?--port needs a number}; shift ;;
     -h | --help) usage; exit ;;
     *) usage >&2; die "unknown option $1" ;;
@@ -29,7 +31,6 @@ while [ $# -gt 0 ]; do
 done
 root=${root%/}
 state=$root/var/lib/k8ts
-bin=$root/usr/local/bin
 
 running() {
   local file=$root/run/k8ts/supervisor.pid pid
@@ -57,32 +58,9 @@ check_machine() {
   ! listening "$port" || die "port $port is taken by another program; stop that, or choose another with --port"
 }
 
-# The cluster keeps a copy of its own, which outlives a change of the clone.
-install_tools() {
-  local tools=$state/tools name
-  mkdir -p "$tools"
-  for name in kubectl helm; do
-    [ -x "$TOOLS/$name" ] || continue
-    cmp --silent "$TOOLS/$name" "$tools/$name" || cp --force --link "$TOOLS/$name" "$tools/$name" 2>/dev/null ||
-      cp --force "$TOOLS/$name" "$tools/$name"
-    link "$tools/$name" "$name"
-  done
-}
-
-# Puts a program on the PATH. A program of that name from elsewhere stays, and is mentioned.
-link() {
-  local target=$1 name=$2 other
-  other=$(PATH=$bin:$PATH type -P "$name" || true)
-  if [ -z "$other" ] || [ "$(readlink -f "$other")" = "$(readlink -f "$target")" ]; then
-    mkdir -p "$bin"
-    ln -sfn "$target" "$bin/$name"
-  else
-    step "Left $other alone; ours is $target"
-  fi
-}
-
 start_cluster() {
   local options=(--detach --root "${root:-/}" --port "$port")
+  [ -z "$node_ip" ] || options+=(--node-ip "$node_ip")
   [ $dns = yes ] || options+=(--no-dns)
   "$repo/bin/k8ts" up "${options[@]}" | while read -r _ line; do step "$line"; done
 }
@@ -122,14 +100,9 @@ await_dns() {
 
 check_machine "$@"
 running || step "Setting up k8ts on $(. /etc/os-release && echo "$PRETTY_NAME")"
-install_packages "${NODE_PACKAGES[@]}" "${IMAGE_PACKAGES[@]}" curl
-install_node_modules "$repo"
-fetch_tools
-install_tools
-"$repo/node_modules/.bin/node" "$here/images/build.ts" "$state/images" | while read -r line; do step "$line"; done
+install_k8ts "$repo" "$root"
 start_cluster
 "$repo/bin/k8ts" kubeconfig merge --root "${root:-/}" | while read -r line; do step "$line"; done
-link "$repo/bin/k8ts" k8ts
 [ $demo = no ] || run_demo
 [ $dns = no ] || await_dns
 step "Ready. Try: kubectl get pods -A -o wide; k8ts status; README.md has a tour of five minutes"

@@ -9,7 +9,8 @@ import { progressWriter, rootOption, selfCommand } from '../options.ts';
 interface Options {
   root: string;
   token: string;
-  caCertHash: string[];
+  caCertHash?: string[];
+  discoveryTokenUnsafeSkipCaVerification?: true;
   nodeName?: string;
   nodeIp?: string;
   v: number;
@@ -24,7 +25,11 @@ export function command(): Command {
     .argument('<host:port>', 'the API server of the cluster')
     .addOption(rootOption())
     .requiredOption('--token <token>', 'lets this machine in')
-    .requiredOption('--ca-cert-hash <hashes...>', 'sha256:HEX of the public key of its authority')
+    .option('--ca-cert-hash <hashes...>', 'sha256:HEX of the public key of its authority')
+    .option(
+      '--discovery-token-unsafe-skip-ca-verification',
+      'believe the token alone: whoever knows it could pose as the cluster',
+    )
     .option('--node-name <name>', 'name of the node (default: the host name)')
     .option('--node-ip <address>', 'address of the node (default: that of the default route)')
     .option('-v <level>', 'verbosity of the components', Number, 2)
@@ -33,6 +38,11 @@ export function command(): Command {
 
 async function run(address: string, options: Options): Promise<void> {
   const { root, token, caCertHash, nodeName, nodeIp, v: verbosity } = options;
+  if (!caCertHash && !options.discoveryTokenUnsafeSkipCaVerification) {
+    throw new Error(
+      '--ca-cert-hash is missing: k8ts token create --print-join-command prints it; --discovery-token-unsafe-skip-ca-verification does without',
+    );
+  }
   const request = { server: serverOf(address), token, caCertHashes: caCertHash };
   const deps = {
     clock: realClock,
