@@ -18,6 +18,10 @@ const COMMANDS: Record<
     load: () => import('./commands/node.ts'),
   },
   leave: { summary: 'Take this machine out again', load: () => import('./commands/leave.ts') },
+  drill: {
+    summary: 'Kill its components, and see what survives',
+    load: () => import('./commands/drill.ts'),
+  },
   doctor: {
     summary: 'Find what is wrong, and what to do about it',
     load: () => import('./commands/doctor.ts'),

@@ -25,7 +25,7 @@ import { PodWorkers } from './pod-workers.ts';
 import { ProbeManager } from './probes/probe-manager.ts';
 import { Allocations } from './resize/allocations.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
-import { networkProblem, runtimeProblems } from './runtime-problems.ts';
+import { networkProblem, RuntimeHealth } from './runtime-problems.ts';
 import { StatsProvider } from './stats/stats-provider.ts';
 import { StatusManager } from './status-manager.ts';
 import { terminationMessage } from './termination-message.ts';
@@ -148,6 +148,7 @@ export class Kubelet {
   #makeNode(): NodeReporter {
     const { client, runtime, recorder, clock, log, machine } = this.#deps;
     const { config, rootDir, nodeName, labels, gitVersion } = this.options;
+    const health = new RuntimeHealth(clock);
     return new NodeReporter({
       client,
       runtime,
@@ -162,7 +163,7 @@ export class Kubelet {
       addresses: this.#hostIps,
       gitVersion,
       conditions: async (asked) => ({
-        problems: asked ? runtimeProblems(asked.conditions) : ['container runtime is down'],
+        problems: health.problems(asked?.conditions),
         pressure: pressureOf(await readSignals(machine, rootDir), config.evictionHard),
       }),
       onPodCidr: (cidr) => this.#usePodCidr(cidr),
