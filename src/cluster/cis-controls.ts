@@ -27,7 +27,7 @@ export const CIS_CONTROLS = `\
 1.1.21	Private keys: permissions	mode pki/apiserver.key 600
 1.2.1	--anonymous-auth is false	flag apiserver anonymous-auth false
 1.2.2	--token-auth-file is not set	flag apiserver !token-auth-file
-1.2.3	DenyServiceExternalIPs is set	fail External addresses of Services are allowed, as upstream's default; nothing routes them but who may write Services
+1.2.3	DenyServiceExternalIPs is set	flag apiserver enable-admission-plugins ~DenyServiceExternalIPs
 1.2.4	--kubelet-client-certificate and --kubelet-client-key are set	flag apiserver kubelet-client-certificate
 1.2.5	--kubelet-certificate-authority is set	flag apiserver kubelet-certificate-authority
 1.2.6	--authorization-mode is not AlwaysAllow	not apiserver authorization-mode AlwaysAllow

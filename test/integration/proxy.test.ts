@@ -1,12 +1,19 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApiServer, type TestApiServer } from '../support/api-server.ts';
 
 // Names that a careless look for the word `proxy` in the path would stumble over.
 const NAMESPACE = 'proxy';
 const POD = 'proxy';
+
+// An address of this machine that is not loopback: the proxy goes to no other.
+const HOST =
+  Object.values(networkInterfaces())
+    .flatMap((all) => all ?? [])
+    .find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '';
 
 let server: TestApiServer;
 let backend: Server;
@@ -24,7 +31,7 @@ beforeAll(async () => {
     const { method, url, headers } = req;
     res.end(JSON.stringify({ method, url, headers, body: Buffer.concat(chunks).toString() }));
   });
-  backend.listen(0, '127.0.0.1');
+  backend.listen(0, HOST);
   await once(backend, 'listening');
   port = (backend.address() as AddressInfo).port;
   server = await startApiServer();
@@ -39,7 +46,7 @@ beforeAll(async () => {
   });
   if (made.status !== 201) throw new Error(made.text);
   await server.request('PATCH', `${pods}/${POD}/status`, {
-    body: { status: { podIP: '127.0.0.1', podIPs: [{ ip: '127.0.0.1' }] } },
+    body: { status: { podIP: HOST, podIPs: [{ ip: HOST }] } },
   });
 });
 afterAll(async () => {

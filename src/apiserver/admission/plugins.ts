@@ -6,6 +6,7 @@ import {
 } from './certificates.ts';
 import { defaultIngressClass } from './default-ingress-class.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
+import { denyServiceExternalIps } from './deny-service-external-ips.ts';
 import { limitRanger } from './limit-ranger.ts';
 import { type MutatingPolicyDeps, mutatingPolicies } from './mutating-policies.ts';
 import { namespaceLifecycle } from './namespace-lifecycle.ts';
@@ -34,7 +35,7 @@ export interface AdmissionOptions {
 export interface AdmissionDeps extends WebhookDeps, MutatingPolicyDeps {}
 
 /** On only when asked for by name. kubeadm asks for NodeRestriction. */
-const OFF_BY_DEFAULT = new Set(['NodeRestriction']);
+const OFF_BY_DEFAULT = new Set(['NodeRestriction', 'DenyServiceExternalIPs']);
 
 /**
  * The plug-ins that are on, in upstream's order. The names of all are known here: an unknown one in the options is
@@ -73,6 +74,7 @@ function everyPlugin(deps: AdmissionDeps, options: AdmissionOptions): AdmissionP
     certificateSigning(deps.authorizer),
     certificateSubjectRestriction,
     defaultIngressClass(deps),
+    denyServiceExternalIps,
     mutatingPolicies(deps),
     mutatingWebhooks(deps),
     validatingPolicies(deps),

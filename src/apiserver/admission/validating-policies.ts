@@ -15,6 +15,7 @@ import {
   type Policy,
   type PolicyDeps,
   PolicyFailure,
+  type SeenAs,
 } from './dynamic/policy.ts';
 import { allOf, forbiddenByAdmission } from './plugin.ts';
 
@@ -41,8 +42,9 @@ export function validatingPolicies(deps: PolicyDeps): AdmissionPlugin {
     async validate(request) {
       if (isExempt(request)) return;
       const denials: Denial[] = [];
+      const seen: SeenAs = new Map();
       for (const bound of await boundPolicies(deps)) {
-        const found = await judge(deps, bound, request);
+        const found = await judge(deps, bound, request, seen);
         denials.push(...act(bound, request, found));
       }
       const [first] = denials;
@@ -78,13 +80,18 @@ async function boundPolicies(deps: PolicyDeps): Promise<Bound[]> {
   );
 }
 
-async function judge(deps: PolicyDeps, bound: Bound, request: AdmissionRequest): Promise<Denial[]> {
+async function judge(
+  deps: PolicyDeps,
+  bound: Bound,
+  request: AdmissionRequest,
+  seen: SeenAs,
+): Promise<Denial[]> {
   const { policy, binding } = bound;
   const denials: Denial[] = [];
   const deny = (message: string, reason = 'Invalid', index = 0) =>
     denials.push({ policy: policy.name, binding: binding.name, message, reason, index });
   try {
-    for await (const application of applications(deps, bound, request)) {
+    for await (const application of applications(deps, bound, request, seen)) {
       for (const [index, validation] of (policy.spec.validations ?? []).entries()) {
         const why = await failure(policy.spec, validation, application);
         if (why !== undefined) deny(why, validation.reason, index);

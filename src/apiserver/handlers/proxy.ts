@@ -7,6 +7,7 @@ import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import { forward, type ProxyTarget, passOn } from '../http-proxy.ts';
 import type { Kubelets } from '../kubelets.ts';
+import { proxyable } from '../proxyable.ts';
 import type { ServiceResolver } from '../service-resolver.ts';
 
 export type ProxyDeps = HandlerDeps & { kubelets: Kubelets; resolver: ServiceResolver };
@@ -84,7 +85,7 @@ async function locate(
     case 'nodes':
       return nodeTarget(deps, object as unknown as Node, address);
     case 'pods':
-      return insecure(podUrl(object as unknown as Pod, address));
+      return insecure(await proxyable(podUrl(object as unknown as Pod, address)));
     default:
       return insecure(await serviceUrl(deps, object as unknown as Service, address));
   }
@@ -95,12 +96,12 @@ function insecure(url: URL): ProxyTarget & { tls: object } {
   return { url, tls: { rejectUnauthorized: false } };
 }
 
-function nodeTarget(
+async function nodeTarget(
   { kubelets }: ProxyDeps,
   node: Node,
   { port }: Address,
-): ProxyTarget & { tls?: object } {
-  const url = kubelets.urlOf(node, '/');
+): Promise<ProxyTarget & { tls?: object }> {
+  const url = await proxyable(kubelets.urlOf(node, '/'));
   if (port === '' || port === url.port) return { url, tls: kubelets.tls, agent: kubelets.agent };
   url.protocol = 'http:';
   url.port = port;

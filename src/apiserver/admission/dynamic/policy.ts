@@ -4,6 +4,7 @@ import type { KubeObject, LabelSelector } from '../../../api/types.ts';
 import { errorMessage } from '../../../util/errors.ts';
 import type { AdmissionRequest } from '../../admission.ts';
 import type { Authorizer } from '../../authz/authorizer.ts';
+import { toCel } from '../../cel/values.ts';
 import type { CelProgram } from '../../cel.ts';
 import type { ResourceKind } from '../../resource-kind.ts';
 import { type PluginDeps, sharedObject } from '../plugin.ts';
@@ -72,19 +73,36 @@ export async function* applications(
   deps: PolicyDeps,
   { policy, binding }: { policy: Policy; binding: Binding },
   request: AdmissionRequest,
+  seen?: SeenAs,
 ): AsyncGenerator<Application> {
   const kind = await matchedKind(deps, matchOf(policy.spec.matchConstraints, []), request);
   if (!kind || !(await bindingMatches(deps, binding, request))) return;
   const within = await namespaceOf(deps, request);
   for (const params of await paramsOf(deps, policy, binding, request)) {
-    const view = viewAs(request, kind);
-    const values = scopeValues({ request, kind, view, within, params }, deps.authorizer());
+    const { view, values: shared } = seenAs(deps, { request, kind, within }, seen);
+    const values: Record<string, unknown> = { ...shared, params: toCel(params ?? null) };
     const result = await judgeConditions(policy.spec.matchConditions, () => values);
     if (result.matches === undefined) throw new PolicyFailure(result.error);
     if (!result.matches) continue;
     values.variables = await variablesOf(policy.spec, values);
     yield { kind, view, values };
   }
+}
+
+/** A request as its kinds show it, made once for all policies that only look at it. */
+export type SeenAs = Map<ResourceKind, { view: View; values: Record<string, unknown> }>;
+
+function seenAs(
+  deps: PolicyDeps,
+  parts: { request: AdmissionRequest; kind: ResourceKind; within: KubeObject | undefined },
+  seen: SeenAs | undefined,
+) {
+  const known = seen?.get(parts.kind);
+  if (known) return known;
+  const view = viewAs(parts.request, parts.kind);
+  const made = { view, values: scopeValues({ ...parts, view }, deps.authorizer()) };
+  seen?.set(parts.kind, made);
+  return made;
 }
 
 function matchOf(constraints: Constraints = {}, rules: readonly Rule[]): MatchResources {

@@ -55,18 +55,17 @@ export function scopeValues(
     view: View;
     /** The namespace that the request is in. */
     within?: KubeObject | undefined;
-    params?: KubeObject | undefined;
   },
   authorizer: Authorizer,
 ): Record<string, unknown> {
-  const { request, kind, view, within, params } = parts;
+  const { request, kind, view, within } = parts;
   const { user } = request;
   return {
     object: toCel(view.object ?? null),
     oldObject: toCel(view.old ?? null),
     request: toCel(requestBody(request, kind)),
     namespaceObject: toCel(within ?? null),
-    params: toCel(params ?? null),
+    params: null,
     variables: {},
     authorizer: authorizerOf(authorizer, user, request),
   };

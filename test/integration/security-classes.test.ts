@@ -1,0 +1,290 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { connect as connectH2 } from 'node:http2';
+import { connect as connectTls } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startApiServer, type TestApiServer } from '../support/api-server.ts';
+import { eventually } from '../support/eventually.ts';
+
+// One test for each class of weakness that other clusters have had; more of them stand beside what they are about.
+
+let server: TestApiServer;
+const API = '/api/v1';
+const CORE = `${API}/namespaces/default`;
+beforeAll(async () => {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  server = await startApiServer({
+    admission: { enable: ['NodeRestriction', 'DenyServiceExternalIPs'] },
+    serviceAccounts: {
+      issuer: 'https://kubernetes.default.svc',
+      signingKey: privateKey,
+      verificationKeys: [publicKey],
+    },
+  });
+  await create(`${CORE}/serviceaccounts`, {
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { name: 'default' },
+  });
+});
+afterAll(() => server.stop());
+
+async function create(path: string, body: object) {
+  const answer = await server.request('POST', path, { body });
+  if (answer.status !== 201) throw new Error(answer.text);
+  return answer.body;
+}
+
+const pod = (name: string, spec: object = {}) => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name },
+  spec: { containers: [{ name: 'c', image: 'i' }], ...spec },
+});
+
+describe('proxies', () => {
+  const node = (name: string, addresses: object[]) => ({
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name },
+    status: { addresses },
+  });
+
+  it.each([
+    ['127.0.0.1', 'InternalIP'],
+    ['169.254.169.254', 'InternalIP'],
+    ['::1', 'InternalIP'],
+    ['0.0.0.0', 'InternalIP'],
+    ['localhost', 'Hostname'],
+  ])(
+    'CVE-2022-3294, CVE-2020-8562: do not reach what only this machine reaches: %s',
+    async (address, type) => {
+      const name = `n-${address.replace(/\W/g, 'x')}`;
+      await create(`${API}/nodes`, node(name, [{ type, address }]));
+      for (const port of ['', ':6443']) {
+        const answer = await server.request('GET', `${API}/nodes/${name}${port}/proxy/healthz`);
+        expect(answer.status).toBe(400);
+        expect(answer.body.message).toContain('address not allowed');
+      }
+    },
+  );
+
+  it('CVE-2022-3294: nor by the address that a Pod says that it has', async () => {
+    await create(`${CORE}/pods`, pod('liar'));
+    const body = { status: { podIP: '127.0.0.1', podIPs: [{ ip: '127.0.0.1' }] } };
+    await server.request('PATCH', `${CORE}/pods/liar/status`, { body });
+    const answer = await server.request('GET', `${CORE}/pods/liar/proxy/`);
+    expect(answer.body.message).toContain('address not allowed');
+  });
+});
+
+describe('bodies', () => {
+  it('CVE-2019-11253: a YAML bomb costs its sender more than us', async () => {
+    const lines = ['a: &a [x,x,x,x,x,x,x,x,x]'];
+    for (let i = 1; i < 12; i++) {
+      const [now, before] = [String.fromCharCode(97 + i), String.fromCharCode(96 + i)];
+      lines.push(`${now}: &${now} [${Array(9).fill(`*${before}`).join(',')}]`);
+    }
+    const body = `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: bomb}\n${lines.join('\n')}\n`;
+    const began = performance.now();
+    const answer = await server.request('POST', `${CORE}/configmaps`, {
+      body,
+      type: 'application/yaml',
+    });
+    expect(answer.status).toBe(400);
+    expect(performance.now() - began).toBeLessThan(5000);
+  });
+
+  it('CVE-2019-11253: nor does JSON that is nested without end', async () => {
+    const deep = '['.repeat(200_000) + ']'.repeat(200_000);
+    const body = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"deep"},"data":${deep}}`;
+    const answer = await server.request('POST', `${CORE}/configmaps`, { body });
+    expect(answer.status).toBeGreaterThanOrEqual(400);
+    expect((await server.request('GET', '/livez')).status).toBe(200);
+  });
+});
+
+describe('custom resources', () => {
+  const crd = (plural: string, scope: string) => ({
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `${plural}.example.com` },
+    spec: {
+      group: 'example.com',
+      scope,
+      names: {
+        plural,
+        singular: plural.slice(0, -1),
+        kind: plural.slice(0, -1),
+        listKind: `${plural}list`,
+      },
+      versions: [
+        {
+          name: 'v1',
+          served: true,
+          storage: true,
+          schema: {
+            openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+          },
+        },
+      ],
+    },
+  });
+
+  it('CVE-2019-11247, CVE-2022-3162: are not reached through another scope or another kind', async () => {
+    const crds = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+    await create(crds, crd('wides', 'Cluster'));
+    await create(crds, crd('narrows', 'Namespaced'));
+    const base = '/apis/example.com/v1';
+    await eventually('they are served', async () => {
+      const one = await server.request('GET', `${base}/wides`);
+      return one.status === 200 && (await server.request('GET', `${base}/narrows`)).status === 200;
+    });
+    const object = { apiVersion: 'example.com/v1', kind: 'wide', metadata: { name: 'w' } };
+    await create(`${base}/wides`, object);
+    expect((await server.request('GET', `${base}/namespaces/default/wides/w`)).status).toBe(404);
+    expect((await server.request('GET', `${base}/namespaces/default/wides`)).status).toBe(404);
+    const rbac = '/apis/rbac.authorization.k8s.io/v1/namespaces/default';
+    const apiVersion = 'rbac.authorization.k8s.io/v1';
+    await create(`${rbac}/roles`, {
+      apiVersion,
+      kind: 'Role',
+      metadata: { name: 'narrow' },
+      rules: [{ apiGroups: ['example.com'], resources: ['narrows'], verbs: ['*'] }],
+    });
+    await create(`${rbac}/rolebindings`, {
+      apiVersion,
+      kind: 'RoleBinding',
+      metadata: { name: 'narrow' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'narrow' },
+      subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'mallory' }],
+    });
+    const mallory = await server.as({ name: 'mallory', groups: ['system:authenticated'] });
+    await eventually('mallory has her own', async () => {
+      const { status } = await mallory('GET', `${base}/namespaces/default/narrows`);
+      return status === 200;
+    });
+    for (const path of [
+      'narrows/..%2Fwides%2Fw',
+      'narrows/../wides/w',
+      'wides/w',
+      'narrows%2F..%2Fwides',
+    ]) {
+      const answer = await mallory('GET', `${base}/namespaces/default/${path}`);
+      expect(answer.status).toBeGreaterThanOrEqual(400);
+      expect(answer.body?.metadata?.name).toBeUndefined();
+    }
+  });
+});
+
+describe('objects', () => {
+  it('CVE-2023-2431: a Localhost seccomp profile has a name', async () => {
+    for (const localhostProfile of [undefined, '']) {
+      const securityContext = { seccompProfile: { type: 'Localhost', localhostProfile } };
+      const answer = await server.request('POST', `${CORE}/pods`, {
+        body: pod('unnamed', { securityContext }),
+      });
+      expect(answer.status).toBe(422);
+    }
+  });
+
+  it('CVE-2020-8554: addresses of others are refused where that is switched on', async () => {
+    const service = (externalIPs: string[]) => ({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'ext' },
+      spec: { ports: [{ port: 80 }], externalIPs },
+    });
+    const refused = await server.request('POST', `${CORE}/services`, {
+      body: service(['1.2.3.4']),
+    });
+    expect(refused.status).toBe(403);
+    expect(refused.body.message).toContain('Use of external IPs is denied by admission control');
+    expect((await server.request('POST', `${CORE}/services`, { body: service([]) })).status).toBe(
+      201,
+    );
+  });
+
+  it('path traversal: names stay names', async () => {
+    for (const name of ['..', '.', 'a%2Fb', '..%2f..%2fetc', '%2e%2e']) {
+      const answer = await server.request('GET', `${CORE}/configmaps/${name}`);
+      expect(answer.status).toBeGreaterThanOrEqual(400);
+      const body = {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: decodeURIComponent(name) },
+      };
+      expect((await server.request('POST', `${CORE}/configmaps`, { body })).status).toBe(422);
+    }
+  });
+});
+
+describe('tokens', () => {
+  const tokenOf = async (spec: object): Promise<string> => {
+    const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec };
+    return (await create(`${CORE}/serviceaccounts/default/token`, body)).status.token;
+  };
+  const isKnown = async (token: string): Promise<boolean> => {
+    const answer = await create('/apis/authentication.k8s.io/v1/tokenreviews', {
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenReview',
+      spec: { token },
+    });
+    return answer.status.authenticated;
+  };
+
+  it('for another audience are worth nothing here', async () => {
+    expect(await isKnown(await tokenOf({}))).toBe(true);
+    expect(await isKnown(await tokenOf({ audiences: ['vault'] }))).toBe(false);
+  });
+
+  it('of a deleted Pod are worth nothing anywhere', async () => {
+    const { metadata } = await create(
+      `${CORE}/pods`,
+      pod('bound', { serviceAccountName: 'default' }),
+    );
+    const boundObjectRef = { kind: 'Pod', apiVersion: 'v1', name: 'bound', uid: metadata.uid };
+    const token = await tokenOf({ boundObjectRef });
+    expect(await isKnown(token)).toBe(true);
+    await server.request('DELETE', `${CORE}/pods/bound?gracePeriodSeconds=0`);
+    await eventually('it is forgotten', async () => !(await isKnown(token)));
+  });
+});
+
+describe('connections', () => {
+  it('CVE-2023-44487: streams that are reset at once do not stop the server', async () => {
+    const session = connectH2(server.url, { rejectUnauthorized: false });
+    session.on('error', () => {});
+    for (let i = 0; i < 3000 && !session.destroyed; i++) {
+      const stream = session.request({ ':path': '/livez' });
+      stream.on('error', () => {});
+      stream.close(8);
+    }
+    const began = performance.now();
+    expect((await server.request('GET', '/livez')).status).toBe(200);
+    expect(performance.now() - began).toBeLessThan(5000);
+    session.destroy();
+  });
+
+  it('request smuggling: a body with two lengths is no request', async () => {
+    const { hostname, port } = new URL(server.url);
+    const text = await new Promise<string>((resolve, reject) => {
+      const socket = connectTls({
+        host: hostname,
+        port: Number(port),
+        rejectUnauthorized: false,
+        ALPNProtocols: ['http/1.1'],
+      });
+      let all = '';
+      socket.on('data', (chunk) => {
+        all += chunk;
+      });
+      socket.on('close', () => resolve(all));
+      socket.on('error', reject);
+      socket.write(
+        'POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /version HTTP/1.1\r\nHost: x\r\n\r\n',
+      );
+    });
+    expect(text).toContain('400');
+    expect(text).not.toContain('gitVersion');
+  });
+});
