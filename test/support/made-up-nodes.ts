@@ -1,6 +1,7 @@
 import { isNotFound } from '../../src/api/errors.ts';
 import { isPodTerminal } from '../../src/api/pods.ts';
 import { LEASES, NODES, PODS } from '../../src/api/resource-types.ts';
+import { microTimeString } from '../../src/api/times.ts';
 import type { Pod } from '../../src/api/types.ts';
 import type { Client } from '../../src/client/client.ts';
 import { createInformer } from '../../src/client/informer.ts';
@@ -16,6 +17,9 @@ export interface NodeOptions {
   /** Whether a Pod becomes ready. Default: every Pod. */
   readonly ready?: (pod: Pod) => boolean;
 }
+
+/** As often as a kubelet does: a node whose lease stands still is taken for dead. */
+const RENEW_MS = 10_000;
 
 /** Ends a Pod with this exit code as soon as it runs. */
 export const EXIT = 'test/exit-code';
@@ -45,11 +49,15 @@ export async function madeUpNodes(client: Client, options: NodeOptions): Promise
   };
   pods.addHandler({ onAdd: look, onUpdate: (_, pod) => look(pod) });
   const running = pods.run(stop.signal);
+  const beat = setInterval(() => {
+    for (const name of options.names) void renew(client, name).catch(() => {});
+  }, RENEW_MS);
   return {
     get writes() {
       return count.writes;
     },
     async stop() {
+      clearInterval(beat);
       stop.abort();
       await running;
       await Promise.all(busy);
@@ -61,13 +69,15 @@ async function createNode(client: Client, name: string): Promise<void> {
   const labels = { 'kubernetes.io/hostname': name, 'kubernetes.io/os': 'linux' };
   const room = { cpu: '1000', memory: '1000Gi', pods: '20000', 'ephemeral-storage': '1000Gi' };
   await client.create(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } });
-  const renewTime = '2099-01-01T00:00:00.000000Z';
-  // Renewed for ever: the node never falls silent.
   await client.create(LEASES, {
     apiVersion: 'coordination.k8s.io/v1',
     kind: 'Lease',
     metadata: { namespace: 'kube-node-lease', name },
-    spec: { holderIdentity: name, leaseDurationSeconds: 40, renewTime },
+    spec: {
+      holderIdentity: name,
+      leaseDurationSeconds: 40,
+      renewTime: microTimeString(Date.now()),
+    },
   });
   const conditions = [
     { type: 'Ready', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z' },
@@ -75,6 +85,11 @@ async function createNode(client: Client, name: string): Promise<void> {
   const body = { status: { capacity: room, allocatable: room, conditions } };
   const key = { namespace: '', name };
   await client.patch(NODES, key, { type: 'merge', body }, { subresource: 'status' });
+}
+
+function renew(client: Client, name: string): Promise<unknown> {
+  const body = { spec: { renewTime: microTimeString(Date.now()) } };
+  return client.patch(LEASES, { namespace: 'kube-node-lease', name }, { type: 'merge', body });
 }
 
 /** What a kubelet would do about a Pod now. Answers whether that was a write. */
