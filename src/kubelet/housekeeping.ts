@@ -60,10 +60,8 @@ export class Housekeeping {
 
   async sweep(signal: AbortSignal): Promise<void> {
     const { pleg, workers, groups, volumes } = this.#deps;
-    for (const pod of pleg.list()) {
-      if (workers.get(pod.uid)) await this.#removeSurplus(pod, signal);
-      else await this.#removeOrphan(pod, signal);
-    }
+    // At once, and each for itself: one that takes long or cannot be removed keeps no other one.
+    await Promise.all(pleg.list().map((pod) => this.#sweepPod(pod, signal)));
     const isOurs = (uid: string): boolean =>
       workers.get(uid) !== undefined || pleg.get(uid).containers.length > 0;
     for (const uid of await volumes.podsOnDisk()) {
@@ -73,6 +71,17 @@ export class Housekeeping {
       if (!isOurs(uid)) await groups.removeLeftover(name);
     }
     await this.#removeLogs(isOurs);
+  }
+
+  async #sweepPod(pod: RuntimePod, signal: AbortSignal): Promise<void> {
+    try {
+      if (this.#deps.workers.get(pod.uid)) await this.#removeSurplus(pod, signal);
+      else await this.#removeOrphan(pod, signal);
+    } catch (err) {
+      signal.throwIfAborted();
+      const name = `${pod.namespace}/${pod.name}`;
+      this.#deps.log.warn({ pod: name, err: errorMessage(err) }, 'Cannot clear away after a pod');
+    }
   }
 
   async #removeOrphan(pod: RuntimePod, signal: AbortSignal): Promise<void> {

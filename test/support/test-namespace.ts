@@ -1,5 +1,6 @@
 import { afterAll, beforeAll } from 'vitest';
 import type { Cluster } from './cluster.ts';
+import { eventually } from './eventually.ts';
 
 /** A namespace for the tests of a file, and kubectl in it. */
 export interface TestNamespace {
@@ -15,7 +16,13 @@ export interface TestNamespace {
 
 /** Makes the namespace before the tests of the file, and deletes it after them. */
 export function testNamespace(cluster: Cluster, name: string): TestNamespace {
-  beforeAll(() => cluster.kubectl('create', 'namespace', name));
+  beforeAll(async () => {
+    await cluster.kubectl('create', 'namespace', name);
+    // A namespace takes Pods once its service account is there.
+    await eventually(`the service account of ${name}`, () =>
+      cluster.kubectl('-n', name, 'get', 'serviceaccount', 'default'),
+    );
+  });
   afterAll(() => cluster.kubectl('delete', 'namespace', name, '--wait=false'));
   return {
     name,
