@@ -55,6 +55,10 @@ export async function prepare(
   const conflist = join(paths.cni.config, CNI_FILE);
   if (!existsSync(conflist)) writeWhole(conflist, cniConflist(paths, settings.nodePodCidr));
   await node;
+  saveSettings(paths, settings);
+}
+
+export function saveSettings(paths: Paths, settings: ClusterSettings): void {
   writeWhole(settingsFile(paths), `${JSON.stringify(settings, undefined, 2)}\n`);
 }
 

@@ -7,7 +7,7 @@ import {
 } from '../../cluster/certificate-care.ts';
 import { AUTHORITIES, type AuthorityName } from '../../cluster/certificates.ts';
 import { pathsUnder } from '../../cluster/paths.ts';
-import { savedSettings, settingsFor } from '../../cluster/prepare.ts';
+import { savedSettings, saveSettings, settingsFor } from '../../cluster/prepare.ts';
 import { realClock } from '../../util/clock.ts';
 import { rootOption } from '../options.ts';
 import { formatTable } from '../table.ts';
@@ -27,16 +27,7 @@ export function command(): Command {
     .addOption(rootOption())
     .option('--node-name <name>', 'name of this machine')
     .option('--node-ip <address>', 'its address')
-    .action(
-      async ({ root, nodeName, nodeIp }: { root: string; nodeName?: string; nodeIp?: string }) =>
-        tell(
-          await ensureIdentities(
-            pathsUnder(root),
-            settingsFor({ nodeName, nodeIp }),
-            realClock.now(),
-          ),
-        ),
-    );
+    .action(init);
   certs
     .command('check-expiration')
     .summary('show when each of them lapses')
@@ -62,6 +53,13 @@ export function command(): Command {
     .option('--drop-old', 'believe the old ones no longer: the last step')
     .action(rotate);
   return certs;
+}
+
+async function init(options: { root: string; nodeName?: string; nodeIp?: string }): Promise<void> {
+  const paths = pathsUnder(options.root);
+  const settings = settingsFor({ nodeName: options.nodeName, nodeIp: options.nodeIp });
+  tell(await ensureIdentities(paths, settings, realClock.now()));
+  saveSettings(paths, settings);
 }
 
 function tell(written: readonly string[]): void {
