@@ -72,3 +72,13 @@ it('rotateAuthority believes both until the old one is dropped', async () => {
   const left = readFileSync(join(paths.pki, 'ca.crt'), 'utf8');
   expect(left.match(/BEGIN CERTIFICATE/g)).toHaveLength(1);
 });
+
+it('ensureIdentities issues everything anew when seen from the end of its life', async () => {
+  const now = Date.now();
+  await ensureIdentities(paths, settings, now);
+  expect(await ensureIdentities(paths, settings, now)).toEqual([]);
+  const again = await ensureIdentities(paths, settings, now, now + 366 * DAY);
+  expect(again).toContain('apiserver');
+  expect(again).toContain('admin.conf');
+  expect(again).toContain('scheduler.conf');
+});

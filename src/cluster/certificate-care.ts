@@ -26,19 +26,24 @@ export const KUBECONFIG_USERS: readonly KubeconfigUser[] = [
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** Issues every certificate and kubeconfig that is missing, about to lapse or no longer fits. Answers what it wrote. */
+/**
+ * Issues every certificate and kubeconfig that is missing, no longer fits, or is about to lapse, seen from `asOf`.
+ * Answers what it wrote.
+ */
 export async function ensureIdentities(
   paths: Paths,
   settings: ClusterSettings,
   now: number,
+  asOf = now,
 ): Promise<string[]> {
   await ensureAuthorities(paths.pki, now);
-  const files = await ensureCertificates(certificateSpecs(paths, settings), paths.pki, now);
+  const specs = certificateSpecs(paths, settings);
+  const files = await ensureCertificates(specs, paths.pki, now, asOf);
   const users = await ensureKubeconfigs(KUBECONFIG_USERS, {
     paths,
     nodeName: settings.nodeName,
     server: localServer(settings),
-    now,
+    ...{ now, asOf },
   });
   return [...files.map((file) => basename(file)), ...users.map((user) => `${user}.conf`)];
 }

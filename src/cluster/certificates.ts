@@ -110,16 +110,17 @@ export async function ensureAuthorities(pki: string, now: number): Promise<void>
   writeWhole(join(pki, 'sa.key'), privateKey, SECRET_MODE);
 }
 
-/** Issues what is missing, is about to lapse or no longer fits. Answers the names of what was written. */
+/** Issues what is missing, is about to lapse (`asOf` some other time) or no longer fits. Answers the names of what was written. */
 export async function ensureCertificates(
   specs: readonly CertificateSpec[],
   pki: string,
   now: number,
+  asOf = now,
 ): Promise<string[]> {
   const written: string[] = [];
   for (const spec of specs) {
     const authority = readPair(join(pki, spec.authority));
-    if (stillGood(readPairIfExists(spec.file), authority, spec.identity, now)) continue;
+    if (stillGood(readPairIfExists(spec.file), authority, spec.identity, asOf)) continue;
     writePair(spec.file, await issue(authority, spec.identity, now));
     written.push(spec.file);
   }

@@ -74,9 +74,9 @@ export function kubeconfigFor(
  */
 export async function ensureKubeconfigs(
   users: readonly KubeconfigUser[],
-  options: { paths: Paths; nodeName: string; server: string; now: number },
+  options: { paths: Paths; nodeName: string; server: string; now: number; asOf?: number },
 ): Promise<KubeconfigUser[]> {
-  const { paths, nodeName, server, now } = options;
+  const { paths, nodeName, server, now, asOf = now } = options;
   const authority = readPair(join(paths.pki, 'ca'));
   const written: KubeconfigUser[] = [];
   for (const user of users) {
@@ -84,7 +84,7 @@ export async function ensureKubeconfigs(
     const identity = clientIdentity(user, nodeName);
     const pairFile = user === 'admin' ? undefined : join(paths.pki, user);
     const before = await heldBy(file, pairFile);
-    const isGood = stillGood(before, authority, identity, now);
+    const isGood = stillGood(before, authority, identity, asOf);
     const credentials = before && isGood ? before : await issue(authority, identity, now);
     if (pairFile && !isGood) writePair(pairFile, credentials);
     const shown = pairFile ? { file: pairFile } : credentials;

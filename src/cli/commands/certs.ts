@@ -13,8 +13,6 @@ import { rootOption } from '../options.ts';
 import { formatTable } from '../table.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-// Renewing on purpose replaces what is good for years less than this.
-const EVERYTHING_MS = 400 * DAY_MS;
 
 /** `k8ts certs`: kubeadm's certificates, under the directory of the cluster. */
 export function command(): Command {
@@ -39,9 +37,9 @@ export function command(): Command {
     .addOption(rootOption())
     .action(async ({ root }: { root: string }) => {
       const paths = pathsUnder(root);
-      // As if their end were near: none is good enough then.
-      const later = realClock.now() + EVERYTHING_MS - 365 * DAY_MS;
-      tell(await ensureIdentities(paths, savedSettings(paths), later));
+      const now = realClock.now();
+      // Seen from the end of their year none is good enough.
+      tell(await ensureIdentities(paths, savedSettings(paths), now, now + 366 * DAY_MS));
     });
   certs
     .command('rotate-ca')
