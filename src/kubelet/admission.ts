@@ -12,6 +12,8 @@ export interface AdmissionDeps {
   allocatable(): Readonly<Record<string, string>>;
   /** What the node can do for pods. */
   abilities(): NodeAbilities;
+  /** Why the node, short of something, takes no such pod now. */
+  pressure(pod: Pod): Failure | undefined;
   /** The other pods that hold resources of the node. */
   others(uid: string): readonly Pod[];
 }
@@ -29,6 +31,7 @@ export class Admission {
     const settings = settingsRefusal(pod, this.#deps.abilities());
     if (settings) return settings;
     const refused =
+      this.#deps.pressure(pod) ??
       selectorRefusal(pod, this.#deps.node()) ??
       portRefusal(pod, this.#others(pod)) ??
       this.noRoom(pod);

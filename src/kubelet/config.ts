@@ -49,6 +49,7 @@ export interface KubeletConfiguration {
   imageGCHighThresholdPercent: number;
   imageGCLowThresholdPercent: number;
   imageMinimumGCAge: string;
+  imageMaximumGCAge: string;
   kubeReserved: Record<string, string>;
   systemReserved: Record<string, string>;
   evictionHard: Record<string, string>;
@@ -104,6 +105,7 @@ export const DEFAULTS: KubeletConfiguration = {
   imageGCHighThresholdPercent: 85,
   imageGCLowThresholdPercent: 80,
   imageMinimumGCAge: '2m',
+  imageMaximumGCAge: '0s',
   kubeReserved: {},
   systemReserved: {},
   evictionHard: {

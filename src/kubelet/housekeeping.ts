@@ -84,6 +84,11 @@ export class Housekeeping {
     }
   }
 
+  /** The node is short of disk: what ended containers left goes, but for their last run. */
+  async removeDead(signal: AbortSignal): Promise<void> {
+    for (const pod of this.#deps.pleg.list()) await this.#removeSurplus(pod, signal, 0);
+  }
+
   async #removeOrphan(pod: RuntimePod, signal: AbortSignal): Promise<void> {
     const { runtime, log, pleg } = this.#deps;
     log.info({ pod: `${pod.namespace}/${pod.name}`, uid: pod.uid }, 'Removing an orphaned pod');
@@ -102,14 +107,14 @@ export class Housekeeping {
   }
 
   /** Earlier runs beyond those that are kept, and sandboxes that a newer one replaced. */
-  async #removeSurplus(pod: RuntimePod, signal: AbortSignal): Promise<void> {
+  async #removeSurplus(pod: RuntimePod, signal: AbortSignal, kept = DEAD_KEPT): Promise<void> {
     const { runtime, dirs, pleg } = this.#deps;
     const seen = new Map<string, number>();
     let removed = 0;
     for (const container of pod.containers) {
       const runs = seen.get(container.name) ?? 0;
       seen.set(container.name, runs + 1);
-      if (runs <= DEAD_KEPT || container.state !== 'exited') continue;
+      if (runs <= kept || container.state !== 'exited') continue;
       await runtime.removeContainer(container.id, signal);
       const metadata = { namespace: pod.namespace, name: pod.name, uid: pod.uid };
       const log = `${container.name}/${container.attempt}.log`;

@@ -10,12 +10,13 @@ import { ConfigObjects } from './config-objects.ts';
 import type { CsiDrivers } from './csi/csi-drivers.ts';
 import { type Plugin, PluginWatcher } from './csi/plugin-watcher.ts';
 import { type DnsConfig, readResolvConf } from './dns.ts';
+import { EvictionManager } from './eviction/eviction-manager.ts';
 import { Housekeeping } from './housekeeping.ts';
+import { ImageCollector } from './image-collector.ts';
 import type { KubeletDeps, KubeletOptions } from './kubelet-deps.ts';
 import { LogRotation } from './logs/log-rotation.ts';
 import { countProbe, type KubeletMetrics } from './metrics.ts';
 import { NodeReporter } from './node/node-reporter.ts';
-import { pressureOf, readSignals } from './node/pressure.ts';
 import { Pleg } from './pleg.ts';
 import { type PodDirs, podDirs } from './pod-dirs.ts';
 import { PodGroups } from './pod-groups.ts';
@@ -57,6 +58,8 @@ export class Kubelet {
   readonly #plugins: PluginWatcher;
   readonly #configObjects: ConfigObjects;
   readonly #housekeeping: Housekeeping;
+  readonly #eviction: EvictionManager;
+  readonly #images: ImageCollector;
   readonly #tokens: ServiceAccountTokens;
   readonly #sources: PodSources;
   #resolver: DnsConfig = { servers: [], searches: [], options: [] };
@@ -104,6 +107,8 @@ export class Kubelet {
       onAdd: (plugin, signal) => this.#addPlugin(plugin, signal),
       onRemove: ({ name }) => drivers.remove(name),
     });
+    this.#images = this.#makeImageCollector();
+    this.#eviction = this.#makeEviction();
     this.#housekeeping = new Housekeeping({
       runtime,
       clock,
@@ -164,10 +169,43 @@ export class Kubelet {
       gitVersion,
       conditions: async (asked) => ({
         problems: health.problems(asked?.conditions),
-        pressure: pressureOf(await readSignals(machine, rootDir), config.evictionHard),
+        pressure: this.#eviction.pressure,
       }),
       onPodCidr: (cidr) => this.#usePodCidr(cidr),
     });
+  }
+
+  #makeImageCollector(): ImageCollector {
+    const { config, nodeName } = this.options;
+    return new ImageCollector(this.#deps, {
+      nodeName,
+      high: config.imageGCHighThresholdPercent,
+      low: config.imageGCLowThresholdPercent,
+      minimumAgeMs: parseDuration(config.imageMinimumGCAge),
+      maximumAgeMs: parseDuration(config.imageMaximumGCAge),
+    });
+  }
+
+  #makeEviction(): EvictionManager {
+    return new EvictionManager(
+      {
+        ...this.#deps,
+        stats: this.stats,
+        dirs: this.dirs,
+        active: () =>
+          this.workers
+            .active()
+            .filter(({ uid }) => !this.workers.isTerminating(uid))
+            .map(({ pod }) => pod),
+        evict: (uid, failure) => this.workers.fail(uid, failure),
+        reclaimDisk: async (signal) => {
+          await this.#housekeeping.removeDead(signal);
+          await this.#images.removeUnused(signal);
+        },
+        onPressure: () => this.node.poke(),
+      },
+      this.options,
+    );
   }
 
   #makeSources(): PodSources {
@@ -201,6 +239,7 @@ export class Kubelet {
         node,
         networkProblem: () => networkProblem(node.runtimeStatus?.conditions),
         resolver: () => this.#resolver,
+        pressure: (pod) => this.#eviction.refusal(pod),
         others: (uid) =>
           this.workers
             .active()
@@ -223,7 +262,8 @@ export class Kubelet {
     signal.addEventListener('abort', () => this.#stop(), { once: true });
     await this.#sources.lookAtFiles();
     loops.push(this.pleg.run(signal), this.#sources.runStatic(signal), this.#plugins.run(signal));
-    loops.push(this.#logRotation().run(signal));
+    loops.push(this.#logRotation().run(signal), this.#eviction.run(signal));
+    loops.push(this.#images.run(signal));
     await Promise.all([...loops, this.#followApi(signal)]);
   }
 

@@ -44,6 +44,8 @@ export interface PodStagesDeps extends KubeletDeps {
   networkProblem(): string | undefined;
   /** The node's own resolver configuration. */
   resolver(): DnsConfig;
+  /** Why the node, short of something, takes no such pod now. */
+  pressure(pod: Pod): Failure | undefined;
   /** The other pods that hold resources of the node. */
   others(uid: string): readonly Pod[];
   fail(uid: string, failure: Failure): void;
@@ -67,6 +69,7 @@ export function createPodStages(
     node: () => node.node,
     allocatable: () => node.allocatable(),
     others: deps.others,
+    pressure: deps.pressure,
     abilities: () => ({
       allowedSysctls: options.config.allowedUnsafeSysctls,
       apparmor: deps.machine.apparmor,

@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest';
+import type { Pod } from '../../api/types.ts';
+import type { PodStats } from '../stats/summary.ts';
+import { evictionMessage } from './messages.ts';
+import { rankForEviction } from './ranking.ts';
+import { hasStorageLimits, storageExcess } from './storage-limits.ts';
+
+const MI = 2 ** 20;
+
+function pod(name: string, spec: object = {}, priority = 0): Pod {
+  const metadata = { name, namespace: 'ns', uid: name };
+  return { metadata, spec: { containers: [{ name: 'c', image: 'i' }], priority, ...spec } } as Pod;
+}
+const requests = (memory: string) => ({
+  containers: [{ name: 'c', image: 'i', resources: { requests: { memory } } }],
+});
+const using = (name: string, bytes: number): PodStats =>
+  ({
+    podRef: { name, namespace: 'ns', uid: name },
+    memory: { time: '', workingSetBytes: bytes },
+    containers: [{ name: 'c', startTime: '', memory: { time: '', workingSetBytes: bytes } }],
+  }) as unknown as PodStats;
+
+describe('rankForEviction', () => {
+  it('takes those above their request first, then the less important, then the greediest', () => {
+    const candidates = [
+      { pod: pod('within', requests('500Mi')), stats: using('within', 400 * MI) },
+      { pod: pod('above', requests('100Mi')), stats: using('above', 150 * MI) },
+      { pod: pod('far-above', requests('100Mi')), stats: using('far-above', 300 * MI) },
+      { pod: pod('above-important', requests('1Mi'), 1000), stats: using('x', 900 * MI) },
+      { pod: pod('critical', {}, 2_000_001_000), stats: using('critical', 2000 * MI) },
+    ];
+    expect(rankForEviction(candidates, 'memory').map((c) => c.pod.metadata.name)).toEqual([
+      'far-above',
+      'above',
+      'above-important',
+      'within',
+    ]);
+  });
+
+  it('never takes a static pod', () => {
+    const annotations = { 'kubernetes.io/config.source': 'file' };
+    const own = {
+      ...pod('static'),
+      metadata: { name: 's', namespace: 'n', uid: 's', annotations },
+    };
+    expect(
+      rankForEviction([{ pod: own as unknown as Pod, stats: using('s', MI) }], 'memory'),
+    ).toEqual([]);
+  });
+});
+
+describe('evictionMessage', () => {
+  it('says what was short and who took it, in upstream’s words', () => {
+    const threshold = { signal: 'memory.available', value: '100Mi', graceMs: 0 };
+    const message = evictionMessage(pod('a', requests('64Mi')), using('a', 200 * MI), {
+      resource: 'memory',
+      threshold,
+      left: { available: 60 * MI, total: 1000 * MI },
+    });
+    expect(message).toBe(
+      'The node was low on resource: memory. Threshold quantity: 100Mi, available: 60Mi. ' +
+        'Container c was using 200Mi, request is 64Mi, has larger consumption of memory. ',
+    );
+  });
+});
+
+describe('storageExcess', () => {
+  const disk = (change: object = {}) => ({
+    volumes: [],
+    localVolumes: 0,
+    emptyDirs: new Map<string, number>(),
+    logs: new Map<string, number>(),
+    logBytes: 0,
+    ...change,
+  });
+  const limited = pod('a', {
+    volumes: [{ name: 'data', emptyDir: { sizeLimit: '1Mi' } }],
+    containers: [
+      { name: 'c', image: 'i', resources: { limits: { 'ephemeral-storage': '4Mi' } } },
+      { name: 'd', image: 'i', resources: { limits: { 'ephemeral-storage': '4Mi' } } },
+    ],
+  });
+
+  it.each([
+    ['nothing', disk(), new Map([['c', 3 * MI]]), undefined],
+    [
+      'an empty directory',
+      disk({ emptyDirs: new Map([['data', 2 * MI]]) }),
+      new Map(),
+      'Usage of EmptyDir volume "data" exceeds the limit "1Mi". ',
+    ],
+    [
+      'the pod as a whole',
+      disk({ localVolumes: MI }),
+      new Map([
+        ['c', 4 * MI],
+        ['d', 4 * MI],
+      ]),
+      `Pod ephemeral local storage usage exceeds the total limit of containers ${8 * MI}. `,
+    ],
+    [
+      'a container with its log',
+      disk({ logs: new Map([['c', 2 * MI]]), logBytes: 2 * MI }),
+      new Map([['c', 3 * MI]]),
+      'Container c exceeded its local ephemeral storage limit "4Mi". ',
+    ],
+  ])('finds %s', (_what, given, layers, expected) => {
+    expect(storageExcess(limited, given, layers)).toBe(expected);
+  });
+
+  it('is asked only about pods that have limits', () => {
+    expect(hasStorageLimits(limited)).toBe(true);
+    expect(hasStorageLimits(pod('free'))).toBe(false);
+  });
+});
