@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { run } from '../host/exec.ts';
 import { readIfExists, writeWhole } from './files.ts';
@@ -57,6 +57,54 @@ export async function importBundles(paths: Paths, signal?: AbortSignal): Promise
 export async function listImages(paths: Paths, signal?: AbortSignal): Promise<ImageLine[]> {
   const { stdout } = await ctr(paths, ['images', 'list'], signal);
   return parseImageList(stdout);
+}
+
+/** Writes images with all they need into one archive, which `import` and `load` read. */
+export async function saveImages(
+  paths: Paths,
+  archive: string,
+  names: readonly string[],
+  signal?: AbortSignal,
+): Promise<void> {
+  await ctr(paths, ['images', 'export', archive, ...names], signal);
+}
+
+/** Imports an archive now and whenever the cluster's store is made anew. Answers what the import said. */
+export async function loadBundle(
+  paths: Paths,
+  archive: string,
+  signal?: AbortSignal,
+): Promise<string[]> {
+  const lines = await importImage(paths, archive, signal);
+  const folder = imageBundles(paths);
+  mkdirSync(folder, { recursive: true });
+  copyFileSync(archive, join(folder, basename(archive)));
+  return lines;
+}
+
+/** Removes the images that no container uses. Those that came with k8ts stay. Answers their names. */
+export async function pruneImages(paths: Paths, signal?: AbortSignal): Promise<string[]> {
+  const images = await listImages(paths, signal);
+  const { stdout } = await ctr(paths, ['containers', 'list'], signal);
+  const names = unusedImages(images, parseContainerImages(stdout));
+  if (names.length > 0) await ctr(paths, ['images', 'remove', ...names], signal);
+  return names;
+}
+
+/** Of k8ts itself: the sandbox's, the addons', the tests'. They can be had from nowhere else. */
+const BUILT_IN = 'localhost/k8ts/';
+
+/** Every name of each image of which no name is in use. Pure. */
+export function unusedImages(images: readonly ImageLine[], used: ReadonlySet<string>): string[] {
+  const kept = images.filter(({ name }) => used.has(name) || name.startsWith(BUILT_IN));
+  const digests = new Set(kept.map(({ digest }) => digest));
+  return images.filter(({ digest }) => !digests.has(digest)).map(({ name }) => name);
+}
+
+/** Reads the table of `ctr containers list`: CONTAINER IMAGE RUNTIME. */
+export function parseContainerImages(table: string): Set<string> {
+  const lines = table.trim().split('\n').slice(1);
+  return new Set(lines.map((line) => line.split(/\s+/)[1] ?? ''));
 }
 
 /** Reads the table of `ctr images list`: REF TYPE DIGEST SIZE (two words) PLATFORMS LABELS. */

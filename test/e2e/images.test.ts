@@ -1,0 +1,129 @@
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { BUSYBOX_IMAGE, shellPod, WEB_IMAGE } from '../support/manifests.ts';
+import { REGISTRY_USER, type Registry, startRegistry } from '../support/registry.ts';
+import { sharedCluster } from '../support/shared-cluster.ts';
+import { testNamespace } from '../support/test-namespace.ts';
+
+const cluster = sharedCluster();
+const ns = testNamespace(cluster, 'images');
+let registry: Registry;
+
+beforeAll(async () => {
+  registry = await startRegistry(cluster);
+  const { name, password } = REGISTRY_USER;
+  const login = [`--docker-server=${registry.host}`, `--docker-username=${name}`];
+  const secret = ['create', 'secret', 'docker-registry', 'pull', `--docker-password=${password}`];
+  await ns.kubectl(...secret, ...login);
+});
+afterAll(() => registry.stop());
+
+/** A Pod of an image that has to be pulled. */
+function pulling(name: string, image: string, spec: object = {}) {
+  const pod = shellPod(name, 'sleep 3600', { image, imagePullPolicy: 'Always' });
+  return { ...pod, spec: { ...(pod.spec as object), ...spec } };
+}
+const withSecret = { imagePullSecrets: [{ name: 'pull' }] };
+const waiting = async (pod: string) =>
+  (await ns.get('pod', pod)).status.containerStatuses?.[0]?.state?.waiting;
+const ready = (pod: string) =>
+  ns.kubectl('wait', '--for=condition=Ready', `pod/${pod}`, '--timeout=60s');
+
+describe('an image in a registry with TLS and a password', () => {
+  it('is pulled with the Pod’s secret, by tag and by digest', async () => {
+    const image = await registry.push(BUSYBOX_IMAGE, 'team/app:1');
+    await ns.apply(pulling('tagged', image, withSecret));
+    await ready('tagged');
+    expect(await ns.kubectl('events', '--for', 'pod/tagged')).toMatch(
+      /Normal +Pulled .*Successfully pulled image ".*team\/app:1" in .*\. Image size: \d+ bytes\./,
+    );
+    const { imageID } = (await ns.get('pod', 'tagged')).status.containerStatuses[0];
+    expect(imageID).toMatch(/@sha256:[0-9a-f]{64}$/);
+    const digest = imageID.slice(imageID.indexOf('@'));
+    await ns.apply(pulling('by-digest', `${registry.host}/team/app${digest}`, withSecret));
+    await ready('by-digest');
+  });
+
+  it('is refused without it: ErrImagePull, then ImagePullBackOff', async () => {
+    const image = await registry.push(WEB_IMAGE, 'team/private:1');
+    await ns.apply(pulling('stranger', image));
+    await eventually(
+      'the back-off',
+      async () => (await waiting('stranger'))?.reason === 'ImagePullBackOff',
+      60_000,
+    );
+    expect((await waiting('stranger')).message).toMatch(/^Back-off pulling image ".*private:1"/);
+    const events = await ns.kubectl('events', '--for', 'pod/stranger');
+    expect(events).toMatch(
+      /Warning +Failed .*Failed to pull image .*(authorization|401|no basic auth)/,
+    );
+    expect(events).toMatch(/Warning +Failed .*Error: ErrImagePull/);
+    await ns.kubectl('delete', 'pod', 'stranger', '--now');
+  });
+
+  it('that is not there, and one that is damaged, say so', async () => {
+    await ns.apply(pulling('missing', `${registry.host}/team/nothing:1`, withSecret));
+    const image = await registry.push(WEB_IMAGE, 'team/damaged:1');
+    damageLargestBlob(registry.storage);
+    // Nothing of it may be here already: what is here is not fetched.
+    await cluster.k8ts('images', 'prune');
+    await ns.apply(pulling('damaged', image, withSecret));
+    for (const pod of ['missing', 'damaged']) {
+      await eventually(`${pod} is told of`, async () =>
+        ['ErrImagePull', 'ImagePullBackOff'].includes((await waiting(pod))?.reason),
+      );
+    }
+    expect(await ns.kubectl('events', '--for', 'pod/missing')).toMatch(
+      /Failed to pull image .*not found/,
+    );
+    await ns.kubectl('delete', 'pod', 'missing', 'damaged', '--now');
+  });
+});
+
+describe('k8ts images', () => {
+  it('prunes what no container uses, and nothing else', async () => {
+    const { socket } = cluster.paths.containerd;
+    const ctr = ['--address', socket, '--namespace', 'k8s.io', 'images'];
+    const list = async () => (await cluster.k8ts('images', 'list')).stdout;
+    await cluster.network.run('ctr', [...ctr, 'tag', '--force', BUSYBOX_IMAGE, 'example.test/a:1']);
+    await ns.kubectl('delete', 'pod', '--all', '--now');
+    const used = `${registry.host}/team/private:1`;
+    await ns.apply(pulling('user', used, withSecret));
+    await ready('user');
+    await cluster.k8ts('images', 'prune');
+    expect(await list()).toContain(used);
+    await ns.kubectl('delete', 'pod', 'user', '--now');
+    const pruned = (await cluster.k8ts('images', 'prune')).stdout;
+    const after = await list();
+    // The web image of k8ts is the same as the one of the registry: it costs nothing, and stays.
+    expect(pruned + after).toContain(used);
+    for (const name of ['localhost/k8ts/pause:1', BUSYBOX_IMAGE, 'example.test/a:1']) {
+      expect(after).toContain(name);
+    }
+    await cluster.network.run('ctr', [...ctr, 'remove', 'example.test/a:1']);
+  });
+
+  it('saves images to an archive, and loads them again with every start', async () => {
+    const archive = join(cluster.paths.root, 'saved.tar');
+    await cluster.k8ts('images', 'save', '--output', archive, WEB_IMAGE, BUSYBOX_IMAGE);
+    expect(statSync(archive).size).toBeGreaterThan(100_000);
+    const { stdout } = await cluster.k8ts('images', 'load', archive);
+    expect(stdout).toContain(WEB_IMAGE);
+    const kept = join(cluster.paths.state, 'images', 'saved.tar');
+    expect(existsSync(kept)).toBe(true);
+    for (const file of [archive, kept]) rmSync(file);
+  });
+});
+
+/** Overwrites the end of the largest blob; its size stays. */
+function damageLargestBlob(storage: string): void {
+  const files = readdirSync(storage, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name === 'data')
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort((a, b) => statSync(b).size - statSync(a).size);
+  const [largest = ''] = files;
+  const { size } = statSync(largest);
+  writeFileSync(largest, Buffer.alloc(size, 7));
+}
