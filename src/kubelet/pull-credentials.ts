@@ -28,12 +28,13 @@ export function entriesOfSecret(secret: Secret): PullSecret[] {
   const entries = json === undefined ? (parsed as Record<string, DockerEntry>) : parsed.auths;
   return Object.entries(entries ?? {}).map(([registry, entry]) => ({
     registry,
-    auth: authOf(registry, entry),
+    auth: authOf(entry),
   }));
 }
 
-function authOf(registry: string, entry: DockerEntry): AuthConfig {
-  const auth: AuthConfig = { serverAddress: registry };
+/** Without the registry's address: the image names it, and containerd takes `HOST:PORT` for a broken URL. */
+function authOf(entry: DockerEntry): AuthConfig {
+  const auth: AuthConfig = {};
   const decoded = entry.auth ? Buffer.from(entry.auth, 'base64').toString('utf8') : '';
   const colon = decoded.indexOf(':');
   const username = entry.username ?? (colon < 0 ? undefined : decoded.slice(0, colon));

@@ -18,7 +18,7 @@ beforeAll(async () => {
   const secret = ['create', 'secret', 'docker-registry', 'pull', `--docker-password=${password}`];
   await ns.kubectl(...secret, ...login);
 });
-afterAll(() => registry.stop());
+afterAll(() => registry?.stop());
 
 /** A Pod of an image that has to be pulled. */
 function pulling(name: string, image: string, spec: object = {}) {

@@ -68,7 +68,7 @@ export async function startRegistry(cluster: Cluster): Promise<Registry> {
 
 async function makeIdentity(directory: string, address: string): Promise<string> {
   const now = Date.now();
-  const authority = await createAuthority('registry', now);
+  const authority = await createAuthority('registry authority', now);
   const notAfter = certificateEnd(now);
   const names = [address];
   const identity = { commonName: 'registry', names, usages: ['server' as const], notAfter };
