@@ -87,7 +87,7 @@ export async function pruneImages(paths: Paths, signal?: AbortSignal): Promise<s
   const images = await listImages(paths, signal);
   const { stdout } = await ctr(paths, ['containers', 'list'], signal);
   const names = unusedImages(images, parseContainerImages(stdout));
-  if (names.length > 0) await ctr(paths, ['images', 'remove', ...names], signal);
+  if (names.length > 0) await ctr(paths, ['images', 'remove', '--sync', ...names], signal);
   return names;
 }
 

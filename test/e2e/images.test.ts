@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { imageArchive } from '../../deploy/images/oci.ts';
 import { eventually } from '../support/eventually.ts';
 import { BUSYBOX_IMAGE, shellPod, WEB_IMAGE } from '../support/manifests.ts';
 import { REGISTRY_USER, type Registry, startRegistry } from '../support/registry.ts';
@@ -65,9 +67,9 @@ describe('an image in a registry with TLS and a password', () => {
 
   it('that is not there, and one that is damaged, say so', async () => {
     await ns.apply(pulling('missing', `${registry.host}/team/nothing:1`, withSecret));
-    const image = await registry.push(WEB_IMAGE, 'team/damaged:1');
+    const image = await registry.push(await importRandomImage(), 'team/damaged:1');
     damageLargestBlob(registry.storage);
-    // Nothing of it may be here already: what is here is not fetched.
+    // Nothing of it may be here any more: what is here is not fetched.
     await cluster.k8ts('images', 'prune');
     await ns.apply(pulling('damaged', image, withSecret));
     for (const pod of ['missing', 'damaged']) {
@@ -84,10 +86,8 @@ describe('an image in a registry with TLS and a password', () => {
 
 describe('k8ts images', () => {
   it('prunes what no container uses, and nothing else', async () => {
-    const { socket } = cluster.paths.containerd;
-    const ctr = ['--address', socket, '--namespace', 'k8s.io', 'images'];
     const list = async () => (await cluster.k8ts('images', 'list')).stdout;
-    await cluster.network.run('ctr', [...ctr, 'tag', '--force', BUSYBOX_IMAGE, 'example.test/a:1']);
+    await ctr('tag', '--force', BUSYBOX_IMAGE, 'example.test/a:1');
     await ns.kubectl('delete', 'pod', '--all', '--now');
     const used = `${registry.host}/team/private:1`;
     await ns.apply(pulling('user', used, withSecret));
@@ -102,7 +102,7 @@ describe('k8ts images', () => {
     for (const name of ['localhost/k8ts/pause:1', BUSYBOX_IMAGE, 'example.test/a:1']) {
       expect(after).toContain(name);
     }
-    await cluster.network.run('ctr', [...ctr, 'remove', 'example.test/a:1']);
+    await ctr('remove', 'example.test/a:1');
   });
 
   it('saves images to an archive, and loads them again with every start', async () => {
@@ -117,7 +117,25 @@ describe('k8ts images', () => {
   });
 });
 
-/** Overwrites the end of the largest blob; its size stays. */
+const RANDOM_IMAGE = 'example.test/random:1';
+
+function ctr(...args: string[]) {
+  const at = ['--address', cluster.paths.containerd.socket, '--namespace', 'k8s.io', 'images'];
+  return cluster.network.run('ctr', [...at, ...args]);
+}
+
+/** An image that shares nothing with another one. */
+async function importRandomImage(): Promise<string> {
+  const archive = join(cluster.paths.root, 'random.tar');
+  const content = [randomBytes(8 * 2 ** 20)];
+  const files = [{ path: 'random', mode: 0o644, content }];
+  writeFileSync(archive, Buffer.concat(imageArchive(RANDOM_IMAGE, [files], {})));
+  await cluster.k8ts('images', 'import', archive);
+  rmSync(archive);
+  return RANDOM_IMAGE;
+}
+
+/** Overwrites the largest blob; its size stays. */
 function damageLargestBlob(storage: string): void {
   const files = readdirSync(storage, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name === 'data')
