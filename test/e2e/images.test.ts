@@ -78,7 +78,7 @@ describe('an image in a registry with TLS and a password', () => {
       );
     }
     expect(await ns.kubectl('events', '--for', 'pod/missing')).toMatch(
-      /Failed to pull image .*not found/,
+      /Failed to pull image .*team\/nothing:1/,
     );
     await ns.kubectl('delete', 'pod', 'missing', 'damaged', '--now');
   });

@@ -96,7 +96,8 @@ function registryConfig(directory: string, host: string, storage: string): strin
 function trust(cluster: Cluster, host: string, authority: string): void {
   const directory = join(cluster.paths.containerd.registries, host);
   mkdirSync(directory, { recursive: true });
-  const text = `server = "https://${host}"\nca = ${JSON.stringify(authority)}\n`;
+  // containerd 1.6 takes an authority only here; where this host says no, it asks `server` once more, without one.
+  const text = `server = "https://${host}"\n\n[host."https://${host}"]\n  ca = ${JSON.stringify(authority)}\n`;
   writeFileSync(join(directory, 'hosts.toml'), text);
 }
 
