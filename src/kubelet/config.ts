@@ -186,6 +186,7 @@ export async function parseConfiguration(
   if (document.apiVersion !== 'kubelet.config.k8s.io/v1beta1') {
     throw new Error(`unknown apiVersion "${String(document.apiVersion)}"`);
   }
+  refuseUnsupported(document, text);
   const known: JsonObject = {};
   for (const [field, value] of Object.entries(document)) {
     if (field in DEFAULTS) known[field] = value;
@@ -201,6 +202,28 @@ export async function parseConfiguration(
     );
   }
   return merged;
+}
+
+/** Settings of upstream whose other values would promise what this kubelet does not do. */
+const ONLY: Readonly<Record<string, readonly unknown[]>> = {
+  cgroupDriver: ['cgroupfs'],
+  shutdownGracePeriod: ['0s', '0'],
+  shutdownGracePeriodCriticalPods: ['0s', '0'],
+};
+
+function refuseUnsupported(document: JsonObject, text: string): void {
+  for (const [field, values] of Object.entries(ONLY)) {
+    const value = document[field];
+    if (value === undefined || values.includes(value)) continue;
+    const line = lineOf(text, field);
+    throw new Error(`line ${line}: ${field}: ${JSON.stringify(value)} is not supported`);
+  }
+  const { memorySwap } = document;
+  const behavior = isObject(memorySwap) ? memorySwap.swapBehavior : undefined;
+  if (behavior !== undefined && behavior !== '' && behavior !== 'NoSwap') {
+    const line = lineOf(text, 'swapBehavior');
+    throw new Error(`line ${line}: swapBehavior: ${JSON.stringify(behavior)} is not supported`);
+  }
 }
 
 const MERGED = new Set(['authentication', 'anonymous', 'x509', 'webhook', 'authorization']);
