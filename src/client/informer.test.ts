@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { CONFIG_MAPS } from '../api/resource-types.ts';
 import type { ConfigMap } from '../api/types.ts';
+import { realClock } from '../util/clock.ts';
 import { FakeClient } from './client.fake.ts';
 import { createInformer } from './informer.ts';
 
@@ -44,6 +45,27 @@ describe('Informer', () => {
     expect(informer.list('other')).toEqual([]);
     stop.abort();
     await running;
+  });
+
+  it.each([
+    ['where nobody listens', Object.assign(new Error('x'), { code: 'ECONNREFUSED' }), 2000],
+    ['where a server is in trouble', new Error('internal error'), 30_000],
+  ])('waits longer and longer %s, up to a limit', async (_, failure, limit) => {
+    const client = new FakeClient();
+    vi.spyOn(client, 'list').mockRejectedValue(new Error('request failed', { cause: failure }));
+    const waits: number[] = [];
+    const end = new AbortController();
+    const clock = {
+      ...realClock,
+      sleep: async (ms: number) => {
+        waits.push(ms);
+        if (waits.length === 12) end.abort();
+      },
+    };
+    await createInformer(client, CONFIG_MAPS, {}, { clock }).run(end.signal);
+    expect(waits[0]).toBeLessThanOrEqual(800);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(limit);
+    expect(Math.max(...waits.slice(6))).toBeGreaterThanOrEqual(limit / 2);
   });
 
   it('lists again when history is gone, and tells what was missed', async () => {

@@ -2,7 +2,7 @@ import { isGone } from '../api/errors.ts';
 import type { ObjectKey, ResourceType } from '../api/resource-types.ts';
 import type { ObjectMeta, WatchEvent } from '../api/types.ts';
 import { type Clock, realClock } from '../util/clock.ts';
-import { errorMessage } from '../util/errors.ts';
+import { errnoOf, errorMessage } from '../util/errors.ts';
 import { type Logger, silent } from '../util/log.ts';
 import type { Client, Informer, InformerHandler, Selection } from './client.ts';
 import { Indexer, keyOf } from './indexer.ts';
@@ -10,6 +10,8 @@ import { Indexer, keyOf } from './indexer.ts';
 /** client-go's reflector: 0.8 s, doubling up to 30 s. */
 const BACKOFF_FIRST_MS = 800;
 const BACKOFF_MAX_MS = 30_000;
+/** Where nobody listens there is nobody to spare, so a server that is started again is soon found. */
+const REFUSED_MAX_MS = 2000;
 
 export interface InformerOptions {
   readonly clock?: Clock;
@@ -191,10 +193,16 @@ class SharedInformer<T> implements Informer<T> {
     const level = this.#told ? 'debug' : 'warn';
     this.#told = true;
     this.#log[level]({ err: errorMessage(err) }, 'Cannot list or watch; retrying');
-    const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** this.#failures);
+    const most = isRefused(err) ? REFUSED_MAX_MS : BACKOFF_MAX_MS;
+    const ceiling = Math.min(most, BACKOFF_FIRST_MS * 2 ** this.#failures);
     this.#failures = Math.min(this.#failures + 1, 16);
     await this.#clock.sleep(ceiling * (0.5 + Math.random() / 2), signal).catch(() => {});
   }
+}
+
+/** Nothing listens on the server's port. */
+function isRefused(err: unknown): boolean {
+  return err instanceof Error && (errnoOf(err) === 'ECONNREFUSED' || isRefused(err.cause));
 }
 
 function revisionOf(object: unknown): string | undefined {

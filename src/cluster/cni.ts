@@ -2,7 +2,7 @@ import type { Paths } from './paths.ts';
 
 /** The bridge that joins the Pods of a node. */
 export const BRIDGE = 'cni0';
-export const CNI_NETWORK = 'k8ts';
+const CNI_NETWORK = 'k8ts';
 /** containerd takes the first file of its directory by name. */
 export const CNI_FILE = '10-k8ts.conflist';
 

@@ -2,13 +2,14 @@ import { readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node
 import { join } from 'node:path';
 import { run } from '../host/exec.ts';
 import { errnoOf } from '../util/errors.ts';
-import { BRIDGE, CNI_NETWORK } from './cni.ts';
+import { BRIDGE } from './cni.ts';
+import { readIfExists } from './files.ts';
 import { removePodNetwork } from './network.ts';
 import type { Paths } from './paths.ts';
 import { podCgroups } from './pod-processes.ts';
 import { removePodRoutes } from './pod-routes.ts';
 
-// libcni remembers its results here, for every network of the machine; the file names start with the network's.
+// libcni remembers its results here, for every network of the machine.
 const CNI_STATE = '/var/lib/cni';
 const CNI_RESULTS = join(CNI_STATE, 'results');
 
@@ -23,15 +24,21 @@ export async function purge(paths: Paths): Promise<void> {
   await removePodRoutes();
   await removeHostPortChains();
   for (const group of podCgroups(paths)) removeIfThere(() => rmdirSync(group));
-  for (const name of namesIn(CNI_RESULTS)) {
-    if (name.startsWith(`${CNI_NETWORK}-`)) rmSync(join(CNI_RESULTS, name), { force: true });
-  }
-  for (const directory of [CNI_RESULTS, CNI_STATE]) {
-    if (namesIn(directory).length === 0) removeIfThere(() => rmdirSync(directory));
-  }
+  removeCniResults(paths);
   removeContainerLogLinks(paths);
   for (const path of [paths.config, paths.state, paths.run, paths.logs, paths.podLogs]) {
     rmSync(path, { recursive: true, force: true });
+  }
+}
+
+/** What libcni remembers of our sandboxes, known by where their network namespaces were. */
+function removeCniResults({ containerd }: Paths): void {
+  for (const name of namesIn(CNI_RESULTS)) {
+    const file = join(CNI_RESULTS, name);
+    if ((readIfExists(file) ?? '').includes(`"${containerd.state}/`)) rmSync(file, { force: true });
+  }
+  for (const directory of [CNI_RESULTS, CNI_STATE]) {
+    if (namesIn(directory).length === 0) removeIfThere(() => rmdirSync(directory));
   }
 }
 

@@ -7,6 +7,7 @@ import type { RunResult } from '../../src/host/exec.ts';
 import { commandLineOf, listProcesses } from '../../src/host/processes.ts';
 import { createNetworkNamespace, type NetworkNamespace } from '../support/network-namespace.ts';
 
+const CNI_RESULTS = '/var/lib/cni/results';
 const DEPLOY = resolve(import.meta.dirname, '../../deploy');
 
 let network: NetworkNamespace;
@@ -49,6 +50,11 @@ async function traces() {
     mounts: readFileSync('/proc/mounts', 'utf8')
       .split('\n')
       .filter((line) => line.includes(root)),
+    cniResults: existsSync(CNI_RESULTS)
+      ? readdirSync(CNI_RESULTS).filter((name) =>
+          readFileSync(join(CNI_RESULTS, name), 'utf8').includes(root),
+        )
+      : [],
     cgroups: cgroups.map((top) => join(top, cgroupRoot)).filter(existsSync),
     processes: listProcesses()
       .map((pid) => commandLineOf(pid).join(' '))
