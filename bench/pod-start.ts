@@ -16,6 +16,10 @@ interface Figures {
 const cluster = await createCluster();
 try {
   await cluster.up(); // Imports the images and fills the compile cache.
+  await eventually('the images are imported', async () => {
+    const { stdout } = await cluster.k8ts('images', 'list');
+    return ['k8ts/pause', 'k8ts/busybox'].every((image) => stdout.includes(image));
+  });
   await cluster.k8ts('down');
   const raw = await rawFigures(cluster);
   await cluster.up();

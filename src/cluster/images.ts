@@ -32,7 +32,10 @@ export async function importImage(
   return stdout.trim().split('\n');
 }
 
-/** Imports those archives of the bundle directory that are new or have changed. Answers their names. */
+/**
+ * Imports those archives of the bundle directory that are new or have changed. Answers their names. Small ones come
+ * first: without the pause image no Pod can start, and it is the smallest.
+ */
 export async function importBundles(paths: Paths, signal?: AbortSignal): Promise<string[]> {
   const folder = imageBundles(paths);
   if (!existsSync(folder)) return [];
@@ -40,9 +43,11 @@ export async function importBundles(paths: Paths, signal?: AbortSignal): Promise
   const memory = join(paths.containerd.root, 'imported-bundles.json');
   const known = JSON.parse(readIfExists(memory) ?? '{}') as Record<string, string>;
   const imported: string[] = [];
-  for (const name of readdirSync(folder).filter((file) => file.endsWith('.tar'))) {
-    const archive = join(folder, name);
-    const { mtimeMs, size } = statSync(archive);
+  const archives = readdirSync(folder)
+    .filter((name) => name.endsWith('.tar'))
+    .map((name) => ({ name, archive: join(folder, name), ...statSync(join(folder, name)) }))
+    .sort((a, b) => a.size - b.size);
+  for (const { name, archive, mtimeMs, size } of archives) {
     const version = `${mtimeMs}-${size}`;
     if (known[name] === version) continue;
     await importImage(paths, archive, signal);
