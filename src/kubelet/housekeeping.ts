@@ -14,6 +14,8 @@ import type { VolumeManager } from './volumes/volume-manager.ts';
 
 // Orphans are rare: they come from a kubelet that was away while its pods were deleted.
 const PERIOD_MS = 60_000;
+// Something could not be taken away yet: a mount that is still in use, a sandbox that is still ending.
+const RETRY_MS = 5000;
 const DEFAULT_GRACE = 30;
 // Beside the one that runs (or ended last), one earlier run of each container is kept for its log and its end.
 const DEAD_KEPT = 1;
@@ -48,40 +50,54 @@ export class Housekeeping {
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#deps;
     while (!signal.aborted) {
+      let clean = false;
       try {
-        await this.sweep(signal);
+        clean = await this.#sweep(signal);
       } catch (err) {
         if (signal.aborted) return;
         log.warn({ err: errorMessage(err) }, 'Housekeeping failed');
       }
-      await clock.sleep(PERIOD_MS, signal).catch(() => {});
+      await clock.sleep(clean ? PERIOD_MS : RETRY_MS, signal).catch(() => {});
     }
   }
 
-  async sweep(signal: AbortSignal): Promise<void> {
+  /** Answers false when something is left that could not be taken away yet. */
+  async #sweep(signal: AbortSignal): Promise<boolean> {
     const { pleg, workers, groups, volumes } = this.#deps;
     // At once, and each for itself: one that takes long or cannot be removed keeps no other one.
-    await Promise.all(pleg.list().map((pod) => this.#sweepPod(pod, signal)));
+    const swept = await Promise.all(
+      pleg.list().map((pod) => this.#attempt(pod.uid, signal, () => this.#sweepPod(pod, signal))),
+    );
     const isOurs = (uid: string): boolean =>
       workers.get(uid) !== undefined || pleg.get(uid).containers.length > 0;
     for (const uid of await volumes.podsOnDisk()) {
-      if (!isOurs(uid)) await volumes.tearDown(uid);
+      if (isOurs(uid)) continue;
+      swept.push(await this.#attempt(uid, signal, () => volumes.tearDown(uid)));
     }
     for (const [uid, name] of await groups.leftovers()) {
-      if (!isOurs(uid)) await groups.removeLeftover(name);
+      if (isOurs(uid)) continue;
+      swept.push(await this.#attempt(uid, signal, () => groups.removeLeftover(name)));
     }
     await this.#removeLogs(isOurs);
+    const orphans = pleg.list().some(({ uid }) => workers.get(uid) === undefined);
+    return !orphans && swept.every(Boolean);
+  }
+
+  /** True when it worked. */
+  async #attempt(uid: string, signal: AbortSignal, act: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await act();
+      return true;
+    } catch (err) {
+      signal.throwIfAborted();
+      this.#deps.log.warn({ uid, err: errorMessage(err) }, 'Cannot clear away after a pod');
+      return false;
+    }
   }
 
   async #sweepPod(pod: RuntimePod, signal: AbortSignal): Promise<void> {
-    try {
-      if (this.#deps.workers.get(pod.uid)) await this.#removeSurplus(pod, signal);
-      else await this.#removeOrphan(pod, signal);
-    } catch (err) {
-      signal.throwIfAborted();
-      const name = `${pod.namespace}/${pod.name}`;
-      this.#deps.log.warn({ pod: name, err: errorMessage(err) }, 'Cannot clear away after a pod');
-    }
+    if (this.#deps.workers.get(pod.uid)) await this.#removeSurplus(pod, signal);
+    else await this.#removeOrphan(pod, signal);
   }
 
   /** The node is short of disk: what ended containers left goes, but for their last run. */

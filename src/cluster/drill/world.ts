@@ -140,10 +140,10 @@ export function answers(url: string): Promise<boolean> {
 }
 
 function podSpec() {
-  return {
-    terminationGracePeriodSeconds: 1,
-    containers: [{ name: 'web', image: IMAGE, ports: [{ containerPort: PORT }] }],
-  };
+  // Ready only once it listens: else the drill would count its own Pod's start as a failure.
+  const readinessProbe = { httpGet: { path: '/', port: PORT }, periodSeconds: 1 };
+  const container = { name: 'web', image: IMAGE, ports: [{ containerPort: PORT }], readinessProbe };
+  return { terminationGracePeriodSeconds: 1, containers: [container] };
 }
 
 function deployment(name: string, replicas: number) {
