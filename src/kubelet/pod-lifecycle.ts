@@ -44,6 +44,8 @@ export class PodLifecycle implements PodStages {
     signal: AbortSignal,
   ): Promise<{ over: boolean; retryMs: number | undefined }> {
     const { sync, pleg, probes } = this.#deps;
+    // Before the first word about it: a kubelet that was started again must not call a ready Pod unready.
+    probes.follow(state.pod, pleg.get(state.uid));
     if (this.tell(state)) return { over: true, retryMs: undefined };
     if (!this.#admit(state)) return { over: false, retryMs: undefined };
     this.#deps.resizer.consider(state);
