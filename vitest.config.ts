@@ -10,6 +10,8 @@ export default defineConfig({
         test: {
           ...common,
           name: 'unit',
+          // Only for what hangs: properties and models take long on a slow machine.
+          testTimeout: 30_000,
           include: ['{src,scripts,deploy}/**/*.test.ts', 'test/support/**/*.test.ts'],
         },
       },
