@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Client } from '../client/client.ts';
+import { errorMessage } from '../util/errors.ts';
 import { bootstrapKubeconfig, joinedSpecs, PORTS } from './components.ts';
 import { type DiscoveredCluster, discover, type JoinRequest } from './discovery.ts';
 import { SECRET_MODE, writeWhole } from './files.ts';
@@ -68,7 +69,9 @@ export async function runJoined(paths: Paths, deps: UpDeps, signal: AbortSignal)
   await prepareNode(paths, settings, { joined: true }, signal);
   await Promise.all([
     supervise(paths, specs, deps, signal),
-    importBundles(paths, signal),
+    importBundles(paths, signal).catch((err: unknown) => {
+      if (!signal.aborted) deps.progress(`Images were not imported: ${errorMessage(err)}`);
+    }),
     keepRoutes(paths, settings, deps, signal),
   ]);
 }

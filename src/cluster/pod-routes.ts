@@ -6,7 +6,6 @@ import { createInformer } from '../client/informer.ts';
 import { run } from '../host/exec.ts';
 import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
-import { aborted } from '../util/lifecycle.ts';
 import type { Logger } from '../util/log.ts';
 import { CNI_FILE, cniConflist } from './cni.ts';
 import { writeWhole } from './files.ts';
@@ -46,16 +45,21 @@ export async function keepPodRoutes(
   const watching = nodes.run(signal);
   try {
     await nodes.whenSynced(signal);
-    for (let again = true; !signal.aborted; ) {
+    signal.addEventListener('abort', changed, { once: true });
+    while (!signal.aborted) {
       const woken = new Promise<void>((resolve) => {
         wake = resolve;
       });
-      again = !(await bringUp({ paths, nodeName, nodes: nodes.list() }, log, signal));
-      await Promise.race([
-        woken,
-        aborted(signal),
-        ...(again ? [clock.sleep(RETRY_MS, signal)] : []),
-      ]);
+      const done = await bringUp({ paths, nodeName, nodes: nodes.list() }, log, signal).catch(
+        (err: unknown) => {
+          if (!signal.aborted) log.warn({ err: errorMessage(err) }, 'Routes to Pods not updated');
+          return false;
+        },
+      );
+      if (signal.aborted) break;
+      const cancel = done ? undefined : clock.after(RETRY_MS, changed);
+      await woken;
+      cancel?.();
     }
   } catch (err) {
     if (!signal.aborted) throw err;

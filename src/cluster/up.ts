@@ -157,13 +157,28 @@ async function announceReady(
       if (!signal.aborted) deps.progress(`Images were not imported: ${errorMessage(err)}`);
     });
     const client = await awaitReady(paths, settings, deps, signal);
-    await markControlPlane(client, settings.nodeName);
     // Addons run on images of ours: their Pods must not look for them too early.
     await bundles;
-    for (const problem of await applyAddons(client, settings, signal)) deps.progress(problem);
-    await startLocalNodes(paths, settings, { ...deps, client }, signal);
+    await furnish(paths, settings, { ...deps, client }, signal);
   } catch (err) {
     if (!signal.aborted) throw err;
+  }
+}
+
+/** What a cluster that is ready gets besides. It runs without: what goes wrong is told, and the next `up` tries again. */
+async function furnish(
+  paths: Paths,
+  settings: ClusterSettings,
+  deps: UpDeps & { client: Client },
+  signal: AbortSignal,
+): Promise<void> {
+  const { client, progress } = deps;
+  try {
+    await markControlPlane(client, settings.nodeName);
+    for (const problem of await applyAddons(client, settings, signal)) progress(problem);
+    await startLocalNodes(paths, settings, deps, signal);
+  } catch (err) {
+    if (!signal.aborted) progress(`The cluster is not complete: ${errorMessage(err)}`);
   }
 }
 

@@ -53,14 +53,18 @@ describe('a second node', () => {
     const { items } = await cluster.get('nodes');
     const ranges = items.map(({ spec }: { spec: { podCIDR: string } }) => spec.podCIDR);
     expect(new Set(ranges).size).toBe(2);
-    const requests = (await cluster.get('csr')).items.filter(
-      ({ spec }: { spec: { username: string } }) => spec.username.includes(WORKER),
-    );
-    expect(requests.length).toBeGreaterThan(0);
-    for (const { status } of requests) {
-      expect(status.conditions.map(({ type }: { type: string }) => type)).toEqual(['Approved']);
-      expect(status.certificate).toBeTruthy();
-    }
+    // The one to serve with comes after the node is Ready.
+    await eventually('all requests of the node are approved and signed', async () => {
+      const requests = (await cluster.get('csr')).items.filter(
+        ({ spec }: { spec: { username: string } }) =>
+          spec.username.includes(WORKER) || spec.username.startsWith('system:bootstrap:'),
+      );
+      for (const { status } of requests) {
+        expect(status.conditions.map(({ type }: { type: string }) => type)).toEqual(['Approved']);
+        expect(status.certificate).toBeTruthy();
+      }
+      return requests.length >= 2;
+    });
     expect(await cluster.kubectl('get', 'nodes')).toMatch(
       new RegExp(`^${NODE_NAME} +Ready +control-plane `, 'm'),
     );
