@@ -7,11 +7,12 @@ const SHARED = {
   http: ['util', 'api', 'pki'],
   client: ['util', 'api', 'http', 'pki'],
   storage: ['util', 'api'],
+  cel: ['util', 'api'],
 };
 const common = ['util', 'api', 'pki', 'http', 'client'];
 const COMPONENTS = {
-  apiserver: [...common, 'storage'],
-  scheduler: common,
+  apiserver: [...common, 'storage', 'cel'],
+  scheduler: [...common, 'cel'],
   controllers: common,
   kubelet: [...common, 'host'],
   proxy: [...common, 'host'],
@@ -33,7 +34,7 @@ const DOORWAYS = {
   yaml: '^src/api/',
   commander: '^src/cli/',
   'dns-packet': '^src/dns/',
-  '@marcbachmann/cel-js': '^src/apiserver/cel([.]ts$|/)',
+  '@marcbachmann/cel-js': '^src/cel/',
 };
 const rule = (name, from, to, comment) => ({ name, severity: 'error', comment, from, to });
 

@@ -6,10 +6,10 @@ import {
   MUTATING_ADMISSION_POLICY_BINDINGS,
 } from '../../api/system-resource-types.ts';
 import type { KubeObject, MutatingAdmissionPolicy } from '../../api/types.ts';
+import { fromCel } from '../../cel/values.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { isObject, jsonEqual } from '../../util/json.ts';
 import type { AdmissionPlugin, AdmissionRequest, MutationRound } from '../admission.ts';
-import { fromCel } from '../cel/values.ts';
 import { applyJsonPatch } from '../patch/json-patch.ts';
 import { applyConfiguration } from '../server-side-apply.ts';
 import { isExempt } from './dynamic/match.ts';

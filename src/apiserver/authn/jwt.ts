@@ -1,11 +1,11 @@
 import { ApiError } from '../../api/errors.ts';
+import { type CelProgram, compileCel } from '../../cel/cel.ts';
+import { toCel } from '../../cel/values.ts';
 import { OidcVerifier } from '../../pki/oidc.ts';
 import type { Clock } from '../../util/clock.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { own } from '../../util/json.ts';
 import type { Logger } from '../../util/log.ts';
-import { toCel } from '../cel/values.ts';
-import { type CelProgram, compileCel } from '../cel.ts';
 import type { UserInfo } from '../resource-kind.ts';
 import type { Authenticator } from './authenticator.ts';
 import { bearerToken } from './service-account.ts';

@@ -1,8 +1,8 @@
+import { type CelProgram, compileCel } from '../../cel/cel.ts';
+import { toCel } from '../../cel/values.ts';
 import type { Clock } from '../../util/clock.ts';
 import { errorMessage } from '../../util/errors.ts';
 import type { Logger } from '../../util/log.ts';
-import { toCel } from '../cel/values.ts';
-import { type CelProgram, compileCel } from '../cel.ts';
 import type { RequestInfo } from '../request-info.ts';
 import type { UserInfo } from '../resource-kind.ts';
 import type { Authorizer, Decision } from './authorizer.ts';

@@ -1,5 +1,5 @@
+import type { Sized } from '../../cel/cost.ts';
 import { isObject } from '../../util/json.ts';
-import type { Sized } from '../cel/cost.ts';
 import { type JsonSchema, memberSchema } from './json-schema.ts';
 
 /** No object is larger than a request: what has no limit of its own has this one. */

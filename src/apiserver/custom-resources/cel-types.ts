@@ -1,6 +1,6 @@
+import { type CelEnvironment, celEnvironment } from '../../cel/cel.ts';
+import { celEqual, toCel } from '../../cel/values.ts';
 import { isObject, type JsonObject, put } from '../../util/json.ts';
-import { celEqual, toCel } from '../cel/values.ts';
-import { type CelEnvironment, celEnvironment } from '../cel.ts';
 import { type JsonSchema, memberSchema } from './json-schema.ts';
 import { children } from './structural.ts';
 

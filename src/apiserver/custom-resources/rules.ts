@@ -6,10 +6,10 @@ import {
   required,
 } from '../../api/field-errors.ts';
 import type { KubeObject } from '../../api/types.ts';
+import { CelCompileError, type CelProgram, compileCel, compileIn } from '../../cel/cel.ts';
+import { evaluationMessage } from '../../cel/messages.ts';
+import { CelBudget, CelCostError } from '../../cel/meter.ts';
 import { isObject, jsonEqual, own } from '../../util/json.ts';
-import { evaluationMessage } from '../cel/messages.ts';
-import { CelBudget, CelCostError } from '../cel/meter.ts';
-import { CelCompileError, type CelProgram, compileCel, compileIn } from '../cel.ts';
 import { maxSize, sizeOf } from './cel-sizes.ts';
 import { CelTypes } from './cel-types.ts';
 import { type JsonSchema, memberSchema, type ValidationRule } from './json-schema.ts';

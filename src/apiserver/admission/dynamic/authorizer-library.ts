@@ -1,6 +1,6 @@
+import type { CelEnvironment } from '../../../cel/cel.ts';
 import type { AdmissionRequest } from '../../admission.ts';
 import type { Authorizer } from '../../authz/authorizer.ts';
-import type { CelEnvironment } from '../../cel.ts';
 import type { RequestInfo } from '../../request-info.ts';
 import type { UserInfo } from '../../resource-kind.ts';
 

@@ -1,5 +1,5 @@
+import type { CelProgram } from '../../../cel/cel.ts';
 import { errorMessage } from '../../../util/errors.ts';
-import type { CelProgram } from '../../cel.ts';
 import { compileScoped } from './scope.ts';
 
 export interface MatchCondition {

@@ -1,4 +1,4 @@
-import { CelCompileError } from '../../cel.ts';
+import { CelCompileError } from '../../../cel/cel.ts';
 
 const TYPE = /^(?:Object(?:\.[A-Za-z_][A-Za-z0-9_]*)*|JSONPatch)\s*\{/;
 const FIELD = /^(\s*)([A-Za-z_][A-Za-z0-9_]*)(\s*:)/;

@@ -1,11 +1,11 @@
 import { selects } from '../../../api/labels.ts';
 import { apiVersionOf } from '../../../api/resource-types.ts';
 import type { KubeObject, LabelSelector } from '../../../api/types.ts';
+import type { CelProgram } from '../../../cel/cel.ts';
+import { toCel } from '../../../cel/values.ts';
 import { errorMessage } from '../../../util/errors.ts';
 import type { AdmissionRequest } from '../../admission.ts';
 import type { Authorizer } from '../../authz/authorizer.ts';
-import { toCel } from '../../cel/values.ts';
-import type { CelProgram } from '../../cel.ts';
 import type { ResourceKind } from '../../resource-kind.ts';
 import { type PluginDeps, sharedObject } from '../plugin.ts';
 import { judgeConditions, type MatchCondition } from './conditions.ts';

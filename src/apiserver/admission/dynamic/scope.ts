@@ -1,9 +1,14 @@
 import type { KubeObject } from '../../../api/types.ts';
+import {
+  type CelEnvironment,
+  type CelProgram,
+  celEnvironment,
+  compileIn,
+} from '../../../cel/cel.ts';
+import { namespace } from '../../../cel/define.ts';
+import { toCel } from '../../../cel/values.ts';
 import type { AdmissionRequest } from '../../admission.ts';
 import type { Authorizer } from '../../authz/authorizer.ts';
-import { namespace } from '../../cel/define.ts';
-import { toCel } from '../../cel/values.ts';
-import { type CelEnvironment, type CelProgram, celEnvironment, compileIn } from '../../cel.ts';
 import type { ResourceKind } from '../../resource-kind.ts';
 import { addAuthorizer, authorizerOf } from './authorizer-library.ts';
 import { requestBody, type View } from './view.ts';

@@ -1,7 +1,7 @@
 import { type FieldError, invalid } from '../../../api/field-errors.ts';
+import { CelCompileError } from '../../../cel/cel.ts';
 import { withoutObjectTypes } from '../../admission/dynamic/object-literals.ts';
 import { compileScoped, type ScopeName } from '../../admission/dynamic/scope.ts';
-import { CelCompileError } from '../../cel.ts';
 
 /** What is wrong with an expression: it must compile and, where a type is given, answer that. Nothing is right. */
 export function compileErrors(

@@ -1,6 +1,6 @@
 import { isIP, isIPv4 } from 'node:net';
 import type { Environment } from '@marcbachmann/cel-js';
-import { cidrContains } from '../../util/ip.ts';
+import { cidrContains } from '../util/ip.ts';
 import { definer, namespace } from './define.ts';
 
 const IP = 'net.IP';

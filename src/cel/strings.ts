@@ -1,6 +1,6 @@
 import type { Environment } from '@marcbachmann/cel-js';
-import { isObject } from '../../util/json.ts';
-import { linearRegExp } from '../../util/linear-regexp.ts';
+import { isObject } from '../util/json.ts';
+import { linearRegExp } from '../util/linear-regexp.ts';
 import { definer, namespace } from './define.ts';
 import { fromCel } from './values.ts';
 

@@ -6,7 +6,7 @@ import {
   type Quantity,
   quantityOf,
   subtractQuantities,
-} from '../../api/quantity.ts';
+} from '../api/quantity.ts';
 import { definer } from './define.ts';
 
 const NANO = 1_000_000_000n;

@@ -1,13 +1,13 @@
 import { Environment } from '@marcbachmann/cel-js';
-import { estimateCost, type Sized } from './cel/cost.ts';
-import { addFormats } from './cel/formats.ts';
-import { addLists } from './cel/lists.ts';
-import { compileMessage } from './cel/messages.ts';
-import { CelBudget, CelCostError, Meter, PER_CALL_LIMIT } from './cel/meter.ts';
-import { addNetwork } from './cel/network.ts';
-import { addQuantitiesLibrary } from './cel/quantities.ts';
-import { addStrings } from './cel/strings.ts';
-import { addVersions } from './cel/versions.ts';
+import { estimateCost, type Sized } from './cost.ts';
+import { addFormats } from './formats.ts';
+import { addLists } from './lists.ts';
+import { compileMessage } from './messages.ts';
+import { CelBudget, CelCostError, Meter, PER_CALL_LIMIT } from './meter.ts';
+import { addNetwork } from './network.ts';
+import { addQuantitiesLibrary } from './quantities.ts';
+import { addStrings } from './strings.ts';
+import { addVersions } from './versions.ts';
 
 /** An expression that does not compile. */
 export class CelCompileError extends Error {

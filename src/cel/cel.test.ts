@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { CelBudget, CelCostError } from './cel/meter.ts';
 import { CelCompileError, compileCel } from './cel.ts';
+import { CelBudget, CelCostError } from './meter.ts';
 
 const evaluate = (expression: string, self: unknown = {}) =>
   compileCel(expression, ['self'])({ self });

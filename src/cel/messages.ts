@@ -1,5 +1,5 @@
-import { errorMessage } from '../../util/errors.ts';
-import { isObject } from '../../util/json.ts';
+import { errorMessage } from '../util/errors.ts';
+import { isObject } from '../util/json.ts';
 
 /** What errors of cel-js carry. */
 interface Told {

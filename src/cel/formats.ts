@@ -6,7 +6,7 @@ import {
   dns1123Subdomain,
   labelValue,
   qualifiedName,
-} from '../../api/names.ts';
+} from '../api/names.ts';
 import { definer, namespace } from './define.ts';
 
 const TYPE = 'kubernetes.NamedFormat';

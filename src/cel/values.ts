@@ -1,4 +1,4 @@
-import { isObject, put } from '../../util/json.ts';
+import { isObject, put } from '../util/json.ts';
 
 /** JSON as CEL sees it where no schema tells more: whole numbers are ints. */
 export function toCel(value: unknown): unknown {

@@ -1,4 +1,4 @@
-import { linearRegExp } from '../../util/linear-regexp.ts';
+import { linearRegExp } from '../util/linear-regexp.ts';
 
 /** An expression that did more than it may. */
 export class CelCostError extends Error {
