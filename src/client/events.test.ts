@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { EVENTS } from '../api/resource-types.ts';
+import type { Event } from '../api/types.ts';
 import { FakeClock } from '../util/clock.fake.ts';
 import { silent } from '../util/log.ts';
 import { FakeClient } from './client.fake.ts';
@@ -119,5 +120,30 @@ describe('EventWriter', () => {
     await clock.advance(20_000);
     await finish();
     expect(client.all(EVENTS)).toHaveLength(1);
+  });
+
+  it('writes about several objects at once, about one object in order', async () => {
+    const { client, events, finish, clock } = writer();
+    const held = Promise.withResolvers<void>();
+    const create = client.create.bind(client);
+    const begun: string[] = [];
+    client.create = async (type, draft) => {
+      const { involvedObject, reason } = draft as never as Event;
+      begun.push(`${involvedObject.name} ${reason}`);
+      await held.promise;
+      return create(type, draft);
+    };
+    for (const name of ['a', 'b', 'c']) {
+      const metadata = { ...pod.metadata, name, uid: name };
+      for (const reason of ['First', 'Second'])
+        events.event({ ...pod, metadata }, 'Normal', reason, 'x');
+    }
+    await clock.advance(0);
+    expect(begun).toEqual(['a First', 'b First', 'c First']);
+    held.resolve();
+    await clock.advance(0);
+    await finish();
+    expect(begun.slice(3).sort()).toEqual(['a Second', 'b Second', 'c Second']);
+    expect(client.all(EVENTS)).toHaveLength(6);
   });
 });

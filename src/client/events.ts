@@ -7,9 +7,12 @@ import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
 import type { Client, EventRecorder, EventSubject } from './client.ts';
 import { EventCorrelator } from './event-correlator.ts';
+import { WorkQueue } from './workqueue.ts';
 
 /** client-go's broadcaster: at most this many events wait; more are dropped, never the work that they tell of. */
 const BUFFER = 1000;
+/** Written at the same time, each about another object: one after the other they would fall seconds behind a rollout. */
+const AT_ONCE = 8;
 const MAX_TRIES = 12;
 const RETRY_MS = 10_000;
 
@@ -25,14 +28,16 @@ interface EventText {
   readonly message: string;
 }
 
-/** Tells people about objects by writing Events, in order, never blocking or failing its caller. */
+/** Tells people about objects by writing Events, those of one object in order, never blocking or failing its caller. */
 export class EventWriter implements EventRecorder {
   readonly #deps: { client: Client; log: Logger; clock: Clock };
   readonly #source: EventSource;
   readonly #correlator: EventCorrelator;
-  readonly #buffer: Draft<Event>[] = [];
+  /** What waits, by object. A worker holds an object while it writes one of its events. */
+  readonly #waiting = new Map<string, Draft<Event>[]>();
+  readonly #objects = new WorkQueue();
+  #waitingCount = 0;
   #sequence = 0;
-  #wake: () => void = () => {};
 
   constructor(deps: { client: Client; log: Logger; clock?: Clock }, source: EventSource) {
     this.#deps = { clock: realClock, ...deps };
@@ -55,22 +60,31 @@ export class EventWriter implements EventRecorder {
 
   /** Writes until aborted. What still waits then is dropped. */
   async run(signal: AbortSignal): Promise<void> {
-    signal.addEventListener('abort', () => this.#wake(), { once: true });
-    while (!signal.aborted) {
-      const next = this.#buffer.shift();
-      if (next) await this.#write(next, signal);
-      else {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
+    signal.addEventListener('abort', () => this.#objects.close(), { once: true });
+    if (signal.aborted) this.#objects.close();
+    await Promise.all(Array.from({ length: AT_ONCE }, () => this.#work(signal)));
+  }
+
+  async #work(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const object = await this.#objects.get();
+      if (object === undefined) return;
+      const events = this.#waiting.get(object);
+      const next = events?.shift();
+      if (next) {
+        this.#waitingCount--;
+        await this.#write(next, signal);
       }
+      if (events && events.length > 0) this.#objects.add(object);
+      else this.#waiting.delete(object);
+      this.#objects.done(object);
     }
   }
 
   #record(about: EventSubject, text: EventText, source: EventSource): void {
     const { log, clock } = this.#deps;
     log.debug({ kind: about.kind, name: about.metadata.name, ...text }, 'Event');
-    if (this.#buffer.length >= BUFFER) {
+    if (this.#waitingCount >= BUFFER) {
       log.warn({ reason: text.reason }, 'Too many events wait; dropped one');
       return;
     }
@@ -78,8 +92,17 @@ export class EventWriter implements EventRecorder {
     this.#sequence = (this.#sequence + 1) % 1_000_000;
     const suffix = (BigInt(clock.now()) * 1_000_000n + BigInt(this.#sequence)).toString(16);
     const name = `${about.metadata.name}.${suffix}`;
-    this.#buffer.push(draftOf(about, text, { name, source, now: timeString(clock.now()) }));
-    this.#wake();
+    this.#enqueue(draftOf(about, text, { name, source, now: timeString(clock.now()) }));
+  }
+
+  #enqueue(draft: Draft<Event>): void {
+    const { kind, namespace, name, uid } = draft.involvedObject;
+    const object = [kind, namespace, name, uid].join('\0');
+    const events = this.#waiting.get(object);
+    if (events) events.push(draft);
+    else this.#waiting.set(object, [draft]);
+    this.#waitingCount++;
+    this.#objects.add(object);
   }
 
   async #write(draft: Draft<Event>, signal: AbortSignal): Promise<void> {
