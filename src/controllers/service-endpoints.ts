@@ -1,10 +1,11 @@
-import { fromMap, matches } from '../api/labels.ts';
+import { fromMap } from '../api/labels.ts';
 import { isPodReady, isPodTerminal, isSidecar } from '../api/pods.ts';
 import { keyString } from '../api/resource-types.ts';
 import type { Pod, Service } from '../api/types.ts';
 import type { Informer, Lister } from '../client/client.ts';
 import { keyOf } from '../client/indexer.ts';
 import { jsonEqual } from '../util/json.ts';
+import { indexByLabel, indexBySelector, selectedBy, selectorsOf } from './selected.ts';
 
 type ServicePort = NonNullable<NonNullable<Service['spec']>['ports']>[number];
 
@@ -26,11 +27,8 @@ export function isHeadless({ spec }: Service): boolean {
 }
 
 /** The Pods of a Service, whatever their state. */
-export function selectedPods(service: Service, pods: Lister<Pod>): Pod[] {
-  const selector = fromMap(service.spec?.selector);
-  return pods
-    .list(service.metadata.namespace)
-    .filter((pod) => matches(selector, pod.metadata.labels));
+export function selectedPods({ metadata, spec }: Service, pods: Lister<Pod>): Pod[] {
+  return selectedBy(pods, metadata.namespace, fromMap(spec?.selector));
 }
 
 /** It has an address and can still answer; a Pod that is going is an endpoint only where asked for. */
@@ -72,18 +70,20 @@ export function hostnameIn(service: Service, pod: Pod): string | undefined {
   return hostname && subdomain === service.metadata.name ? hostname : undefined;
 }
 
-/** Keys of the Services whose endpoints may change with Pods; of no others. */
+/** Keys of the Services whose endpoints may change with Pods; of no others. Lets `selectedPods` answer, too. */
 export function watchServicePods(deps: {
   services: Informer<Service>;
   pods: Informer<Pod>;
   enqueue(key: string): void;
 }): void {
   const { services, pods, enqueue } = deps;
+  indexBySelector(services);
+  indexByLabel(pods);
   const tell = (...states: Pod[]) => {
-    for (const service of services.list(states[0]?.metadata.namespace)) {
-      if (!hasSelector(service)) continue;
-      const selector = fromMap(service.spec?.selector);
-      if (states.some((pod) => matches(selector, pod.metadata.labels))) enqueue(keyOf(service));
+    for (const { metadata } of states) {
+      for (const service of selectorsOf(services, metadata)) {
+        if (hasSelector(service)) enqueue(keyOf(service));
+      }
     }
   };
   pods.addHandler({

@@ -9,6 +9,7 @@ import { DONE, type Reconciler } from '../../client/controller.ts';
 import { keyOf } from '../../client/indexer.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
+import { indexByLabel, selectedBy } from '../selected.ts';
 import { StatusWriter } from '../status-writer.ts';
 import { Workloads } from './workloads.ts';
 
@@ -22,6 +23,7 @@ export function disruptionController(context: ControllerContext): Runnable {
   const { client, clock, informers } = context;
   const budgets = informers.get(POD_DISRUPTION_BUDGETS);
   const pods = informers.get(PODS);
+  indexByLabel(pods);
   const statuses = new StatusWriter(client, budgets);
   const workloads = new Workloads(context);
   const events = context.events('controllermanager');
@@ -31,9 +33,7 @@ export function disruptionController(context: ControllerContext): Runnable {
       const budget = statuses.get(key);
       if (!budget) return DONE;
       const selector = fromLabelSelector(budget.spec?.selector);
-      const covered = pods
-        .list(key.namespace)
-        .filter((pod) => matches(selector, pod.metadata.labels));
+      const covered = selectedBy(pods, key.namespace, selector);
       if (covered.length === 0) events.event(budget, 'Normal', 'NoPods', 'No matching pods found');
       const now = clock.now();
       let status: Status;
