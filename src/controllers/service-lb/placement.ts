@@ -72,12 +72,12 @@ function nodesWithEndpoint(slices: readonly EndpointSlice[]): Set<string | undef
   return new Set(ready.map(({ nodeName }) => nodeName));
 }
 
-/** A port of the nodes can be had once: the oldest Service that wants it has it. */
+/** A port of the nodes can be had once: who answers there keeps it, else the oldest Service that wants it has it. */
 function portProblem(service: Service, { rivals, apiPorts }: PlacementFacts): string | undefined {
   const management = new Set([...MANAGEMENT_PORTS, ...apiPorts].map((port) => `${port}/TCP`));
   const taken = portsOf(service).find((port) => management.has(port));
   if (taken !== undefined) return `port ${taken} is one that the nodes are managed by`;
-  for (const rival of rivals.filter((other) => isOlder(other, service))) {
+  for (const rival of rivals.filter((other) => goesBefore(other, service))) {
     const shared = portsOf(rival).find((port) => portsOf(service).includes(port));
     if (shared === undefined) continue;
     const { namespace, name } = rival.metadata;
@@ -90,7 +90,11 @@ function portsOf({ spec }: Service): string[] {
   return (spec?.ports ?? []).map(({ port, protocol }) => `${port}/${protocol ?? 'TCP'}`);
 }
 
-function isOlder(a: Service, b: Service): boolean {
-  const rank = ({ metadata }: Service) => `${metadata.creationTimestamp} ${metadata.uid}`;
+/** Times of creation are whole seconds, so they alone would let a newcomer of the same second take a port in use. */
+function goesBefore(a: Service, b: Service): boolean {
+  const rank = ({ metadata, status }: Service) => {
+    const answers = (status?.loadBalancer?.ingress ?? []).length > 0;
+    return `${answers ? 0 : 1} ${metadata.creationTimestamp} ${metadata.uid}`;
+  };
   return a.metadata.uid !== b.metadata.uid && rank(a) < rank(b);
 }

@@ -112,6 +112,17 @@ describe('placement', () => {
     });
     expect(place(udp, { rivals })).toHaveProperty('ips');
   });
+
+  it('leaves a port to the Service that answers there, whoever else is as old', () => {
+    const ingress = [{ ip: '192.0.2.1' }];
+    const holder = { ...service('holder'), status: { loadBalancer: { ingress } } } as Service;
+    const newcomer = service('a-smaller-uid');
+    const rivals = [newcomer, holder];
+    expect(place(holder, { rivals })).toHaveProperty('ips');
+    expect(place(newcomer, { rivals })).toEqual({
+      problem: 'port 80/TCP of the nodes is taken by Service default/holder',
+    });
+  });
 });
 
 describe('service load balancer', () => {
