@@ -29,6 +29,7 @@ import { replicaSetController, replicationController } from './replicaset/replic
 import { resourceClaimController } from './resource-claim/resource-claim-controller.ts';
 import { resourceQuotaController } from './resource-quota/resource-quota-controller.ts';
 import { rootCaPublisher } from './root-ca/root-ca-controller.ts';
+import { serviceCidrController } from './service-cidr/service-cidr-controller.ts';
 import { serviceLbController } from './service-lb/service-lb-controller.ts';
 import { serviceAccountController } from './serviceaccount/serviceaccount-controller.ts';
 import { legacyTokenCleaner } from './serviceaccount-token/legacy-token-cleaner.ts';
@@ -229,6 +230,11 @@ export const CONTROLLERS: Readonly<Record<string, Registration>> = {
     account: 'resource-claim-controller',
     alias: 'resource-claim-controller',
     workers: 10,
+  },
+  'service-cidr-controller': {
+    create: serviceCidrController,
+    account: 'service-cidrs-controller',
+    workers: 5,
   },
   // Upstream's is in the cloud's controller manager; this one needs no cloud.
   'service-lb-controller': {
