@@ -8,6 +8,17 @@ interface Failures {
   lastAt: number;
 }
 
+/** Milliseconds to wait after the last of so many failures in a row, 0 when it may go on. Pure. */
+export function waitAfterFailures(failures: number, pods: readonly Pod[], now: number): number {
+  if (failures === 0) return 0;
+  const lastAt = Math.max(...pods.map((pod) => endOf(pod) ?? now));
+  return Math.max(0, lastAt + delayAfter(failures) - now);
+}
+
+function delayAfter(failures: number): number {
+  return Math.min(MAX_MS, FIRST_MS * 2 ** (failures - 1));
+}
+
 /** How long a Job waits before it replaces failed Pods: 10 s, doubling with each failure since the last success. */
 export class JobBackoff {
   readonly #byKey = new Map<string, Failures>();
@@ -28,8 +39,7 @@ export class JobBackoff {
   remaining(key: string, now: number): number {
     const failures = this.#byKey.get(key);
     if (!failures) return 0;
-    const wait = Math.min(MAX_MS, FIRST_MS * 2 ** (failures.count - 1));
-    return Math.max(0, failures.lastAt + wait - now);
+    return Math.max(0, failures.lastAt + delayAfter(failures.count) - now);
   }
 
   forget(key: string): void {

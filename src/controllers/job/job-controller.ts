@@ -167,9 +167,10 @@ class JobReconciler implements Reconciler {
           terminating: world.owned.filter(isTerminating).length,
           failedPods: world.owned.filter((pod) => isFailed(job, pod)),
           tally: world.tally,
+          now: world.now,
         });
-    const waitMs = demand.create.length > 0 ? this.#backoff.remaining(key, world.now) : 0;
-    const create = waitMs > 0 ? [] : demand.create;
+    const waitMs = this.#waitMs(job, demand, world.now);
+    const create = waitMs > 0 && !hasIndependentIndexes(job) ? [] : demand.create;
     if (create.length === 0 && demand.delete.length === 0) {
       return waitMs > 0 ? { created: 0, waitMs } : { created: 0 };
     }
@@ -178,6 +179,11 @@ class JobReconciler implements Reconciler {
     const made = await this.#create(job, create);
     const failure = made.failure ?? (await this.#delete(job, demand.delete));
     return { created: made.done, failure, ...(waitMs > 0 ? { waitMs } : {}) };
+  }
+
+  #waitMs(job: Job, demand: Demand, now: number): number {
+    if (hasIndependentIndexes(job)) return demand.waitMs ?? 0;
+    return demand.create.length > 0 ? this.#backoff.remaining(keyOf(job), now) : 0;
   }
 
   async #create(job: Job, create: Demand['create']): Promise<{ done: number; failure: unknown }> {
@@ -320,6 +326,11 @@ class JobReconciler implements Reconciler {
 
 function isActive(job: Job, pod: Pod): boolean {
   return !isPodTerminal(pod) && pod.metadata.deletionTimestamp === undefined && !isFailed(job, pod);
+}
+
+/** Each index has a limit and a back-off of its own: one that fails does not hold up the others (KEP-3850). */
+function hasIndependentIndexes({ spec }: Job): boolean {
+  return spec?.backoffLimitPerIndex !== undefined;
 }
 
 function tallyOf(job: Job, owned: readonly Pod[], ended: Ended): Tally {
