@@ -11,6 +11,7 @@ import type { DaemonSet, Node, Pod } from '../../api/types.ts';
 import type { EventRecorder, Informer } from '../../client/client.ts';
 import { DONE, type Reconciler, type Result } from '../../client/controller.ts';
 import { keyOf } from '../../client/indexer.ts';
+import { Backoff } from '../../util/backoff.ts';
 import { jsonEqual } from '../../util/json.ts';
 import { claim } from '../claim.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
@@ -26,12 +27,15 @@ import {
 } from '../owned-pods.ts';
 import { PodControl } from '../pod-control.ts';
 import { slowStart } from '../slow-start.ts';
+import { soonest } from '../soonest.ts';
 import { StatusWriter } from '../status-writer.ts';
 import { daemonTolerations, placement, withNodeAffinity } from './nodes.ts';
 import { type DaemonPlan, daemonSetStatus, planDaemons } from './plan.ts';
 
 const NAME = 'daemonset-controller';
 const BURST = 250;
+/** Between two replacements of failed Pods of a node: a kubelet that refuses each at once must not be asked in a loop. */
+const RETRY = { firstMs: 1_000, maxMs: 15 * 60_000 };
 
 interface Deps extends Pick<ControllerContext, 'client' | 'clock'> {
   readonly statuses: StatusWriter<DaemonSet>;
@@ -85,9 +89,11 @@ export function daemonSetController(context: ControllerContext): Runnable {
 class DaemonSetReconciler implements Reconciler {
   readonly name = NAME;
   readonly #deps: Deps;
+  readonly #retries: Backoff;
 
   constructor(deps: Deps) {
     this.#deps = deps;
+    this.#retries = new Backoff({ clock: deps.clock, ...RETRY });
   }
 
   async reconcile(key: ObjectKey): Promise<Result> {
@@ -113,8 +119,11 @@ class DaemonSetReconciler implements Reconciler {
     const hash = ensured.revision.metadata.labels?.['controller-revision-hash'] ?? '';
     const world = { nodes: nodes.list(), pods: owned, hash, now: clock.now() };
     let failure: unknown;
+    let waitMs: number | undefined;
     if (expectations.satisfied(keyString(key))) {
-      failure = await this.#carryOut(set, planDaemons(set, world), hash);
+      const paced = this.#pace(set, planDaemons(set, world));
+      waitMs = paced.waitMs;
+      failure = await this.#carryOut(set, paced.plan, hash);
     }
     const inUse = new Set(owned.map((pod) => pod.metadata.labels?.['controller-revision-hash']));
     const names = known.filter(({ metadata }) =>
@@ -126,19 +135,42 @@ class DaemonSetReconciler implements Reconciler {
     if (failure !== undefined) throw failure;
     const { minReadySeconds = 0 } = set.spec;
     const waiting = minReadySeconds > 0 && set.status?.numberReady !== set.status?.numberAvailable;
-    return waiting ? { requeueAfterMs: minReadySeconds * 1000 } : DONE;
+    return soonest(waitMs, waiting ? minReadySeconds * 1000 : undefined);
+  }
+
+  /** Leaves failed Pods where they are until it is time for the next try on their node; tells of the others. */
+  #pace(set: DaemonSet, plan: DaemonPlan): { plan: DaemonPlan; waitMs: number | undefined } {
+    const { events, clock } = this.#deps;
+    const early = new Set<Pod>();
+    let waitMs: number | undefined;
+    for (const pod of plan.ended) {
+      const node = pod.spec?.nodeName;
+      if (pod.status?.phase !== 'Failed') {
+        const text = `Found succeeded daemon pod ${keyOf(pod)} on node ${node}, will try to delete it`;
+        events.event(set, 'Normal', 'SucceededDaemonPod', text);
+        continue;
+      }
+      const { uid, generation } = set.metadata;
+      const retries = `${uid}/${generation}/${node}`;
+      const left = this.#retries.remaining(retries, Date.parse(pod.metadata.creationTimestamp));
+      if (left > 0) {
+        early.add(pod);
+        waitMs = Math.min(left, waitMs ?? left);
+        continue;
+      }
+      this.#retries.next(retries, clock.now());
+      const text = `Found failed daemon pod ${keyOf(pod)} on node ${node}, will try to kill it`;
+      events.event(set, 'Warning', 'FailedDaemonPod', text);
+    }
+    return { plan: { ...plan, delete: plan.delete.filter((pod) => !early.has(pod)) }, waitMs };
   }
 
   async #carryOut(set: DaemonSet, plan: DaemonPlan, hash: string): Promise<unknown> {
-    const { expectations, podControl, events } = this.#deps;
+    const { expectations, podControl } = this.#deps;
     const key = keyOf(set);
     const create = plan.create.slice(0, BURST);
     const doomed = plan.delete.slice(0, BURST);
     if (create.length === 0 && doomed.length === 0) return undefined;
-    for (const pod of plan.failed) {
-      const text = `Found failed daemon pod ${keyOf(pod)} on node ${pod.spec?.nodeName}, will try to kill it`;
-      events.event(set, 'Warning', 'FailedDaemonPod', text);
-    }
     expectations.expect(
       key,
       create.length,

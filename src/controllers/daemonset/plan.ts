@@ -10,8 +10,8 @@ export interface DaemonPlan {
   /** Nodes that get a Pod. */
   readonly create: string[];
   readonly delete: Pod[];
-  /** Of those, Pods that have failed, for the event. */
-  readonly failed: Pod[];
+  /** Of those, Pods that have ended by themselves. */
+  readonly ended: Pod[];
 }
 
 export interface DaemonWorld {
@@ -24,7 +24,7 @@ export interface DaemonWorld {
 
 /** One Pod on every node that should have one, none elsewhere; then, if nothing is amiss, the next step of an update. Pure. */
 export function planDaemons(set: DaemonSet, world: DaemonWorld): DaemonPlan {
-  const plan: DaemonPlan = { create: [], delete: [], failed: [] };
+  const plan: DaemonPlan = { create: [], delete: [], ended: [] };
   const byNode = Map.groupBy(world.pods, (pod) => targetNode(pod.spec));
   for (const node of world.nodes) {
     const pods = byNode.get(node.metadata.name) ?? [];
@@ -57,7 +57,7 @@ function planNode(
   }
   const ended = staying.filter(isPodTerminal);
   plan.delete.push(...ended);
-  plan.failed.push(...ended.filter((pod) => pod.status?.phase === 'Failed'));
+  plan.ended.push(...ended);
   const alive = staying.filter((pod) => !isPodTerminal(pod));
   plan.delete.push(...surplusOn(set, alive, world));
 }
@@ -77,7 +77,7 @@ function surplusOn(set: DaemonSet, alive: readonly Pod[], { hash, now }: DaemonW
 }
 
 function planUpdate(set: DaemonSet, world: DaemonWorld): DaemonPlan {
-  const plan: DaemonPlan = { create: [], delete: [], failed: [] };
+  const plan: DaemonPlan = { create: [], delete: [], ended: [] };
   const byNode = Map.groupBy(world.pods, (pod) => targetNode(pod.spec));
   const wanted = world.nodes.filter((node) => placement(set, node).run);
   const surge = surgeOf(set, wanted.length);
@@ -89,10 +89,14 @@ function planUpdate(set: DaemonSet, world: DaemonWorld): DaemonPlan {
   );
   if (surge > 0) {
     const inWork = wanted.filter((node) => on(node).length > 1).length;
-    const free = outdated
-      .filter((node) => !on(node).some(isGoing))
-      .slice(0, Math.max(0, surge - inWork));
-    plan.create.push(...free.map((node) => node.metadata.name));
+    const free = outdated.filter((node) => !on(node).some(isGoing));
+    // Where nothing serves, nothing is lost: a new Pod there counts as a replacement, not as surge.
+    const [serving, idle] = [
+      free.filter((node) => on(node).some(available)),
+      free.filter((node) => !on(node).some(available)),
+    ];
+    const next = [...idle, ...serving.slice(0, Math.max(0, surge - inWork))];
+    plan.create.push(...next.map((node) => node.metadata.name));
     return plan;
   }
   const max = Math.max(1, unavailableOf(set, wanted.length));

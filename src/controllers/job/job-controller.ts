@@ -19,6 +19,7 @@ import {
 } from '../owned-pods.ts';
 import { PodControl } from '../pod-control.ts';
 import { slowStart } from '../slow-start.ts';
+import { soonest } from '../soonest.ts';
 import { StatusWriter } from '../status-writer.ts';
 import { withoutZeros } from '../without-zeros.ts';
 import { JobBackoff } from './backoff.ts';
@@ -148,7 +149,7 @@ class JobReconciler implements Reconciler {
     const managed = await this.#manage(job, { owned, tally, outcome, now });
     await this.#settle(job, { owned, ended, outcome, now, created: managed.created });
     if (managed.failure !== undefined) throw managed.failure;
-    return soonest([managed.waitMs, outcome ? undefined : msToDeadline(job, now)]);
+    return soonest(managed.waitMs, outcome ? undefined : msToDeadline(job, now));
   }
 
   /** Creates and deletes Pods, when the cache shows what was done before. */
@@ -361,9 +362,4 @@ function msToDeadline(job: Job, now: number): number | undefined {
   if (activeDeadlineSeconds === undefined || suspend) return undefined;
   const started = job.status?.startTime ? Date.parse(job.status.startTime) : now;
   return Math.max(0, started + activeDeadlineSeconds * 1000 - now);
-}
-
-function soonest(waits: readonly (number | undefined)[]): Result {
-  const known = waits.filter((wait) => wait !== undefined);
-  return known.length === 0 ? DONE : { requeueAfterMs: Math.min(...known) };
 }
