@@ -117,6 +117,7 @@ function volumeManager(
   const csi = new CsiVolumes({
     client,
     drivers,
+    mounts,
     rootDir,
     nodeName,
     secret: async ({ namespace, name }) => {

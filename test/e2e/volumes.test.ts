@@ -144,6 +144,8 @@ describe('a CSI driver', () => {
     driver = await startCsiDriver('directory.test', { kubeletRoot, storage });
   });
   afterAll(async () => {
+    // A Pod that is gone from the API may still be cleared away on the node; only its driver can do that.
+    await eventually('no mount is left', async () => (await mountsOf()).length === 0);
     await driver?.stop();
     await cluster.kubectl('delete', 'csidriver', 'directory.test');
   });

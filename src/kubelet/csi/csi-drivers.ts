@@ -25,6 +25,10 @@ export class CsiDrivers {
     this.#deps = deps;
   }
 
+  has(name: string): boolean {
+    return this.#drivers.has(name);
+  }
+
   /** Throws when no driver of that name is registered. */
   get(name: string): CsiNodeClient {
     const driver = this.#drivers.get(name);

@@ -1,56 +1,36 @@
-import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isNotFound } from '../../api/errors.ts';
 import { CSI_DRIVERS, VOLUME_ATTACHMENTS } from '../../api/system-resource-types.ts';
-import type { CSIDriver, PersistentVolume, Pod } from '../../api/types.ts';
+import type { CSIDriver, Pod } from '../../api/types.ts';
 import type { Client } from '../../client/client.ts';
-import { errnoOf } from '../../util/errors.ts';
+import { isMountPoint, type Mounts } from '../../host/mounts.ts';
+import { errnoOf, errorMessage } from '../../util/errors.ts';
 import { isRpcNotFound } from '../../util/grpc.ts';
 import { Turns } from '../../util/turns.ts';
 import { applyFsGroup } from '../volumes/ownership.ts';
 import type { MountedVolume } from '../volumes/volume-error.ts';
 import type { CsiDrivers } from './csi-drivers.ts';
-import type { AccessMode, VolumeCapability } from './csi-node-client.ts';
-
-/** One use of a CSI volume by a pod, persistent or inline. */
-export interface CsiVolume {
-  /** Directory name below the pod's: the PersistentVolume's name, or the volume's for an inline one. */
-  readonly specName: string;
-  readonly driver: string;
-  readonly handle: string;
-  readonly attributes: Readonly<Record<string, string>>;
-  readonly fsType: string;
-  readonly mountOptions: readonly string[];
-  readonly accessModes: readonly string[];
-  readonly readOnly: boolean;
-  readonly inline: boolean;
-  readonly stageSecret?: SecretRef | undefined;
-  readonly publishSecret?: SecretRef | undefined;
-}
-
-export interface SecretRef {
-  namespace: string;
-  name: string;
-}
+import {
+  type CsiVolume,
+  capabilityOf,
+  checkMode,
+  groupApplies,
+  type SecretRef,
+  sha256,
+} from './csi-volume.ts';
+import { DATA_FILE, loadData, namesIn, saveData, type VolumeData } from './volume-data.ts';
 
 export interface CsiVolumesDeps {
   client: Client;
   drivers: CsiDrivers;
+  mounts: Mounts;
   /** --root-dir. */
   rootDir: string;
   nodeName: string;
   /** The secret's texts; throws when there is none. */
   secret(ref: SecretRef): Promise<Record<string, string>>;
   token(pod: Pod, audience: string, expirationSeconds: number | undefined): Promise<string>;
-}
-
-/** What is written beside a published volume, by which it can be taken away after a restart. */
-interface VolumeData {
-  driverName: string;
-  volumeHandle: string;
-  volumeLifecycleMode: 'Persistent' | 'Ephemeral';
-  staged: boolean;
 }
 
 const PLUGIN = 'kubernetes.io~csi';
@@ -90,15 +70,6 @@ export class CsiVolumes {
     const common = { volumeId: volume.handle, publishContext, volumeCapability };
     const staged = capabilities.has('STAGE_UNSTAGE_VOLUME') && !volume.inline;
     const stagingTargetPath = staged ? this.#stagingPath(volume.driver, volume.handle) : '';
-    if (staged) {
-      await mkdir(stagingTargetPath, { recursive: true, mode: 0o750 });
-      await node.stage({
-        ...common,
-        stagingTargetPath,
-        volumeContext: volume.attributes,
-        secrets: await this.#secrets(volume.stageSecret),
-      });
-    }
     const directory = join(this.#podVolumes(pod.metadata.uid), volume.specName);
     const targetPath = join(directory, 'mount');
     // The driver makes the target itself; its parent must be there, and know how to end what begins now.
@@ -108,7 +79,17 @@ export class CsiVolumes {
       volumeHandle: volume.handle,
       volumeLifecycleMode: volume.inline ? 'Ephemeral' : 'Persistent',
       staged,
+      announced: spec !== undefined,
     });
+    if (staged) {
+      await mkdir(stagingTargetPath, { recursive: true, mode: 0o750 });
+      await node.stage({
+        ...common,
+        stagingTargetPath,
+        volumeContext: volume.attributes,
+        secrets: await this.#secrets(volume.stageSecret),
+      });
+    }
     await node.publish({
       ...common,
       stagingTargetPath,
@@ -123,36 +104,81 @@ export class CsiVolumes {
     return { hostPath: targetPath, readOnly: volume.readOnly };
   }
 
-  /** Takes away every CSI volume of a pod. */
+  /** Takes away every CSI volume of a pod; one that cannot go now keeps no other one. */
   async tearDown(podUid: string): Promise<void> {
     const parent = this.#podVolumes(podUid);
-    for (const name of await namesIn(parent)) {
-      const directory = join(parent, name);
-      const data = await loadData(directory);
-      if (!data) continue;
-      const turn = `${data.driverName}/${data.volumeHandle}`;
+    const names = await namesIn(parent);
+    const ended = await Promise.allSettled(names.map((name) => this.#tearDownOne(parent, name)));
+    const failed = ended.find((e) => e.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+
+  /** Whether the path belongs to a volume that only its driver may take away. */
+  owns(podUid: string, path: string): boolean {
+    return path.startsWith(`${this.#podVolumes(podUid)}/`);
+  }
+
+  async #tearDownOne(parent: string, name: string): Promise<void> {
+    const directory = join(parent, name);
+    const data = await loadData(directory);
+    if (!data) return;
+    const turn = `${data.driverName}/${data.volumeHandle}`;
+    try {
       await this.#turns.run(turn, () => this.#unpublish(directory, data));
+    } catch (err) {
+      const message = `UnmountVolume.TearDown failed for volume "${name}" : ${errorMessage(err)}`;
+      throw new Error(message, { cause: err });
     }
   }
 
+  /** What is known of the volume goes last: a kubelet that ends in between finds it and goes on. */
   async #unpublish(directory: string, data: VolumeData): Promise<void> {
-    const node = this.#deps.drivers.get(data.driverName);
-    await orGone(node.unpublish(data.volumeHandle, join(directory, 'mount')));
-    await rm(join(directory, 'mount'), { recursive: true, force: true });
+    const { volumeHandle, driverName } = data;
+    const uninstalled = await this.#isUninstalled(data);
+    const target = join(directory, 'mount');
+    if (!uninstalled) {
+      await orGone(this.#deps.drivers.get(driverName).unpublish(volumeHandle, target));
+    }
+    await this.#clear(target, uninstalled);
+    if (data.staged && !(await this.#isUsed(data, directory))) {
+      const staging = this.#stagingPath(driverName, volumeHandle);
+      if (!uninstalled) {
+        await orGone(this.#deps.drivers.get(driverName).unstage(volumeHandle, staging));
+      }
+      await this.#clear(staging, uninstalled);
+      await rm(dirname(staging), { recursive: true, force: true });
+    }
     await rm(join(directory, DATA_FILE), { force: true });
-    await rm(directory, { recursive: true, force: true });
-    if (!data.staged || (await this.#isUsed(data))) return;
-    const staging = this.#stagingPath(data.driverName, data.volumeHandle);
-    await orGone(node.unstage(data.volumeHandle, staging));
-    await rm(dirname(staging), { recursive: true, force: true });
+    await rmdir(directory);
+  }
+
+  /**
+   * A driver that is gone from the node and from the API will not come back to take its volumes away. One that never
+   * was in the API may only be between two of its processes.
+   */
+  async #isUninstalled({ driverName, announced }: VolumeData): Promise<boolean> {
+    if (!announced || this.#deps.drivers.has(driverName)) return false;
+    return (await this.#driverSpec(driverName)) === undefined;
+  }
+
+  /** Takes the place of a mount away, never what is mounted on it. */
+  async #clear(path: string, unmounts: boolean): Promise<void> {
+    const { mounts } = this.#deps;
+    if (unmounts && (await isMountPoint(mounts, path))) await mounts.unmount(path);
+    if (await isMountPoint(mounts, path)) throw new Error(`${path} is still mounted`);
+    await rmdir(path).catch((err: unknown) => {
+      if (errnoOf(err) !== 'ENOENT') throw err;
+    });
   }
 
   /** Whether another pod here has the volume. The directories know, also after a restart. */
-  async #isUsed({ driverName, volumeHandle }: VolumeData): Promise<boolean> {
+  async #isUsed({ driverName, volumeHandle }: VolumeData, own: string): Promise<boolean> {
     for (const uid of await namesIn(join(this.#deps.rootDir, 'pods'))) {
       const parent = this.#podVolumes(uid);
       for (const name of await namesIn(parent)) {
-        const data = await loadData(join(parent, name));
+        const directory = join(parent, name);
+        if (directory === own) continue;
+        const data = await loadData(directory);
         if (data?.driverName === driverName && data.volumeHandle === volumeHandle) return true;
       }
     }
@@ -227,121 +253,6 @@ export class CsiVolumes {
   }
 }
 
-/** The volume of a PersistentVolume with a CSI source; undefined for other sources. */
-export function persistentCsiVolume(
-  pv: PersistentVolume,
-  readOnly: boolean,
-): CsiVolume | undefined {
-  const { csi, accessModes = [], mountOptions = [] } = pv.spec ?? {};
-  if (!csi) return undefined;
-  return {
-    specName: pv.metadata.name,
-    driver: csi.driver,
-    handle: csi.volumeHandle,
-    attributes: csi.volumeAttributes ?? {},
-    fsType: csi.fsType ?? '',
-    mountOptions,
-    accessModes,
-    readOnly: readOnly || csi.readOnly === true,
-    inline: false,
-    stageSecret: secretRef(csi.nodeStageSecretRef),
-    publishSecret: secretRef(csi.nodePublishSecretRef),
-  };
-}
-
-/** The volume of a pod's own `csi` source. */
-export function inlineCsiVolume(
-  pod: Pod,
-  name: string,
-  csi: NonNullable<NonNullable<NonNullable<Pod['spec']>['volumes']>[number]['csi']>,
-): CsiVolume {
-  const secret = csi.nodePublishSecretRef?.name;
-  return {
-    specName: name,
-    driver: csi.driver,
-    handle: `csi-${sha256(`${pod.metadata.uid}${name}`)}`,
-    attributes: csi.volumeAttributes ?? {},
-    fsType: csi.fsType ?? '',
-    mountOptions: [],
-    accessModes: ['ReadWriteOnce'],
-    readOnly: csi.readOnly === true,
-    inline: true,
-    publishSecret: secret ? { namespace: pod.metadata.namespace, name: secret } : undefined,
-  };
-}
-
-function secretRef(
-  ref: { name?: string | undefined; namespace?: string | undefined } | undefined,
-): SecretRef | undefined {
-  return ref?.name ? { name: ref.name, namespace: ref.namespace ?? '' } : undefined;
-}
-
-/** A driver takes inline volumes only when its CSIDriver says so. */
-function checkMode({ inline, driver }: CsiVolume, spec: CSIDriver['spec'] | undefined): void {
-  const modes = spec?.volumeLifecycleModes ?? ['Persistent'];
-  const wanted = inline ? 'Ephemeral' : 'Persistent';
-  if (modes.includes(wanted)) return;
-  throw new Error(
-    `volume mode ${JSON.stringify(wanted)} not supported by driver ${driver} (only supports ${JSON.stringify(modes)})`,
-  );
-}
-
-const MODES: Record<string, AccessMode> = {
-  ReadWriteOnce: 'SINGLE_NODE_WRITER',
-  ReadOnlyMany: 'MULTI_NODE_READER_ONLY',
-  ReadWriteMany: 'MULTI_NODE_MULTI_WRITER',
-  ReadWriteOncePod: 'SINGLE_NODE_WRITER',
-};
-
-const FINE_MODES: Record<string, AccessMode> = {
-  ...MODES,
-  ReadWriteOnce: 'SINGLE_NODE_MULTI_WRITER',
-  ReadWriteOncePod: 'SINGLE_NODE_SINGLE_WRITER',
-};
-
-export function capabilityOf(
-  { fsType, mountOptions, accessModes }: CsiVolume,
-  { group, fineModes }: { group: string; fineModes: boolean },
-): VolumeCapability {
-  const names = fineModes ? FINE_MODES : MODES;
-  return {
-    mount: { fsType, mountFlags: mountOptions, volumeMountGroup: group },
-    accessMode: { mode: names[accessModes[0] ?? ''] ?? 'UNKNOWN' },
-  };
-}
-
-/** Whether the pod's fsGroup is to own the files (CSIDriver.spec.fsGroupPolicy). */
-function groupApplies(volume: CsiVolume, spec: CSIDriver['spec'] | undefined): boolean {
-  const policy = spec?.fsGroupPolicy ?? 'ReadWriteOnceWithFSType';
-  if (policy === 'None' || volume.readOnly) return false;
-  if (policy === 'File') return true;
-  return volume.fsType !== '' && volume.accessModes.includes('ReadWriteOnce');
-}
-
-const DATA_FILE = 'vol_data.json';
-
-async function saveData(directory: string, data: VolumeData): Promise<void> {
-  await writeFile(join(directory, DATA_FILE), JSON.stringify(data), { mode: 0o600 });
-}
-
-async function loadData(directory: string): Promise<VolumeData | undefined> {
-  try {
-    return JSON.parse(await readFile(join(directory, DATA_FILE), 'utf8')) as VolumeData;
-  } catch (err) {
-    if (errnoOf(err) === 'ENOENT' || errnoOf(err) === 'ENOTDIR') return undefined;
-    throw err;
-  }
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (err) {
-    if (errnoOf(err) === 'ENOENT' || errnoOf(err) === 'ENOTDIR') return [];
-    throw err;
-  }
-}
-
 /** A volume that the driver no longer knows is as gone as can be. */
 async function orGone(work: Promise<void>): Promise<void> {
   try {
@@ -350,5 +261,3 @@ async function orGone(work: Promise<void>): Promise<void> {
     if (!isRpcNotFound(err)) throw err;
   }
 }
-
-const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');

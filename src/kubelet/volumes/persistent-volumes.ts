@@ -13,7 +13,8 @@ import type {
 import type { Client } from '../../client/client.ts';
 import { isMountPoint, type Mounts } from '../../host/mounts.ts';
 import { errnoOf, errorMessage } from '../../util/errors.ts';
-import { type CsiVolumes, persistentCsiVolume } from '../csi/csi-volumes.ts';
+import { persistentCsiVolume } from '../csi/csi-volume.ts';
+import type { CsiVolumes } from '../csi/csi-volumes.ts';
 import { checkHostPath } from './host-path.ts';
 import { applyFsGroup } from './ownership.ts';
 import { type MountedVolume, setUpFailed, VolumeError } from './volume-error.ts';

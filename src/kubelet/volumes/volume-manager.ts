@@ -4,7 +4,8 @@ import { parseQuantity, wholeValue } from '../../api/quantity.ts';
 import type { Pod, Volume } from '../../api/types.ts';
 import { isMountPoint, type Mounts } from '../../host/mounts.ts';
 import { errnoOf } from '../../util/errors.ts';
-import { type CsiVolumes, inlineCsiVolume } from '../csi/csi-volumes.ts';
+import { inlineCsiVolume } from '../csi/csi-volume.ts';
+import type { CsiVolumes } from '../csi/csi-volumes.ts';
 import type { PodFacts } from '../downward.ts';
 import { podResources } from '../resources.ts';
 import { type Payload, payloadDigest, writeAtomically } from './atomic-writer.ts';
@@ -55,12 +56,16 @@ export class VolumeManager {
 
   async tearDown(uid: string): Promise<void> {
     const { mounts, csi } = this.#deps;
-    await csi.tearDown(uid);
-    const directories = [this.podDir(uid), join(this.#memoryDir(), uid)];
-    for (const point of (await mounts.list()).reverse()) {
-      if (directories.some((d) => point.path.startsWith(`${d}/`))) await mounts.unmount(point.path);
+    const own = this.podDir(uid);
+    const memory = join(this.#memoryDir(), uid);
+    for (const { path } of (await mounts.list()).reverse()) {
+      const ours = path.startsWith(`${own}/`) || path.startsWith(`${memory}/`);
+      if (ours && !csi.owns(uid, path)) await mounts.unmount(path);
     }
-    for (const directory of directories) await removeWithinFilesystem(directory);
+    await removeWithinFilesystem(memory);
+    // Last: a driver that does not answer keeps no secrets here, and finds its volumes in nobody's use.
+    await csi.tearDown(uid);
+    await removeWithinFilesystem(own);
     for (const path of this.#written.keys()) {
       if (path.includes(`/${uid}/`)) this.#written.delete(path);
     }
