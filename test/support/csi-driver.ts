@@ -1,22 +1,12 @@
 import { mkdirSync, rmSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import * as grpc from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
+import { join } from 'node:path';
 import { hostMounts } from '../../src/host/mounts.ts';
-
-const PROTO = resolve(import.meta.dirname, '../../proto');
-
-/** One call that the kubelet made, with the fields that tests look at. */
-export interface CsiCall {
-  readonly method: string;
-  // biome-ignore lint/suspicious/noExplicitAny: requests of every method
-  readonly request: any;
-}
+import { type RpcCall, rpcService, serveRpc } from './rpc-server.ts';
 
 /** A CSI driver of this machine: a volume is a directory, staged and published by bind mounts. */
 export interface CsiDriver {
   readonly name: string;
-  readonly calls: CsiCall[];
+  readonly calls: RpcCall[];
   /** What the kubelet said about the registration. */
   readonly registered: Promise<{ pluginRegistered: boolean; error: string }>;
   /** Ends every call of the method with this error until it is taken away. */
@@ -29,7 +19,7 @@ export async function startCsiDriver(
   name: string,
   { kubeletRoot, storage }: { kubeletRoot: string; storage: string },
 ): Promise<CsiDriver> {
-  const calls: CsiCall[] = [];
+  const calls: RpcCall[] = [];
   const failures = new Map<string, Error>();
   const socket = join(storage, 'csi.sock');
   const registration = join(kubeletRoot, 'plugins_registry', `${name}-reg.sock`);
@@ -44,7 +34,7 @@ export async function startCsiDriver(
     await hostMounts.unmount(target);
     rmSync(target, { recursive: true, force: true });
   };
-  const node = service(
+  const node = rpcService(
     'csi.proto',
     'csi.v1.Node',
     { calls, failures },
@@ -64,7 +54,7 @@ export async function startCsiDriver(
     },
   );
   const told = Promise.withResolvers<{ pluginRegistered: boolean; error: string }>();
-  const registrar = service(
+  const registrar = rpcService(
     'plugin-registration.proto',
     'pluginregistration.Registration',
     { calls: [], failures },
@@ -73,7 +63,7 @@ export async function startCsiDriver(
       NotifyRegistrationStatus: (status) => told.resolve(status),
     },
   );
-  const servers = [await serve(socket, node), await serve(registration, registrar)];
+  const servers = [await serveRpc(socket, node), await serveRpc(registration, registrar)];
   return {
     name,
     calls,
@@ -88,45 +78,4 @@ export async function startCsiDriver(
       rmSync(storage, { recursive: true, force: true });
     },
   };
-}
-
-// biome-ignore lint/suspicious/noExplicitAny: the requests of every method
-type Methods = Record<string, (request: any) => unknown>;
-
-interface Service {
-  definition: grpc.ServiceDefinition;
-  handlers: grpc.UntypedServiceImplementation;
-}
-
-function service(
-  proto: string,
-  name: string,
-  { calls, failures }: { calls: CsiCall[]; failures: ReadonlyMap<string, Error> },
-  methods: Methods,
-): Service {
-  const loaded = loadSync(join(PROTO, proto), { enums: String, defaults: true, longs: Number });
-  const handlers: grpc.UntypedServiceImplementation = {};
-  for (const [method, work] of Object.entries(methods)) {
-    const handler: grpc.handleUnaryCall<object, object> = (call, callback) => {
-      calls.push({ method, request: call.request });
-      const failure = failures.get(method);
-      const done = failure ? Promise.reject(failure) : Promise.resolve(work(call.request));
-      done.then(
-        (answer) => callback(null, (answer as object | undefined) ?? {}),
-        (err: Error) => callback({ code: grpc.status.INTERNAL, details: err.message }),
-      );
-    };
-    handlers[method] = handler;
-  }
-  return { definition: loaded[name] as grpc.ServiceDefinition, handlers };
-}
-
-function serve(socket: string, { definition, handlers }: Service): Promise<grpc.Server> {
-  const server = new grpc.Server();
-  server.addService(definition, handlers);
-  return new Promise((done, failed) =>
-    server.bindAsync(`unix://${socket}`, grpc.ServerCredentials.createInsecure(), (err) =>
-      err ? failed(err) : done(server),
-    ),
-  );
 }
