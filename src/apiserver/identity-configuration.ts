@@ -11,6 +11,8 @@ interface Entry {
   readonly name?: string;
   readonly webhook?: {
     readonly timeout?: string;
+    readonly subjectAccessReviewVersion?: string;
+    readonly matchConditionSubjectAccessReviewVersion?: string;
     readonly authorizedTTL?: string;
     readonly unauthorizedTTL?: string;
     readonly failurePolicy?: string;
@@ -19,10 +21,10 @@ interface Entry {
   };
 }
 
-type Asker = (kubeconfig: string) => AuthorizationWebhook['ask'];
+type Asker = (kubeconfig: string) => Promise<AuthorizationWebhook['ask']>;
 
 /** Reads an AuthorizationConfiguration; `asker` makes the way to a webhook. Throws Error that names what is wrong. */
-export function authorizersOf(data: unknown, asker: Asker): AuthorizerChoice[] {
+export async function authorizersOf(data: unknown, asker: Asker): Promise<AuthorizerChoice[]> {
   if (!isObject(data) || data.kind !== 'AuthorizationConfiguration') {
     throw new Error('The authorization configuration must be an AuthorizationConfiguration');
   }
@@ -30,31 +32,51 @@ export function authorizersOf(data: unknown, asker: Asker): AuthorizerChoice[] {
   if (list.length === 0) {
     throw new Error('Authorization configuration: authorizers: at least one is required');
   }
-  return list.map((entry, i) => {
+  const names = new Set<string>();
+  const choices = list.map((entry, i) => {
     const at = `Authorization configuration: authorizers[${i}]`;
-    if (entry.type === 'Webhook') return webhookOf(entry, at, asker);
-    const mode = AUTHORIZATION_MODES.find((known) => known === entry.type);
-    if (!mode) throw new Error(`${at}.type: unknown type ${JSON.stringify(entry.type)}`);
+    const { name = '', type } = entry;
+    if (name === '') throw new Error(`${at}.name: Required value`);
+    if (names.has(name)) throw new Error(`${at}.name: Duplicate value: ${JSON.stringify(name)}`);
+    names.add(name);
+    if (type === 'Webhook') return webhookOf(entry, at, asker);
+    const mode = AUTHORIZATION_MODES.find((known) => known === type);
+    if (!mode) throw new Error(`${at}.type: unknown type ${JSON.stringify(type)}`);
+    if (entry.webhook) {
+      throw new Error(`${at}.webhook: may only be specified when type=Webhook`);
+    }
     return mode;
   });
+  return Promise.all(choices);
 }
 
-function webhookOf({ name = '', webhook }: Entry, at: string, asker: Asker): AuthorizationWebhook {
-  const { connectionInfo, failurePolicy } = webhook ?? {};
+async function webhookOf(
+  { name = '', webhook }: Entry,
+  at: string,
+  asker: Asker,
+): Promise<AuthorizationWebhook> {
+  const { connectionInfo, failurePolicy, timeout, matchConditions = [] } = webhook ?? {};
+  const { subjectAccessReviewVersion: version } = webhook ?? {};
   if (connectionInfo?.type !== 'KubeConfigFile' || !connectionInfo.kubeConfigFile) {
     throw new Error(`${at}.webhook.connectionInfo: only KubeConfigFile with its file is supported`);
   }
   if (failurePolicy !== 'Deny' && failurePolicy !== 'NoOpinion') {
     throw new Error(`${at}.webhook.failurePolicy: must be Deny or NoOpinion`);
   }
+  if (version !== 'v1' && version !== 'v1beta1') {
+    throw new Error(`${at}.webhook.subjectAccessReviewVersion: must be v1 or v1beta1`);
+  }
+  if (matchConditions.length > 0 && webhook?.matchConditionSubjectAccessReviewVersion !== 'v1') {
+    throw new Error(`${at}.webhook.matchConditionSubjectAccessReviewVersion: must be v1`);
+  }
+  if (timeout === undefined) throw new Error(`${at}.webhook.timeout: Required value`);
   return {
-    name,
-    failurePolicy,
-    ask: asker(connectionInfo.kubeConfigFile),
-    timeoutMs: parseDuration(webhook?.timeout ?? '3s'),
+    ...{ name, failurePolicy, version },
+    ask: await asker(connectionInfo.kubeConfigFile),
+    timeoutMs: parseDuration(timeout),
     authorizedTtlMs: parseDuration(webhook?.authorizedTTL ?? '5m'),
     unauthorizedTtlMs: parseDuration(webhook?.unauthorizedTTL ?? '30s'),
-    matchConditions: (webhook?.matchConditions ?? []).map(({ expression }) => expression),
+    matchConditions: matchConditions.map(({ expression }) => expression),
   };
 }
 

@@ -5,6 +5,7 @@ import type { FrontProxyCredentials } from './aggregation/front-proxy.ts';
 import type { AuditOptions } from './auditor.ts';
 import type { JwtOptions } from './authn/jwt.ts';
 import type { AnonymousOptions } from './authn/static-tokens.ts';
+import type { TokenWebhook } from './authn/webhook.ts';
 import {
   AUTHORIZATION_MODES,
   type AuthorizationMode,
@@ -39,6 +40,8 @@ export interface ApiServerOptions {
   readonly staticTokens?: ReadonlyMap<string, UserInfo> | undefined;
   /** OpenID Connect issuers. */
   readonly jwt?: readonly JwtOptions[] | undefined;
+  /** Another server that knows tokens. */
+  readonly tokenWebhook?: TokenWebhook | undefined;
   /** Absent: everybody may come without credentials, and be told that they may do nothing. */
   readonly anonymous?: AnonymousOptions | undefined;
   /** Whether bootstrap tokens let their holders in. */

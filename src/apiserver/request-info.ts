@@ -1,3 +1,5 @@
+import type { AskedSelector } from './authz/selectors.ts';
+
 export type Verb =
   | 'get'
   | 'list'
@@ -23,9 +25,9 @@ export interface RequestInfo {
   readonly name: string;
   /** The name that the field selector of a list or watch asks for. */
   readonly selectedName?: string | undefined;
-  /** The selectors of a list, watch or deletion of many, as webhooks are told of them (KEP-4601). */
-  readonly fieldSelector?: { readonly rawSelector: string } | undefined;
-  readonly labelSelector?: { readonly rawSelector: string } | undefined;
+  /** The selectors of a list, watch or deletion of many. */
+  readonly fieldSelector?: AskedSelector | undefined;
+  readonly labelSelector?: AskedSelector | undefined;
   /** What follows the sub-resource: the path behind `proxy`. */
   readonly rest: string;
 }
@@ -38,6 +40,8 @@ const VERBS: Readonly<Record<string, Verb>> = {
   PATCH: 'patch',
   DELETE: 'delete',
 };
+
+const SELECTING = new Set(['list', 'watch', 'deletecollection']);
 
 // The only sub-resources of a namespace; any other word there is a resource in the namespace.
 const NAMESPACE_SUBRESOURCES = new Set(['status', 'finalize']);
@@ -71,7 +75,7 @@ export function parseRequestInfo(
     resource,
     subresource,
     name,
-    ...(name === '' ? selectorsOf(query) : {}),
+    ...(SELECTING.has(verb) ? selectorsOf(query) : {}),
     rest,
   };
 }
@@ -82,8 +86,8 @@ function selectorsOf(
   const [field, label] = [query.get('fieldSelector'), query.get('labelSelector')];
   return {
     selectedName: selectedName(query),
-    ...(field ? { fieldSelector: { rawSelector: field } } : {}),
-    ...(label ? { labelSelector: { rawSelector: label } } : {}),
+    ...(field ? { fieldSelector: field } : {}),
+    ...(label ? { labelSelector: label } : {}),
   };
 }
 

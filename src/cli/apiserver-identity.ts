@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { parseYaml } from '../api/yaml.ts';
 import {
   authenticationConfigOf,
@@ -8,11 +8,12 @@ import {
 } from '../apiserver/identity-configuration.ts';
 import { type ApiServerOptions, parseAuthorizationModes } from '../apiserver/options.ts';
 import { createClient } from '../client/rest-client.ts';
+import { parseDuration } from '../util/duration.ts';
 
 /** Who is let in, and who says what they may do. */
 export interface IdentityFlags {
   readonly tokenAuthFile?: string;
-  readonly anonymousAuth: string | boolean;
+  readonly anonymousAuth?: string | boolean;
   readonly authenticationConfig?: string;
   readonly oidcIssuerUrl?: string;
   readonly oidcClientId?: string;
@@ -21,15 +22,21 @@ export interface IdentityFlags {
   readonly oidcGroupsClaim?: string;
   readonly oidcGroupsPrefix?: string;
   readonly oidcCaFile?: string;
-  readonly authorizationMode: string;
+  readonly authorizationMode?: string;
   readonly authorizationConfig?: string;
   readonly authorizationWebhookConfigFile?: string;
+  readonly authorizationWebhookVersion: 'v1' | 'v1beta1';
+  readonly authorizationWebhookCacheAuthorizedTtl: string;
+  readonly authorizationWebhookCacheUnauthorizedTtl: string;
+  readonly authenticationTokenWebhookConfigFile?: string;
+  readonly authenticationTokenWebhookVersion: 'v1' | 'v1beta1';
+  readonly authenticationTokenWebhookCacheTtl: number;
 }
 
 export function identityFlags(command: Command): Command {
   return command
     .option('--token-auth-file <file>', 'tokens and their users: token,user,uid,"group,…"')
-    .option('--anonymous-auth [bool]', 'let requests without credentials in', 'true')
+    .option('--anonymous-auth [bool]', 'let requests without credentials in (default: true)')
     .option('--authentication-config <file>', 'issuers of tokens (AuthenticationConfiguration)')
     .option('--oidc-issuer-url <url>', 'one issuer of tokens (OpenID Connect)')
     .option('--oidc-client-id <id>', 'whom its tokens must be for')
@@ -38,26 +45,72 @@ export function identityFlags(command: Command): Command {
     .option('--oidc-groups-claim <claim>', 'which claim holds the groups')
     .option('--oidc-groups-prefix <text>', 'put before each of them')
     .option('--oidc-ca-file <file>', 'authorities of the issuer')
-    .option('--authorization-mode <list>', 'authorizers in order', 'Node,RBAC')
+    .option('--authorization-mode <list>', 'authorizers in order (default: Node,RBAC)')
     .option('--authorization-config <file>', 'the same in a file (AuthorizationConfiguration)')
-    .option('--authorization-webhook-config-file <file>', 'kubeconfig of the mode Webhook');
+    .option('--authorization-webhook-config-file <file>', 'kubeconfig of the mode Webhook')
+    .addOption(reviewVersion('--authorization-webhook-version', 'of the reviews that it is sent'))
+    .option(
+      '--authorization-webhook-cache-authorized-ttl <time>',
+      'how long its consent is remembered',
+      '5m',
+    )
+    .option(
+      '--authorization-webhook-cache-unauthorized-ttl <time>',
+      'how long its refusal is remembered',
+      '30s',
+    )
+    .option('--authentication-token-webhook-config-file <file>', 'kubeconfig of who knows tokens')
+    .addOption(
+      reviewVersion('--authentication-token-webhook-version', 'of the reviews that it is sent'),
+    )
+    .option(
+      '--authentication-token-webhook-cache-ttl <time>',
+      'how long its answers are remembered',
+      parseDuration,
+      120_000,
+    );
 }
 
-/** Reads the files that the flags name. */
+function reviewVersion(flag: string, description: string): Option {
+  return new Option(`${flag} <version>`, description).choices(['v1', 'v1beta1']).default('v1beta1');
+}
+
+/** Reads the files that the flags name. Throws Error for flags that say the same thing twice. */
 export async function identityOptions(
   flags: IdentityFlags,
-): Promise<Pick<ApiServerOptions, 'staticTokens' | 'jwt' | 'anonymous' | 'authorizationModes'>> {
-  const config = flags.authenticationConfig
-    ? authenticationConfigOf(await readYaml(flags.authenticationConfig))
+): Promise<
+  Pick<
+    ApiServerOptions,
+    'staticTokens' | 'jwt' | 'tokenWebhook' | 'anonymous' | 'authorizationModes'
+  >
+> {
+  const { anonymousAuth, authenticationConfig, tokenAuthFile } = flags;
+  const config = authenticationConfig
+    ? authenticationConfigOf(await readYaml(authenticationConfig))
     : undefined;
-  const isAnonymous = String(flags.anonymousAuth) === 'true';
+  if (config && flags.oidcIssuerUrl !== undefined) {
+    throw new Error('--authentication-config and --oidc-* exclude each other');
+  }
+  if (config?.anonymous && anonymousAuth !== undefined) {
+    throw new Error('--anonymous-auth is said by the --authentication-config already');
+  }
+  const isAnonymous = String(anonymousAuth ?? true) === 'true';
   return {
-    staticTokens: flags.tokenAuthFile
-      ? parseTokenFile(readFileSync(flags.tokenAuthFile, 'utf8'))
-      : undefined,
+    staticTokens: tokenAuthFile ? parseTokenFile(readFileSync(tokenAuthFile, 'utf8')) : undefined,
     jwt: config?.jwt ?? oidc(flags),
+    tokenWebhook: await tokenWebhook(flags),
     anonymous: config?.anonymous ?? (isAnonymous ? undefined : { enabled: false, paths: [] }),
     authorizationModes: await authorizers(flags),
+  };
+}
+
+async function tokenWebhook(flags: IdentityFlags): Promise<ApiServerOptions['tokenWebhook']> {
+  const file = flags.authenticationTokenWebhookConfigFile;
+  if (file === undefined) return undefined;
+  return {
+    ask: await asker(file),
+    version: flags.authenticationTokenWebhookVersion,
+    cacheTtlMs: flags.authenticationTokenWebhookCacheTtl,
   };
 }
 
@@ -87,31 +140,42 @@ function oidc(flags: IdentityFlags): ApiServerOptions['jwt'] {
 }
 
 async function authorizers(flags: IdentityFlags): Promise<ApiServerOptions['authorizationModes']> {
-  const { authorizationConfig, authorizationMode, authorizationWebhookConfigFile: file } = flags;
-  if (authorizationConfig) return authorizersOf(await readYaml(authorizationConfig), asker);
+  const { authorizationConfig, authorizationMode = 'Node,RBAC' } = flags;
+  const file = flags.authorizationWebhookConfigFile;
+  if (authorizationConfig) {
+    if (flags.authorizationMode !== undefined || file !== undefined) {
+      throw new Error(
+        '--authorization-config excludes --authorization-mode and --authorization-webhook-*',
+      );
+    }
+    return authorizersOf(await readYaml(authorizationConfig), asker);
+  }
   const words = authorizationMode.split(',');
   if (!words.includes('Webhook')) return parseAuthorizationModes(authorizationMode);
   if (file === undefined) {
     throw new Error('The authorization mode Webhook needs --authorization-webhook-config-file');
   }
+  const webhook = {
+    subjectAccessReviewVersion: flags.authorizationWebhookVersion,
+    timeout: '30s',
+    authorizedTTL: flags.authorizationWebhookCacheAuthorizedTtl,
+    unauthorizedTTL: flags.authorizationWebhookCacheUnauthorizedTtl,
+    failurePolicy: 'NoOpinion',
+    connectionInfo: { type: 'KubeConfigFile', kubeConfigFile: file },
+  };
   const list = words.map((type) => ({
-    type,
-    ...(type === 'Webhook'
-      ? {
-          name: 'default',
-          webhook: {
-            failurePolicy: 'NoOpinion',
-            connectionInfo: { type: 'KubeConfigFile', kubeConfigFile: file },
-          },
-        }
-      : {}),
+    ...{ name: type.toLowerCase(), type },
+    ...(type === 'Webhook' ? { webhook } : {}),
   }));
   return authorizersOf({ kind: 'AuthorizationConfiguration', authorizers: list }, asker);
 }
 
-function asker(kubeconfig: string): (review: object, signal: AbortSignal) => Promise<unknown> {
-  const client = createClient(kubeconfig, { userAgent: 'kube-apiserver' });
-  return async (review, signal) => (await client).raw('POST', '', review, signal);
+/** Asks the server of a kubeconfig: one POST, to the path of its address. */
+async function asker(
+  kubeconfig: string,
+): Promise<(review: object, signal: AbortSignal) => Promise<unknown>> {
+  const client = await createClient(kubeconfig, { userAgent: 'kube-apiserver' });
+  return (review, signal) => client.raw('POST', '', review, signal);
 }
 
 async function readYaml(file: string): Promise<unknown> {

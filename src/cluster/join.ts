@@ -83,7 +83,7 @@ async function keepRoutes(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    const client = await awaitIdentity(paths, deps, signal);
+    const client = await deps.connect(paths.kubeconfig('proxy'));
     await keepPodRoutes({ paths, nodeName }, { ...deps, client }, signal);
   } catch (err) {
     if (!signal.aborted) throw err;

@@ -76,7 +76,8 @@ export async function up(
   await prepare(paths, settings, deps.clock.now(), signal);
   deps.progress('Certificates and configuration are in place');
   const specs = processSpecs(paths, settings, deps.self);
-  const client = await deps.connect(paths.kubeconfig('kubelet'));
+  // Kubelets see no node but their own; routes lead to the others.
+  const client = await deps.connect(paths.kubeconfig('proxy'));
   await Promise.all([
     supervise(paths, specs, deps, signal),
     announceReady(paths, settings, deps, signal),

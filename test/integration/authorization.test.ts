@@ -193,12 +193,41 @@ describe('the Node authorizer', () => {
     expect((await own('GET', secret('other'))).status).toBe(403);
     expect((await foreign('GET', secret('used'))).status).toBe(403);
     expect((await own('GET', '/api/v1/namespaces/default/secrets')).status).toBe(403);
-    expect((await own('GET', '/api/v1/pods')).status).toBe(200);
     await server.request('DELETE', '/api/v1/namespaces/default/pods/user?gracePeriodSeconds=0');
     await eventually(
       'and not after its Pod is gone',
       async () => (await own('GET', secret('used'))).status === 403,
     );
+  });
+});
+
+describe('what a kubelet sees by the Node authorizer', () => {
+  const list = (what: string, field: string, name: string) =>
+    `/api/v1/${what}?fieldSelector=${field}%3D${name}`;
+
+  it('shows a kubelet its own Pods and its own node', async () => {
+    for (const name of ['node-c', 'node-d']) {
+      await create('/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name } });
+    }
+    await create('/api/v1/namespaces/default/pods', {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'on-c' },
+      spec: { nodeName: 'node-c', containers: [{ name: 'c', image: 'i' }] },
+    });
+    const own = await server.as(user('system:node:node-c', 'system:nodes'));
+    const foreign = await server.as(user('system:node:node-d', 'system:nodes'));
+    const path = '/api/v1/namespaces/default/pods/on-c';
+    await eventually('its Pod is shown', async () => (await own('GET', path)).status === 200);
+    const mine = list('pods', 'spec.nodeName', 'node-c');
+    expect((await own('GET', mine)).status).toBe(200);
+    expect((await own('GET', '/api/v1/nodes/node-c')).status).toBe(200);
+    expect((await own('GET', list('nodes', 'metadata.name', 'node-c'))).status).toBe(200);
+    expect((await own('GET', '/api/v1/pods')).status).toBe(403);
+    expect((await own('GET', '/api/v1/nodes')).status).toBe(403);
+    for (const refused of [path, mine, '/api/v1/nodes/node-c']) {
+      expect((await foreign('GET', refused)).status).toBe(403);
+    }
   });
 });
 

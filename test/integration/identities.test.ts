@@ -170,6 +170,7 @@ describe('authorization by webhook', () => {
       authorizationModes: [
         {
           name: 'test',
+          version: 'v1',
           timeoutMs: 1000,
           authorizedTtlMs: 60_000,
           unauthorizedTtlMs: 60_000,
@@ -202,8 +203,8 @@ describe('authorization by webhook', () => {
     expect(asked[0]?.spec.resourceAttributes).toMatchObject({
       verb: 'list',
       resource: 'pods',
-      labelSelector: { rawSelector: 'a=b' },
-      fieldSelector: { rawSelector: 'spec.nodeName=n' },
+      labelSelector: { requirements: [{ key: 'a', operator: 'In', values: ['b'] }] },
+      fieldSelector: { requirements: [{ key: 'spec.nodeName', operator: 'In', values: ['n'] }] },
     });
     const denied = await list('denied');
     expect(denied.status).toBe(403);

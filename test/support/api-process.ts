@@ -33,13 +33,15 @@ const KEPT_BYTES = 16 << 20;
 export interface ApiProcessOptions {
   /** Flags that say where it stores, given a directory of its own. Default: the embedded store in there. */
   readonly storage?: (directory: string) => readonly string[];
+  /** More flags, given the same directory. */
+  readonly flags?: (directory: string) => readonly string[];
   /** Options of Node; with them the process has a channel for messages. */
   readonly nodeOptions?: readonly string[];
 }
 
 /** A real `k8ts apiserver` process, whose files are in a directory of its own. */
 export async function startApiProcess(options: ApiProcessOptions = {}): Promise<ApiProcess> {
-  const { storage = (own) => ['--data-dir', join(own, 'data')] } = options;
+  const { storage = (own) => ['--data-dir', join(own, 'data')], flags = () => [] } = options;
   const directory = mkdtempSync(join(tmpdir(), 'k8ts-api-'));
   const now = Date.now();
   const authority = await createAuthority('bench-ca', now);
@@ -71,6 +73,7 @@ export async function startApiProcess(options: ApiProcessOptions = {}): Promise<
       ...['--bind-address', '127.0.0.1', '--client-ca-file', file('ca', authority.certificate)],
       ...['--tls-cert-file', file('cert', serving.certificate)],
       ...['--tls-private-key-file', file('key', serving.key)],
+      ...flags(directory),
     ],
     { stdio: ['ignore', 'ignore', 'pipe', ...(options.nodeOptions ? ['ipc' as const] : [])] },
   );

@@ -11,6 +11,7 @@ import { requestHeaderAuthenticator } from './request-header.ts';
 import { ServiceAccountAuthenticator } from './service-account.ts';
 import { anonymousGate, staticTokenAuthenticator } from './static-tokens.ts';
 import { unknownBearer } from './unknown-bearer.ts';
+import { webhookTokenAuthenticator } from './webhook.ts';
 import { x509Authenticator } from './x509.ts';
 
 /** The ways to tell who asks, as the options switch them on. */
@@ -27,13 +28,16 @@ export function authentication(
   options: ApiServerOptions,
   deps: { kinds: KindRegistry; store: ResourceStore; clock: Clock; log: Logger },
 ): Authentication {
-  const { requestHeader, staticTokens, jwt = [], anonymous } = options;
+  const { requestHeader, staticTokens, jwt = [], tokenWebhook, anonymous } = options;
   const tokens = tokenService(options.serviceAccounts);
   const bearers: Authenticator[] = [
     ...(staticTokens ? [staticTokenAuthenticator(staticTokens)] : []),
     ...(tokens ? [new ServiceAccountAuthenticator({ ...tokens, ...deps })] : []),
     ...(options.bootstrapTokens ? [bootstrapTokenAuthenticator(deps)] : []),
     ...jwt.map((one) => jwtAuthenticator(one, deps)),
+    ...(tokenWebhook
+      ? [webhookTokenAuthenticator(tokenWebhook, { ...deps, audiences: tokens?.audiences ?? [] })]
+      : []),
   ];
   const authenticators = [
     ...(requestHeader ? [requestHeaderAuthenticator(requestHeader)] : []),

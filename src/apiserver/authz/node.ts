@@ -7,6 +7,7 @@ import { parseObject } from '../stored-object.ts';
 import type { WatchCache } from '../watch-cache.ts';
 import type { Authorizer, Decision } from './authorizer.ts';
 import { type PolicyRule, ruleAllows } from './policy-rule.ts';
+import { asksOnlyFor } from './selectors.ts';
 
 const NODE_USER = 'system:node:';
 const NODES_GROUP = 'system:nodes';
@@ -56,6 +57,8 @@ function isItsOwn(of: References, node: string, info: RequestInfo): boolean {
   if (info.group === '' && BY_REFERENCE.has(info.resource)) {
     return name !== '' && isUsed(of, node, { ...info, name });
   }
+  if (info.group === '' && info.resource === 'pods') return isItsPod(of.references, node, info);
+  if (info.group === '' && info.resource === 'nodes') return isItsNode(node, info);
   if (info.resource === 'serviceaccounts') {
     return of.references.uses(node, 'serviceaccounts', info.namespace, name);
   }
@@ -64,6 +67,25 @@ function isItsOwn(of: References, node: string, info: RequestInfo): boolean {
   }
   if (info.resource === 'csinodes') return info.verb === 'create' || name === node;
   return true;
+}
+
+/** A kubelet looks at the Pods that are bound to it, alone (KEP-4601). What it may write, admission says. */
+function isItsPod(references: NodeReferences, node: string, info: RequestInfo): boolean {
+  switch (info.verb) {
+    case 'get':
+      return references.runs(node, info.namespace, info.name);
+    case 'list':
+    case 'watch':
+      return asksOnlyFor(info.fieldSelector, 'spec.nodeName', node);
+    default:
+      return true;
+  }
+}
+
+/** It looks at itself. */
+function isItsNode(node: string, info: RequestInfo): boolean {
+  const reads = info.verb === 'get' || info.verb === 'list' || info.verb === 'watch';
+  return !reads || (info.name || info.selectedName) === node;
 }
 
 function isUsed(
@@ -89,6 +111,7 @@ async function cacheOf(
 class NodeReferences {
   readonly #counts = new Map<string, number>();
   readonly #ofPod = new Map<string, readonly string[]>();
+  readonly #nodeOf = new Map<string, string>();
 
   constructor(pods: WatchCache) {
     pods.addWatcher({
@@ -108,10 +131,15 @@ class NodeReferences {
     return this.#counts.has(`${node}|${resource}|${namespace}/${name}`);
   }
 
+  runs(node: string, namespace: string, name: string): boolean {
+    return this.#nodeOf.get(`${namespace}/${name}`) === node;
+  }
+
   #add(key: string, pod: Pod): void {
     const node = pod.spec?.nodeName;
     if (!node) return;
     const { namespace } = pod.metadata;
+    this.#nodeOf.set(key, node);
     const used = [...referencesOf(pod)].map(
       ([resource, name]) => `${node}|${resource}|${namespace}/${name}`,
     );
@@ -128,6 +156,7 @@ class NodeReferences {
       else this.#counts.set(reference, left);
     }
     this.#ofPod.delete(key);
+    this.#nodeOf.delete(key);
   }
 }
 

@@ -1,7 +1,9 @@
-import { ApiError, badRequest } from '../../api/errors.ts';
+import { badRequest } from '../../api/errors.ts';
+import { invalidObject } from '../../api/field-errors.ts';
 import type { KubeObject } from '../../api/types.ts';
 import { readObject } from '../decode-body.ts';
 import type { Exchange } from '../exchange.ts';
+import type { Target } from '../handler-deps.ts';
 import type { ConnectHandler, ConnectHandlers } from '../handlers/connect.ts';
 import { sendJson } from '../reading.ts';
 import type { RequestInfo } from '../request-info.ts';
@@ -9,6 +11,8 @@ import type { UserInfo } from '../resource-kind.ts';
 import type { Authorizer, Decision } from './authorizer.ts';
 import type { PolicyRule } from './policy-rule.ts';
 import type { RbacIndex } from './rbac-index.ts';
+import { type SelectorAttributes, validateAccessSpec } from './review-validation.ts';
+import type { AskedSelector } from './selectors.ts';
 
 interface ReviewSpec {
   resourceAttributes?: {
@@ -19,6 +23,8 @@ interface ReviewSpec {
     resource?: string;
     subresource?: string;
     name?: string;
+    fieldSelector?: SelectorAttributes;
+    labelSelector?: SelectorAttributes;
   };
   nonResourceAttributes?: { path?: string; verb?: string };
   user?: string;
@@ -37,9 +43,11 @@ export interface ReviewDeps {
 export function authorizationReviews(deps: ReviewDeps): ConnectHandlers {
   const access = (
     userOf: (spec: ReviewSpec, exchange: Exchange) => UserInfo,
-    isLocal = false,
+    { isLocal = false, namesUser = true } = {},
   ): ConnectHandler =>
-    review(async (spec, exchange, namespace) => {
+    review(async (spec, exchange, { kind, namespace }) => {
+      const errors = validateAccessSpec(spec, { namesUser });
+      if (errors.length > 0) throw invalidObject(kind, '', errors);
       const info = requestOf(spec);
       if (isLocal && info.namespace !== namespace) {
         throw badRequest(`spec.resourceAttributes.namespace must match namespace: ${namespace}`);
@@ -48,8 +56,10 @@ export function authorizationReviews(deps: ReviewDeps): ConnectHandlers {
     });
   return {
     'authorization.k8s.io/subjectaccessreviews': access(namedUser),
-    'authorization.k8s.io/localsubjectaccessreviews': access(namedUser, true),
-    'authorization.k8s.io/selfsubjectaccessreviews': access((_, { user }) => user),
+    'authorization.k8s.io/localsubjectaccessreviews': access(namedUser, { isLocal: true }),
+    'authorization.k8s.io/selfsubjectaccessreviews': access((_, { user }) => user, {
+      namesUser: false,
+    }),
     'authorization.k8s.io/selfsubjectrulesreviews': review(async (spec, { user }) =>
       rulesOf(deps.index, user, spec.namespace ?? ''),
     ),
@@ -57,24 +67,19 @@ export function authorizationReviews(deps: ReviewDeps): ConnectHandlers {
 }
 
 function review(
-  answer: (spec: ReviewSpec, exchange: Exchange, namespace: string) => Promise<object>,
+  answer: (spec: ReviewSpec, exchange: Exchange, target: Target) => Promise<object>,
 ): ConnectHandler {
-  return async ({ schema }, exchange, { kind, namespace }) => {
+  return async ({ schema }, exchange, target) => {
+    const { kind } = target;
     const rules = { schema, kind, fieldValidation: 'Warn' as const };
     const object = await readObject(exchange, rules);
-    const status = await answer((object.spec ?? {}) as ReviewSpec, exchange, namespace);
+    const status = await answer((object.spec ?? {}) as ReviewSpec, exchange, target);
     const body: KubeObject = { ...object, status };
     await sendJson(exchange, 201, Buffer.from(JSON.stringify(body)), 'json');
   };
 }
 
 function namedUser(spec: ReviewSpec): UserInfo {
-  if (!spec.user && !spec.groups?.length) {
-    throw new ApiError(
-      'Invalid',
-      'SubjectAccessReview.authorization.k8s.io "" is invalid: spec.user: Invalid value: "": at least one of user or group must be specified',
-    );
-  }
   return {
     name: spec.user ?? '',
     groups: spec.groups ?? [],
@@ -84,20 +89,22 @@ function namedUser(spec: ReviewSpec): UserInfo {
 }
 
 function requestOf({ resourceAttributes, nonResourceAttributes }: ReviewSpec): RequestInfo {
-  if ((resourceAttributes === undefined) === (nonResourceAttributes === undefined)) {
-    throw badRequest(
-      'exactly one of nonResourceAttributes or resourceAttributes must be specified',
-    );
-  }
   const { verb = '', namespace = '', group = '', version = '' } = resourceAttributes ?? {};
   const { resource = '', subresource = '', name = '' } = resourceAttributes ?? {};
+  const { fieldSelector, labelSelector } = resourceAttributes ?? {};
   return {
     path: nonResourceAttributes?.path ?? '',
     verb: nonResourceAttributes?.verb ?? verb,
     isResource: resourceAttributes !== undefined,
     ...{ group, version, namespace, resource, subresource, name },
+    ...(fieldSelector ? { fieldSelector: askedSelector(fieldSelector) } : {}),
+    ...(labelSelector ? { labelSelector: askedSelector(labelSelector) } : {}),
     rest: '',
   };
+}
+
+function askedSelector({ rawSelector, requirements = [] }: SelectorAttributes): AskedSelector {
+  return rawSelector ? rawSelector : requirements;
 }
 
 function answerOf({ decision, reason }: Decision): object {

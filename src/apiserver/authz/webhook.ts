@@ -6,12 +6,15 @@ import type { Logger } from '../../util/log.ts';
 import type { RequestInfo } from '../request-info.ts';
 import type { UserInfo } from '../resource-kind.ts';
 import type { Authorizer, Decision } from './authorizer.ts';
+import { fieldRequirements, labelRequirements, type SelectorRequirement } from './selectors.ts';
 
 /** A webhook of AuthorizationConfiguration (apiserver.config.k8s.io). */
 export interface AuthorizationWebhook {
   readonly name: string;
   /** POSTs a SubjectAccessReview and answers it with its status. */
   readonly ask: (review: object, signal: AbortSignal) => Promise<unknown>;
+  /** Of the SubjectAccessReview. */
+  readonly version: 'v1' | 'v1beta1';
   readonly timeoutMs: number;
   readonly authorizedTtlMs: number;
   readonly unauthorizedTtlMs: number;
@@ -74,12 +77,14 @@ async function holds(
   return failed ? undefined : true;
 }
 
-async function ask(webhook: AuthorizationWebhook, spec: object): Promise<Decision> {
+async function ask(webhook: AuthorizationWebhook, spec: ReviewSpec): Promise<Decision> {
+  const { groups, ...others } = spec;
   const review = {
-    apiVersion: 'authorization.k8s.io/v1',
+    apiVersion: `authorization.k8s.io/${webhook.version}`,
     kind: 'SubjectAccessReview',
     metadata: {},
-    spec,
+    // The old version says `group`.
+    spec: webhook.version === 'v1' ? spec : { ...others, group: groups },
   };
   const answer = await webhook.ask(review, AbortSignal.timeout(webhook.timeoutMs));
   const { status = {} } = (answer ?? {}) as {
@@ -93,9 +98,15 @@ async function ask(webhook: AuthorizationWebhook, spec: object): Promise<Decisio
   };
 }
 
-function reviewSpec(user: UserInfo, info: RequestInfo): object {
+interface ReviewSpec {
+  readonly user: string;
+  readonly groups: readonly string[];
+}
+
+function reviewSpec(user: UserInfo, info: RequestInfo): ReviewSpec {
   const { name, uid, groups, extra } = user;
   const { verb, group, version, resource, subresource, namespace, path } = info;
+  const attributes = { verb, group, version, resource, subresource, namespace, name: info.name };
   return {
     user: name,
     groups,
@@ -104,11 +115,15 @@ function reviewSpec(user: UserInfo, info: RequestInfo): object {
     ...(info.isResource
       ? {
           resourceAttributes: {
-            ...{ verb, group, version, resource, subresource, namespace, name: info.name },
-            ...(info.fieldSelector ? { fieldSelector: info.fieldSelector } : {}),
-            ...(info.labelSelector ? { labelSelector: info.labelSelector } : {}),
+            ...attributes,
+            ...selector('fieldSelector', fieldRequirements(info.fieldSelector)),
+            ...selector('labelSelector', labelRequirements(info.labelSelector)),
           },
         }
       : { nonResourceAttributes: { path, verb } }),
   };
+}
+
+function selector(name: string, requirements: readonly SelectorRequirement[]): object {
+  return requirements.length > 0 ? { [name]: { requirements } } : {};
 }

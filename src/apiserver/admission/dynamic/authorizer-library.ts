@@ -79,7 +79,8 @@ export function addAuthorizer(environment: CelEnvironment): void {
     const { group, version, resource } = kind;
     return new Question(of, { ...BLANK, group, version, resource, subresource, namespace, name });
   });
-  for (const step of ['resource', 'subresource', 'namespace', 'name'] as const) {
+  const steps = ['resource', 'subresource', 'namespace', 'name', 'fieldSelector', 'labelSelector'];
+  for (const step of steps) {
     define(`${what}.${step}(string): ${what}`, (question: Question, value: string) =>
       question.with({ [step]: value }),
     );

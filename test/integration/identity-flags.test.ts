@@ -1,0 +1,273 @@
+import { writeFileSync } from 'node:fs';
+import { request as httpsRequest } from 'node:https';
+import { join } from 'node:path';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type ApiProcess, startApiProcess } from '../support/api-process.ts';
+import { type HttpsPeer, startHttpsPeer } from '../support/https-peer.ts';
+
+// Who is let in and what they may do, by the files that the flags of a real process name.
+
+let server: ApiProcess;
+/** Issuer of tokens, and the server that is asked about tokens and rights. */
+let peer: HttpsPeer;
+let idToken: (claims: Record<string, unknown>) => Promise<string>;
+
+interface Review {
+  readonly apiVersion: string;
+  // biome-ignore lint/suspicious/noExplicitAny: reviews of two kinds
+  readonly spec: any;
+}
+
+/** Every token that is a word is known here, and everybody whose name begins with `allowed` may do all. */
+function judged({ spec }: Review): object {
+  if (spec.token === undefined) {
+    return { allowed: spec.user === 'allowed', denied: spec.user === 'denied', reason: 'by peer' };
+  }
+  if (!/^\w+$/.test(spec.token)) return { authenticated: false, error: 'no word' };
+  const user = {
+    username: spec.token,
+    uid: '7',
+    groups: ['words'],
+    extra: { 'example.com/k': ['v'] },
+  };
+  return { authenticated: true, user, audiences: spec.audiences };
+}
+
+/** What the peer was asked, by path. */
+const asked = (path: string): Review[] =>
+  peer.requests.filter((one) => one.path === path).map(({ text }) => JSON.parse(text));
+
+beforeAll(async () => {
+  const { publicKey, privateKey } = await generateKeyPair('ES256');
+  const jwk = { ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256' };
+  peer = await startHttpsPeer(({ path, text }) => {
+    const issuer = `https://localhost:${peer.port}`;
+    if (path.endsWith('/openid-configuration')) {
+      return { body: { issuer, jwks_uri: `${issuer}/keys` } };
+    }
+    if (path === '/keys') return { body: { keys: [jwk] } };
+    return { body: { ...JSON.parse(text), status: judged(JSON.parse(text)) } };
+  });
+  idToken = (claims) =>
+    new SignJWT({ aud: 'client', exp: Math.floor(Date.now() / 1000) + 60, ...claims })
+      .setIssuer(`https://localhost:${peer.port}`)
+      .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
+      .sign(privateKey);
+  server = await startApiProcess({ flags });
+});
+afterAll(async () => {
+  await server?.stop();
+  await peer?.close();
+});
+
+function flags(directory: string): string[] {
+  const file = (name: string, content: object | string): string => {
+    const path = join(directory, name);
+    writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+    return path;
+  };
+  const kubeconfig = (path: string) => ({
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [
+      {
+        name: 'peer',
+        cluster: {
+          server: `https://localhost:${peer.port}${path}`,
+          'certificate-authority-data': peer.caBundle,
+        },
+      },
+    ],
+    users: [{ name: 'me', user: {} }],
+    contexts: [{ name: 'peer', context: { cluster: 'peer', user: 'me' } }],
+    'current-context': 'peer',
+  });
+  const webhook = {
+    timeout: '3s',
+    subjectAccessReviewVersion: 'v1',
+    matchConditionSubjectAccessReviewVersion: 'v1',
+    failurePolicy: 'Deny',
+    connectionInfo: {
+      type: 'KubeConfigFile',
+      kubeConfigFile: file('rights.conf', kubeconfig('/rights')),
+    },
+    matchConditions: [{ expression: "request.user != 'unmatched'" }],
+  };
+  return [
+    '--authentication-token-webhook-config-file',
+    file('tokens.conf', kubeconfig('/tokens')),
+    '--authentication-token-webhook-version=v1',
+    `--oidc-issuer-url=https://localhost:${peer.port}`,
+    '--oidc-client-id=client',
+    '--oidc-username-claim=email',
+    '--oidc-username-prefix=oidc:',
+    '--oidc-groups-claim=teams',
+    '--oidc-groups-prefix=oidc:',
+    '--oidc-ca-file',
+    file('peer.crt', Buffer.from(peer.caBundle, 'base64').toString()),
+    '--token-auth-file',
+    file('tokens.csv', 'denied-token,denied,1\nunmatched-token,unmatched,2\n'),
+    '--authorization-config',
+    file('authorization.yaml', {
+      apiVersion: 'apiserver.config.k8s.io/v1',
+      kind: 'AuthorizationConfiguration',
+      authorizers: [
+        { type: 'Webhook', name: 'peer', webhook },
+        { type: 'Node', name: 'node' },
+        { type: 'RBAC', name: 'rbac' },
+      ],
+    }),
+  ];
+}
+
+interface Said {
+  readonly status: number;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever the server answers
+  readonly body: any;
+}
+
+/** A request with nothing but a token. */
+function by(token: string, method: string, path: string, body?: object): Promise<Said> {
+  return new Promise((resolve, reject) => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const options = { method, port: server.port, path, ca: server.tls.ca, headers };
+    const sent = httpsRequest(options, (res) => {
+      let all = '';
+      res.on('data', (chunk) => {
+        all += chunk;
+      });
+      res.on('end', () => resolve({ status: res.statusCode ?? 0, body: JSON.parse(all) }));
+    });
+    sent.on('error', reject);
+    sent.end(body && JSON.stringify(body));
+  });
+}
+
+async function whoIs(token: string): Promise<unknown> {
+  const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
+  const review = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' };
+  return (await by(token, 'POST', path, review)).body.status?.userInfo;
+}
+
+const PODS = '/api/v1/namespaces/default/pods';
+
+describe('--authentication-token-webhook-config-file', () => {
+  it('makes the users that the other server names', async () => {
+    expect(await whoIs('allowed')).toEqual({
+      username: 'allowed',
+      uid: '7',
+      groups: ['words', 'system:authenticated'],
+      extra: { 'example.com/k': ['v'] },
+    });
+    expect(asked('/tokens')[0]).toMatchObject({
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenReview',
+      spec: { token: 'allowed' },
+    });
+  });
+
+  it('refuses what it does not know, and asks only once', async () => {
+    for (let i = 0; i < 3; i++) expect((await by('no-word', 'GET', PODS)).status).toBe(401);
+    const questions = asked('/tokens').filter(({ spec }) => spec.token === 'no-word');
+    expect(questions).toHaveLength(1);
+  });
+
+  it('answers TokenReviews too', async () => {
+    const spec = { token: 'somebody' };
+    const review = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', spec };
+    const { text } = await server.send(
+      'POST',
+      '/apis/authentication.k8s.io/v1/tokenreviews',
+      review,
+    );
+    expect(JSON.parse(text).status).toMatchObject({
+      authenticated: true,
+      user: { username: 'somebody' },
+    });
+  });
+});
+
+describe('--oidc-issuer-url', () => {
+  it('maps claims as the other flags say', async () => {
+    const claims = { email: 'a@example.com', email_verified: true, teams: ['dev'] };
+    expect(await whoIs(await idToken(claims))).toMatchObject({
+      username: 'oidc:a@example.com',
+      groups: ['oidc:dev', 'system:authenticated'],
+    });
+    const unverified = { email: 'a@example.com', email_verified: false };
+    expect(await whoIs(await idToken(unverified))).toBeUndefined();
+    expect(await whoIs(await idToken({ ...claims, aud: 'another' }))).toBeUndefined();
+  });
+});
+
+describe('--authorization-config', () => {
+  it('asks its webhook first, and those behind it when that has no opinion', async () => {
+    expect((await by('allowed', 'GET', `${PODS}?labelSelector=a%20in%20(x,y),!b`)).status).toBe(
+      200,
+    );
+    const seen = asked('/rights').find(
+      ({ spec }) => spec.user === 'allowed' && spec.resourceAttributes?.resource === 'pods',
+    );
+    expect(seen).toMatchObject({
+      apiVersion: 'authorization.k8s.io/v1',
+      spec: {
+        groups: ['words', 'system:authenticated'],
+        resourceAttributes: {
+          verb: 'list',
+          resource: 'pods',
+          labelSelector: {
+            requirements: [
+              { key: 'a', operator: 'In', values: ['x', 'y'] },
+              { key: 'b', operator: 'DoesNotExist' },
+            ],
+          },
+        },
+      },
+    });
+    const refused = await by('nobody', 'GET', PODS);
+    expect(refused.status).toBe(403);
+    expect(await whoIs('nobody')).toMatchObject({ username: 'nobody' }); // by RBAC
+  });
+
+  it('a refusal of the webhook is final', async () => {
+    expect((await by('denied-token', 'GET', '/version')).status).toBe(403);
+    expect((await by('unmatched-token', 'GET', '/version')).status).toBe(200);
+    expect(asked('/rights').some(({ spec }) => spec.user === 'unmatched')).toBe(false);
+  });
+
+  it('is told the selectors that reviews ask with', async () => {
+    const review = (spec: object) =>
+      server.send('POST', '/apis/authorization.k8s.io/v1/subjectaccessreviews', {
+        apiVersion: 'authorization.k8s.io/v1',
+        kind: 'SubjectAccessReview',
+        spec: { user: 'allowed', ...spec },
+      });
+    const requirements = [{ key: 'spec.nodeName', operator: 'In', values: ['n'] }];
+    const attributes = { verb: 'list', resource: 'configmaps' };
+    const { text } = await review({
+      resourceAttributes: { ...attributes, fieldSelector: { rawSelector: 'spec.nodeName=n' } },
+    });
+    expect(JSON.parse(text).status).toEqual({ allowed: true, reason: 'by peer' });
+    const told = asked('/rights').map(({ spec }) => spec.resourceAttributes);
+    expect(told).toContainEqual(
+      expect.objectContaining({ resource: 'configmaps', fieldSelector: { requirements } }),
+    );
+    const both = { rawSelector: 'a=b', requirements };
+    const wrong = await review({ resourceAttributes: { ...attributes, fieldSelector: both } });
+    expect(wrong.status).toBe(422);
+    expect(wrong.text).toContain('may not specified at the same time as requirements');
+    const none = await review({ resourceAttributes: { ...attributes, labelSelector: {} } });
+    expect(none.text).toContain('requirements or rawSelector is required');
+  });
+});
+
+describe('flags that contradict each other', () => {
+  it.each([
+    [['--authorization-config=/x', '--authorization-mode=RBAC'], 'excludes --authorization-mode'],
+    [['--authorization-mode=Webhook'], 'needs --authorization-webhook-config-file'],
+    [['--oidc-issuer-url=https://x'], 'needs --oidc-client-id'],
+  ])('%s end the process', async (words, message) => {
+    await expect(startApiProcess({ flags: () => words })).rejects.toThrow(message);
+  });
+});
