@@ -12,6 +12,7 @@ const FIELDS: Readonly<Record<string, string>> = {
   configMapRef: 'configmaps',
   configMapKeyRef: 'configmaps',
   claimName: 'persistentvolumeclaims',
+  resourceClaimName: 'resourceclaims',
 };
 
 /** Resource and name of the secrets, config maps, claims and the service account anywhere in the Pod's spec. */
@@ -23,6 +24,8 @@ export function* referencesOf(pod: Pod): Generator<[string, string]> {
     if (ephemeral) yield ['persistentvolumeclaims', `${pod.metadata.name}-${name}`];
   }
   yield* referencesIn(pod.spec, undefined);
+  // The claims that are made from templates are named in the status alone.
+  yield* referencesIn(pod.status?.resourceClaimStatuses, undefined);
 }
 
 function* referencesIn(node: unknown, resource: string | undefined): Generator<[string, string]> {

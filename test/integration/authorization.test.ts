@@ -190,7 +190,11 @@ describe('the Node authorizer', () => {
       'its own is readable',
       async () => (await own('GET', secret('used'))).status === 200,
     );
-    expect((await own('GET', secret('other'))).status).toBe(403);
+    const refused = await own('GET', secret('other'));
+    expect(refused.status).toBe(403);
+    expect(refused.body.message).toBe(
+      'secrets "other" is forbidden: User "system:node:node-a" cannot get resource "secrets" in API group "" in the namespace "default": no relationship found between node \'node-a\' and this object',
+    );
     expect((await foreign('GET', secret('used'))).status).toBe(403);
     expect((await own('GET', '/api/v1/namespaces/default/secrets')).status).toBe(403);
     await server.request('DELETE', '/api/v1/namespaces/default/pods/user?gracePeriodSeconds=0');

@@ -8,6 +8,7 @@ import type { State } from '../state.ts';
 import type { Authorizer, Decision } from './authorizer.ts';
 import { bootstrapPolicy, reconcilePolicy } from './bootstrap-policy.ts';
 import { nodeAuthorizer } from './node.ts';
+import { NodeGraph } from './node-graph.ts';
 import type { PolicyRule } from './policy-rule.ts';
 import { alwaysAllowed, rbacAuthorizer } from './rbac.ts';
 import type { RbacIndex } from './rbac-index.ts';
@@ -66,9 +67,11 @@ export class Authorization implements Authorizer {
 
   async #make(mode: AuthorizerChoice, nodeRules: readonly PolicyRule[]): Promise<Authorizer> {
     if (typeof mode !== 'string') return webhookAuthorizer(mode, this.#deps);
+    const graph = new NodeGraph();
     switch (mode) {
       case 'Node':
-        return nodeAuthorizer({ ...this.#deps, rules: nodeRules });
+        await graph.start(this.#deps);
+        return nodeAuthorizer({ graph, rules: nodeRules });
       case 'RBAC':
         return rbacAuthorizer(this.#deps.index);
       case 'AlwaysAllow':

@@ -1,202 +1,183 @@
-import type { PersistentVolume, Pod } from '../../api/types.ts';
-import type { KindRegistry } from '../kind-registry.ts';
-import { referencesOf } from '../pod-references.ts';
 import type { RequestInfo } from '../request-info.ts';
-import type { State } from '../state.ts';
-import { parseObject } from '../stored-object.ts';
-import type { WatchCache } from '../watch-cache.ts';
-import type { Authorizer, Decision } from './authorizer.ts';
+import type { UserInfo } from '../resource-kind.ts';
+import type { Authorizer } from './authorizer.ts';
+import type { NodeGraph } from './node-graph.ts';
 import { type PolicyRule, ruleAllows } from './policy-rule.ts';
 import { asksOnlyFor } from './selectors.ts';
 
 const NODE_USER = 'system:node:';
 const NODES_GROUP = 'system:nodes';
-const ALLOW: Decision = { decision: 'allow' };
-const NO_OPINION: Decision = { decision: 'no-opinion' };
-
-/** Objects that a node may read only when one of its Pods uses them. */
-const BY_REFERENCE = new Set([
-  'secrets',
-  'configmaps',
-  'persistentvolumeclaims',
-  'persistentvolumes',
-]);
+const LEASES = 'kube-node-lease';
 
 export interface NodeAuthorizerDeps {
-  readonly state: State;
-  readonly kinds: KindRegistry;
+  readonly graph: NodeGraph;
   /** What the role system:node holds. */
   readonly rules: readonly PolicyRule[];
 }
 
 /**
- * What kubelets may do (upstream's Node authorizer): what the role system:node says, but secrets, config maps, claims,
- * volumes and tokens only for the Pods that are bound to the node, and leases and CSINodes only their own.
+ * What kubelets may do (upstream's Node authorizer): what the role system:node says, but of secrets, config maps, claims,
+ * volumes and tokens only those of the Pods that are bound to the node, and of Pods, nodes, leases, CSINodes and slices
+ * only its own. What it may write into them, NodeRestriction says.
  */
-export async function nodeAuthorizer(deps: NodeAuthorizerDeps): Promise<Authorizer> {
-  const references = new NodeReferences(await cacheOf(deps, 'pods'));
-  const volumes = new VolumeReferences(await cacheOf(deps, 'persistentvolumes'), references);
+export function nodeAuthorizer({ graph, rules }: NodeAuthorizerDeps): Authorizer {
   return {
     name: 'Node',
     authorize(user, info) {
-      if (!user.groups.includes(NODES_GROUP) || !user.name.startsWith(NODE_USER)) return NO_OPINION;
-      const node = user.name.slice(NODE_USER.length);
-      if (!deps.rules.some((rule) => ruleAllows(rule, info))) return NO_OPINION;
-      return isItsOwn({ references, volumes }, node, info) ? ALLOW : NO_OPINION;
+      const node = nodeOf(user);
+      if (node === undefined) return { decision: 'no-opinion' };
+      const refusal =
+        node === ''
+          ? `unknown node for user ${JSON.stringify(user.name)}`
+          : judge({ graph, node }, info, rules);
+      if (refusal === undefined) return { decision: 'allow' };
+      return { decision: 'no-opinion', ...(refusal === '' ? {} : { reason: refusal }) };
     },
   };
 }
 
-interface References {
-  references: NodeReferences;
-  volumes: VolumeReferences;
+/** Undefined: the user is no node. */
+function nodeOf({ name, groups }: UserInfo): string | undefined {
+  if (!groups.includes(NODES_GROUP) || !name.startsWith(NODE_USER)) return undefined;
+  return name.slice(NODE_USER.length);
 }
 
-function isItsOwn(of: References, node: string, info: RequestInfo): boolean {
-  const name = info.name || (info.selectedName ?? '');
-  if (info.group === '' && BY_REFERENCE.has(info.resource)) {
-    return name !== '' && isUsed(of, node, { ...info, name });
-  }
-  if (info.group === '' && info.resource === 'pods') return isItsPod(of.references, node, info);
-  if (info.group === '' && info.resource === 'nodes') return isItsNode(node, info);
-  if (info.resource === 'serviceaccounts') {
-    return of.references.uses(node, 'serviceaccounts', info.namespace, name);
-  }
-  if (info.resource === 'leases') {
-    return info.namespace === 'kube-node-lease' && (info.verb === 'create' || name === node);
-  }
-  if (info.resource === 'csinodes') return info.verb === 'create' || name === node;
-  return true;
+function judge(asker: Asker, info: RequestInfo, rules: readonly PolicyRule[]): string | undefined {
+  const judgeOf = info.isResource ? JUDGES[`${info.group}/${info.resource}`] : undefined;
+  if (judgeOf) return judgeOf(asker, { ...info, name: info.name || (info.selectedName ?? '') });
+  return rules.some((rule) => ruleAllows(rule, info)) ? undefined : '';
 }
 
-/** A kubelet looks at the Pods that are bound to it, alone (KEP-4601). What it may write, admission says. */
-function isItsPod(references: NodeReferences, node: string, info: RequestInfo): boolean {
+interface Asker {
+  readonly graph: NodeGraph;
+  readonly node: string;
+}
+
+/** Why a node may not do it, in upstream's words, or '' where upstream has none; undefined: it may. */
+type Judge = (asker: Asker, info: RequestInfo) => string | undefined;
+
+const READS = ['get', 'list', 'watch'];
+
+const JUDGES: Readonly<Record<string, Judge>> = {
+  '/secrets': readNamespaced,
+  '/configmaps': readNamespaced,
+  '/persistentvolumeclaims': (asker, info) =>
+    info.subresource === 'status' ? updateStatus(asker, info) : getOne(asker, info),
+  '/persistentvolumes': getOne,
+  '/serviceaccounts': createToken,
+  '/pods': judgePod,
+  '/nodes': judgeNode,
+  'resource.k8s.io/resourceclaims': getOne,
+  'resource.k8s.io/resourceslices': judgeSlice,
+  'storage.k8s.io/volumeattachments': getOne,
+  'storage.k8s.io/csinodes': judgeCsiNode,
+  'coordination.k8s.io/leases': judgeLease,
+};
+
+function related({ graph, node }: Asker, { resource, namespace, name }: RequestInfo) {
+  if (name === '') return 'No Object name found';
+  if (graph.belongs(node, resource, { namespace, name })) return undefined;
+  return `no relationship found between node '${node}' and this object`;
+}
+
+function getOne(asker: Asker, info: RequestInfo): string | undefined {
+  if (info.verb !== 'get') return 'can only get individual resources of this type';
+  return info.subresource === '' ? related(asker, info) : 'cannot get subresource';
+}
+
+function readNamespaced(asker: Asker, info: RequestInfo): string | undefined {
+  if (!READS.includes(info.verb)) return 'can only read resources of this type';
+  if (info.subresource !== '') return 'cannot read subresource';
+  if (info.namespace === '') return 'can only read namespaced object of this type';
+  return related(asker, info);
+}
+
+function updateStatus(asker: Asker, info: RequestInfo): string | undefined {
+  if (info.verb === 'update' || info.verb === 'patch') return related(asker, info);
+  return 'can only get/update/patch this type';
+}
+
+/** It also reads the accounts of its Pods, for what they say of tokens that pull images (KEP-4412). */
+function createToken(asker: Asker, info: RequestInfo): string | undefined {
+  if (info.verb === 'get' && info.subresource === '') return related(asker, info);
+  if (info.verb !== 'create' || info.name === '') {
+    return 'can only create tokens for individual service accounts';
+  }
+  if (info.subresource !== 'token') return 'can only create token subresource of serviceaccount';
+  return related(asker, info);
+}
+
+function judgePod(asker: Asker, info: RequestInfo): string | undefined {
+  switch (`${info.verb} ${info.subresource}`) {
+    case 'create ':
+    case 'delete ':
+    case 'update status':
+    case 'patch status':
+    case 'create eviction':
+      return undefined;
+    case 'get ':
+      return getOne(asker, info);
+    case 'list ':
+    case 'watch ':
+      return seePods(asker, info);
+    default:
+      return '';
+  }
+}
+
+function seePods(asker: Asker, info: RequestInfo): string | undefined {
+  if (asksOnlyFor(info.fieldSelector, 'spec.nodeName', asker.node)) return undefined;
+  if (info.name !== '') return related(asker, info);
+  return 'can only list/watch pods with spec.nodeName field selector';
+}
+
+function judgeNode({ node }: Asker, { verb, subresource, name }: RequestInfo): string | undefined {
+  if (verb === 'update' || verb === 'patch') {
+    return subresource === '' || subresource === 'status' ? undefined : '';
+  }
+  if (subresource !== '') return '';
+  if (verb === 'create') return undefined;
+  if (!READS.includes(verb)) return '';
+  if (name === node) return undefined;
+  const what = name === '' ? 'all nodes' : `'${name}'`;
+  return `node '${node}' cannot read ${what}, only its own Node object`;
+}
+
+function judgeSlice(asker: Asker, info: RequestInfo): string | undefined {
+  if (info.subresource !== '') return 'cannot authorize ResourceSlice subresources';
   switch (info.verb) {
+    case 'create':
+      return undefined;
     case 'get':
-      return references.runs(node, info.namespace, info.name);
+    case 'update':
+    case 'patch':
+    case 'delete':
+      return related(asker, info);
     case 'list':
     case 'watch':
-      return asksOnlyFor(info.fieldSelector, 'spec.nodeName', node);
+    case 'deletecollection':
+      if (asksOnlyFor(info.fieldSelector, 'spec.nodeName', asker.node)) return undefined;
+      return 'can only list/watch/deletecollection resourceslices with nodeName field selector';
     default:
-      return true;
+      return 'only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, deletecollection';
   }
 }
 
-/** It looks at itself. */
-function isItsNode(node: string, info: RequestInfo): boolean {
-  const reads = info.verb === 'get' || info.verb === 'list' || info.verb === 'watch';
-  return !reads || (info.name || info.selectedName) === node;
+const OWN_VERBS = ['get', 'create', 'update', 'patch', 'delete'];
+
+function judgeLease({ node }: Asker, { verb, namespace, name }: RequestInfo): string | undefined {
+  if (!OWN_VERBS.includes(verb)) {
+    return 'can only get, create, update, patch, or delete a node lease';
+  }
+  if (namespace !== LEASES) return `can only access leases in the "${LEASES}" system namespace`;
+  if (verb === 'create' || name === node) return undefined;
+  return 'can only access node lease with the same name as the requesting node';
 }
 
-function isUsed(
-  { references, volumes }: References,
-  node: string,
-  { resource, namespace, name }: Pick<RequestInfo, 'resource' | 'namespace' | 'name'>,
-): boolean {
-  if (resource === 'persistentvolumes') return volumes.uses(node, name);
-  if (references.uses(node, resource, namespace, name)) return true;
-  return resource === 'secrets' && volumes.usesSecret(node, namespace, name);
+function judgeCsiNode({ node }: Asker, info: RequestInfo): string | undefined {
+  const { verb, subresource, name } = info;
+  if (!OWN_VERBS.includes(verb)) return 'can only get, create, update, patch, or delete a CSINode';
+  if (subresource !== '') return 'cannot authorize CSINode subresources';
+  if (verb === 'create' || name === node) return undefined;
+  return 'can only access CSINode with the same name as the requesting node';
 }
-
-async function cacheOf(
-  { state, kinds }: NodeAuthorizerDeps,
-  resource: string,
-): Promise<WatchCache> {
-  const kind = kinds.get('', 'v1', resource);
-  if (!kind) throw new Error(`The kind ${resource} is not declared`);
-  return state.cache(kind);
-}
-
-/** What the Pods of each node refer to, counted, kept true by the watch cache of the Pods. */
-class NodeReferences {
-  readonly #counts = new Map<string, number>();
-  readonly #ofPod = new Map<string, readonly string[]>();
-  readonly #nodeOf = new Map<string, string>();
-
-  constructor(pods: WatchCache) {
-    pods.addWatcher({
-      scope: { namespace: '' },
-      offer: ({ type, entry }) => {
-        this.#forget(entry.key);
-        if (type !== 'DELETED')
-          this.#add(entry.key, parseObject(entry.served.bytes) as unknown as Pod);
-      },
-    });
-    for (const { key, served } of pods.slice('')) {
-      this.#add(key, parseObject(served.bytes) as unknown as Pod);
-    }
-  }
-
-  uses(node: string, resource: string, namespace: string, name: string): boolean {
-    return this.#counts.has(`${node}|${resource}|${namespace}/${name}`);
-  }
-
-  runs(node: string, namespace: string, name: string): boolean {
-    return this.#nodeOf.get(`${namespace}/${name}`) === node;
-  }
-
-  #add(key: string, pod: Pod): void {
-    const node = pod.spec?.nodeName;
-    if (!node) return;
-    const { namespace } = pod.metadata;
-    this.#nodeOf.set(key, node);
-    const used = [...referencesOf(pod)].map(
-      ([resource, name]) => `${node}|${resource}|${namespace}/${name}`,
-    );
-    this.#ofPod.set(key, used);
-    for (const reference of used) {
-      this.#counts.set(reference, (this.#counts.get(reference) ?? 0) + 1);
-    }
-  }
-
-  #forget(key: string): void {
-    for (const reference of this.#ofPod.get(key) ?? []) {
-      const left = (this.#counts.get(reference) ?? 1) - 1;
-      if (left === 0) this.#counts.delete(reference);
-      else this.#counts.set(reference, left);
-    }
-    this.#ofPod.delete(key);
-    this.#nodeOf.delete(key);
-  }
-}
-
-/** Which volumes a node has through the claims of its Pods, and the secrets that mounting them takes. */
-class VolumeReferences {
-  readonly #pods: NodeReferences;
-  readonly #volumes = new Map<string, PersistentVolume>();
-
-  constructor(volumes: WatchCache, pods: NodeReferences) {
-    this.#pods = pods;
-    volumes.addWatcher({
-      scope: { namespace: '' },
-      offer: ({ type, entry }) => {
-        if (type === 'DELETED') this.#volumes.delete(nameOf(entry.key));
-        else this.#set(entry.key, entry.served.bytes);
-      },
-    });
-    for (const { key, served } of volumes.slice('')) this.#set(key, served.bytes);
-  }
-
-  uses(node: string, name: string): boolean {
-    const claim = this.#volumes.get(name)?.spec?.claimRef;
-    const { namespace = '', name: claimName = '' } = claim ?? {};
-    return this.#pods.uses(node, 'persistentvolumeclaims', namespace, claimName);
-  }
-
-  usesSecret(node: string, namespace: string, name: string): boolean {
-    for (const { metadata, spec } of this.#volumes.values()) {
-      const { nodeStageSecretRef, nodePublishSecretRef } = spec?.csi ?? {};
-      const named = [nodeStageSecretRef, nodePublishSecretRef].some(
-        (ref) => ref?.name === name && ref.namespace === namespace,
-      );
-      if (named && this.uses(node, metadata.name)) return true;
-    }
-    return false;
-  }
-
-  #set(key: string, bytes: Buffer): void {
-    this.#volumes.set(nameOf(key), parseObject(bytes) as unknown as PersistentVolume);
-  }
-}
-
-const nameOf = (key: string): string => key.slice(key.lastIndexOf('/') + 1);

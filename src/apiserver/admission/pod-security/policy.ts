@@ -35,8 +35,7 @@ export function policyOf(
     const [levelKey, versionKey] = [LABEL_PREFIX + mode, `${LABEL_PREFIX}${mode}-version`];
     const { level: defaultLevel, version: defaultVersion } = defaults[mode];
     let level = labels[levelKey] ?? defaultLevel;
-    let version =
-      labels[versionKey] ?? (labels[levelKey] === undefined ? defaultVersion : 'latest');
+    let version = labels[versionKey] ?? defaultVersion;
     if (!isLevel(level)) {
       const why = `must be one of ${LEVELS.join(', ')}`;
       errors.push({ field: levelKey, value: level, why });
