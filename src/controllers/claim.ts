@@ -11,13 +11,20 @@ interface Claimable {
   readonly metadata: StoredMeta;
 }
 
+/** An object that claims others by a selector. */
+export interface Claiming<O extends PodOwner> {
+  readonly type: ResourceType<O>;
+  readonly object: O;
+  readonly selector: Selector;
+}
+
 /**
  * Which objects are the owner's: those that name it and match are kept, those that name it and match no more are
  * released, orphans that match are adopted. Objects of other owners are never touched (upstream's ControllerRefManager).
  */
 export async function claim<T extends Claimable, O extends PodOwner>(
   client: Client,
-  owner: { type: ResourceType<O>; object: O; selector: Selector },
+  owner: Claiming<O>,
   objects: { type: ResourceType<T>; items: readonly T[] },
 ): Promise<T[]> {
   const mayAdopt = adoptionCheck(client, owner);

@@ -3,6 +3,7 @@ import { CONTROLLER_REVISIONS } from '../api/resource-types.ts';
 import type { ControllerRevision, PodTemplateSpec } from '../api/types.ts';
 import type { Client, Informer } from '../client/client.ts';
 import { jsonEqual } from '../util/json.ts';
+import { type Claiming, claim } from './claim.ts';
 import { controllerReference } from './controller-reference.ts';
 import { safeHash } from './hash.ts';
 import type { Overlay } from './overlay.ts';
@@ -20,16 +21,24 @@ export class RevisionHistory {
 
   constructor(deps: Deps) {
     this.#deps = deps;
-    deps.revisions.addIndex('controller', (revision) => [ownerUid(revision)]);
+    deps.revisions.addIndex('controller', (revision) => [
+      ownerUid(revision) || orphansOf(revision.metadata),
+    ]);
   }
 
-  /** Oldest first. */
-  of(owner: PodOwner): ControllerRevision[] {
-    const { uid } = owner.metadata;
-    const { revisions, overlay } = this.#deps;
-    return overlay
-      .over(revisions.byIndex('controller', uid), (revision) => ownerUid(revision) === uid)
-      .sort((a, b) => a.revision - b.revision || (a.metadata.name < b.metadata.name ? -1 : 1));
+  /** Oldest first. Those that an earlier object of the same selector left behind are adopted. */
+  async of<O extends PodOwner>(owner: Claiming<O>): Promise<ControllerRevision[]> {
+    const { uid } = owner.object.metadata;
+    const { client, revisions, overlay } = this.#deps;
+    const cached = [
+      ...revisions.byIndex('controller', uid),
+      ...revisions.byIndex('controller', orphansOf(owner.object.metadata)),
+    ];
+    const items = overlay.over(cached, (revision) => ownerUid(revision) === uid);
+    const claimed = await claim(client, owner, { type: CONTROLLER_REVISIONS, items });
+    return claimed.sort(
+      (a, b) => a.revision - b.revision || (a.metadata.name < b.metadata.name ? -1 : 1),
+    );
   }
 
   /** The revision of this template: the newest of `known`, an older one brought to the top, or a new one. */
@@ -110,6 +119,10 @@ export function templateOf(revision: ControllerRevision): PodTemplateSpec {
     $patch?: string;
   };
   return template;
+}
+
+function orphansOf({ namespace }: { namespace: string }): string {
+  return `/${namespace}`;
 }
 
 function ownerUid({ metadata }: ControllerRevision): string {

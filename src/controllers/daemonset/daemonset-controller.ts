@@ -113,7 +113,7 @@ class DaemonSetReconciler implements Reconciler {
     const items = claimablePods(pods, set.metadata);
     const owner = { type: DAEMON_SETS, object: set, selector };
     const owned = await claim(client, owner, { type: PODS, items });
-    const known = history.of(set);
+    const known = await history.of(owner);
     const collisions = set.status?.collisionCount ?? 0;
     const ensured = await history.ensure(set, set.spec.template, known, collisions);
     const hash = ensured.revision.metadata.labels?.['controller-revision-hash'] ?? '';

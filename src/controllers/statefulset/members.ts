@@ -5,6 +5,7 @@ import type {
   PodTemplateSpec,
   StatefulSet,
 } from '../../api/types.ts';
+import { controllerReference } from '../controller-reference.ts';
 import { podOf } from '../pod-control.ts';
 
 export const REVISION_LABEL = 'controller-revision-hash';
@@ -73,9 +74,9 @@ export function memberClaims(set: StatefulSet, ordinal: number): Draft<Persisten
     selector,
     persistentVolumeClaimRetentionPolicy,
   } = set.spec ?? {};
-  const { apiVersion, kind, metadata } = set;
-  const owner = { apiVersion, kind, name: metadata.name, uid: metadata.uid };
+  const { metadata } = set;
   const deletedWithSet = persistentVolumeClaimRetentionPolicy?.whenDeleted === 'Delete';
+  const owner = controllerReference({ ...set, apiVersion: 'apps/v1', kind: 'StatefulSet' });
   return volumeClaimTemplates.map((template) => ({
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',

@@ -9,16 +9,11 @@ import {
   STATEFUL_SETS,
 } from '../../api/resource-types.ts';
 import { timeString } from '../../api/times.ts';
-import type {
-  ControllerRevision,
-  PersistentVolumeClaim,
-  Pod,
-  StatefulSet,
-} from '../../api/types.ts';
+import type { ControllerRevision, Pod, StatefulSet } from '../../api/types.ts';
 import type { EventRecorder, Informer } from '../../client/client.ts';
 import { DONE, type Reconciler, type Result } from '../../client/controller.ts';
 import { errorMessage } from '../../util/errors.ts';
-import { claim } from '../claim.ts';
+import { type Claiming, claim } from '../claim.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
 import { RevisionHistory, templateOf } from '../controller-revisions.ts';
 import { Overlay } from '../overlay.ts';
@@ -30,8 +25,9 @@ import {
   watchOwnedPods,
 } from '../owned-pods.ts';
 import { StatusWriter } from '../status-writer.ts';
-import { claimName, memberClaims, memberPod, ordinalOf } from './members.ts';
-import { type Action, plan, revisionLabel } from './plan.ts';
+import { MemberClaims } from './claims.ts';
+import { memberPod, ordinalOf } from './members.ts';
+import { type Action, isGoing, plan, revisionLabel } from './plan.ts';
 import { nextAvailability, statefulSetStatus } from './status.ts';
 
 const NAME = 'statefulset-controller';
@@ -41,7 +37,7 @@ interface Deps extends Pick<ControllerContext, 'client' | 'clock'> {
   readonly pods: Informer<Pod>;
   /** Members have names: what was made or told to go must not be made or told again. */
   readonly written: Overlay<Pod>;
-  readonly claims: Informer<PersistentVolumeClaim>;
+  readonly claims: MemberClaims;
   readonly history: RevisionHistory;
   readonly events: EventRecorder;
 }
@@ -56,16 +52,9 @@ export function statefulSetController(context: ControllerContext): Runnable {
   const history = new RevisionHistory({ client, revisions, overlay: new Overlay(revisions) });
   const statuses = new StatusWriter(client, sets);
   const written = new Overlay(pods);
-  const deps = {
-    client,
-    clock,
-    statuses,
-    pods,
-    written,
-    claims,
-    history,
-    events: context.events(NAME),
-  };
+  const events = context.events(NAME);
+  const members = new MemberClaims({ client, claims, events });
+  const deps = { client, clock, statuses, pods, written, claims: members, history, events };
   const controller = newController(context, new StatefulSetReconciler(deps));
   controller.watch(sets);
   for (const needed of [pods, claims, revisions]) controller.needs(needed);
@@ -91,8 +80,13 @@ class StatefulSetReconciler implements Reconciler {
     const { statuses, clock } = this.#deps;
     const set = statuses.get(key);
     if (!set?.spec) return DONE;
-    const owned = await this.#claim(set);
-    const { current, update, collisionCount, known } = await this.#revisions(set);
+    const owner = {
+      type: STATEFUL_SETS,
+      object: set,
+      selector: fromLabelSelector(set.spec.selector),
+    };
+    const owned = await this.#claim(owner);
+    const { current, update, collisionCount, known } = await this.#revisions(owner);
     const revisions = { current: current.metadata.name, update: update.metadata.name };
     const now = clock.now();
     const actions = set.metadata.deletionTimestamp ? [] : plan(set, owned, { revisions, now });
@@ -107,6 +101,7 @@ class StatefulSetReconciler implements Reconciler {
         break;
       }
     }
+    failure ??= await this.#settleClaims(set, owned);
     const pods = [...owned, ...created];
     const status = statefulSetStatus(set, pods, { revisions, collisionCount, now });
     await statuses.write(set, status);
@@ -117,24 +112,43 @@ class StatefulSetReconciler implements Reconciler {
     return requeueAfterMs === undefined ? DONE : { requeueAfterMs };
   }
 
-  async #claim(set: StatefulSet): Promise<Pod[]> {
+  /** Answers what went wrong. */
+  async #settleClaims(set: StatefulSet, members: readonly Pod[]): Promise<unknown> {
+    const { claims } = this.#deps;
+    try {
+      for (const pod of members.filter((one) => !isGoing(one))) {
+        const ordinal = ordinalOf(set, pod);
+        // Its claims were deleted before it got its volumes: it would wait for ever.
+        if (pod.status?.phase === 'Pending' && ordinal !== undefined) {
+          await claims.ensure(set, ordinal, pod.metadata.uid);
+        }
+        await claims.settleOwners(set, pod);
+      }
+      return undefined;
+    } catch (err) {
+      return err;
+    }
+  }
+
+  async #claim(owner: Claiming<StatefulSet>): Promise<Pod[]> {
     const { client, pods, written } = this.#deps;
+    const set = owner.object;
     const cached = claimablePods(pods, set.metadata);
     const items = written
       .over(cached, (pod) => isControlledBy(pod, set))
       .filter((pod) => ordinalOf(set, pod) !== undefined);
-    const selector = fromLabelSelector(set.spec?.selector);
-    return claim(client, { type: STATEFUL_SETS, object: set, selector }, { type: PODS, items });
+    return claim(client, owner, { type: PODS, items });
   }
 
-  async #revisions(set: StatefulSet): Promise<{
+  async #revisions(owner: Claiming<StatefulSet>): Promise<{
     current: ControllerRevision;
     update: ControllerRevision;
     collisionCount: number;
     known: ControllerRevision[];
   }> {
     const { history } = this.#deps;
-    const known = history.of(set);
+    const set = owner.object;
+    const known = await history.of(owner);
     const template = set.spec?.template ?? {};
     const collisions = set.status?.collisionCount ?? 0;
     const { revision: update, collisionCount } = await history.ensure(
@@ -170,7 +184,7 @@ class StatefulSetReconciler implements Reconciler {
     const { client, events } = this.#deps;
     const draft = memberPod(set, ordinal, from);
     const what = `create Pod ${draft.metadata.name} in StatefulSet ${set.metadata.name}`;
-    await this.#createClaims(set, ordinal);
+    await this.#deps.claims.ensure(set, ordinal);
     try {
       const pod = await client.create(PODS, draft);
       this.#deps.written.wrote(pod);
@@ -183,29 +197,10 @@ class StatefulSetReconciler implements Reconciler {
     }
   }
 
-  async #createClaims(set: StatefulSet, ordinal: number): Promise<void> {
-    const { client, claims, events } = this.#deps;
-    for (const draft of memberClaims(set, ordinal)) {
-      const { namespace = '', name = '' } = draft.metadata;
-      const known = claims.get({ namespace, name });
-      if (known?.metadata.deletionTimestamp) throw new Error(`pvc ${name} is being deleted`);
-      if (known) continue;
-      const what = `create Claim ${name} Pod ${set.metadata.name}-${ordinal} in StatefulSet ${set.metadata.name}`;
-      try {
-        await client.create(PERSISTENT_VOLUME_CLAIMS, draft);
-        events.event(set, 'Normal', 'SuccessfulCreate', `${what} success`);
-      } catch (err) {
-        if (isAlreadyExists(err)) continue;
-        events.event(set, 'Warning', 'FailedCreate', `${what} failed error: ${errorMessage(err)}`);
-        throw err;
-      }
-    }
-  }
-
   async #delete(set: StatefulSet, pod: Pod, surplus: boolean): Promise<void> {
-    const { client, events, written, clock } = this.#deps;
+    const { client, events, written, clock, claims } = this.#deps;
     const { namespace, name, uid } = pod.metadata;
-    if (surplus) await this.#giveClaimsToPod(set, pod);
+    if (surplus) await claims.settleOwners(set, pod);
     const what = `delete Pod ${name} in StatefulSet ${set.metadata.name}`;
     try {
       await client.delete(PODS, { namespace, name }, { preconditions: { uid } });
@@ -216,24 +211,6 @@ class StatefulSetReconciler implements Reconciler {
       if (isNotFound(err)) return;
       events.event(set, 'Warning', 'FailedDelete', `${what} failed error: ${errorMessage(err)}`);
       throw err;
-    }
-  }
-
-  /** whenScaled Delete: the claims of a Pod that is scaled away go with the Pod (KEP-1847). */
-  async #giveClaimsToPod(set: StatefulSet, pod: Pod): Promise<void> {
-    const policy = set.spec?.persistentVolumeClaimRetentionPolicy?.whenScaled;
-    const ordinal = ordinalOf(set, pod);
-    if (policy !== 'Delete' || ordinal === undefined) return;
-    const { namespace, name, uid } = pod.metadata;
-    const ownerReferences = [{ apiVersion: 'v1', kind: 'Pod', name, uid }];
-    for (const template of set.spec?.volumeClaimTemplates ?? []) {
-      const key = { namespace, name: claimName(set, template.metadata?.name ?? '', ordinal) };
-      const body = { metadata: { ownerReferences } };
-      try {
-        await this.#deps.client.patch(PERSISTENT_VOLUME_CLAIMS, key, { type: 'merge', body });
-      } catch (err) {
-        if (!isNotFound(err)) throw err;
-      }
     }
   }
 }
