@@ -1,5 +1,11 @@
 import { setMaxListeners } from 'node:events';
-import { NAMESPACES, NODES, PODS, type ResourceType } from '../src/api/resource-types.ts';
+import {
+  NAMESPACES,
+  NODES,
+  PODS,
+  type ResourceType,
+  SERVICE_ACCOUNTS,
+} from '../src/api/resource-types.ts';
 import type { Draft } from '../src/api/types.ts';
 import { createInformer } from '../src/client/informer.ts';
 import { type ControlPlane, startControlPlane } from '../test/support/control-plane.ts';
@@ -43,6 +49,11 @@ async function main(nodeCount: number, podCount: number): Promise<void> {
       apiVersion: 'v1',
       kind: 'Namespace',
       metadata: { name: 'bench' },
+    });
+    await client.create(SERVICE_ACCOUNTS, {
+      apiVersion: 'v1',
+      kind: 'ServiceAccount',
+      metadata: { name: 'default', namespace: 'bench' },
     });
     const nodes = Array.from({ length: nodeCount }, (_, i) => draft(benchNode(i)));
     await createAll(

@@ -47,6 +47,7 @@ describe('compileCel', () => {
     ],
     ["isSemver('1.0.0') && !isSemver('v1.0')", true],
     ["'abc'.matches('^a.c$')", true],
+    ["[{'x.y': {'b': 1}}].all(m, has(m['x.y'].b) && !has(m['x.y'].c))", true],
   ])('evaluates %s', (expression, wanted) => {
     expect(evaluate(expression)).toEqual(wanted);
   });

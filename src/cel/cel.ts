@@ -5,6 +5,7 @@ import { addLists } from './lists.ts';
 import { compileMessage } from './messages.ts';
 import { CelBudget, CelCostError, Meter, PER_CALL_LIMIT } from './meter.ts';
 import { addNetwork } from './network.ts';
+import { allowIndexInHas } from './presence.ts';
 import { addQuantitiesLibrary } from './quantities.ts';
 import { addStrings } from './strings.ts';
 import { addVersions } from './versions.ts';
@@ -72,6 +73,7 @@ export function compileCel(expression: string, variables: readonly string[]): Ce
 export function compileIn(environment: CelEnvironment, expression: string): CelProgram {
   try {
     const program = environment.parse(expression);
+    allowIndexInHas(program.ast);
     const { valid, error, type } = program.check();
     if (!valid) throw error;
     const meter = new Meter();

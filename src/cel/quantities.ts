@@ -11,7 +11,8 @@ import { definer } from './define.ts';
 
 const NANO = 1_000_000_000n;
 const MAX_INT = 2n ** 63n - 1n;
-const TYPE = 'kubernetes.Quantity';
+export const QUANTITY_TYPE = 'kubernetes.Quantity';
+const TYPE = QUANTITY_TYPE;
 
 class CelQuantity {
   readonly value: Quantity;
@@ -19,6 +20,11 @@ class CelQuantity {
   constructor(value: Quantity) {
     this.value = value;
   }
+}
+
+/** A quantity as a value of CEL. Throws when it is none. */
+export function celQuantity(text: string): unknown {
+  return new CelQuantity(parseQuantity(text));
 }
 
 /** Quantities (apiserver cel/library quantity.go): exact, whatever their size. */

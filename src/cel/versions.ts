@@ -17,6 +17,11 @@ class Semver {
   }
 }
 
+/** A version as a value of CEL. Throws RangeError. */
+export function celVersion(text: string): unknown {
+  return new Semver(text);
+}
+
 /** Semantic versions (apiserver cel/library semverlib.go). */
 export function addVersions(environment: Environment): void {
   environment.registerType(TYPE, Semver);

@@ -15,12 +15,16 @@ import {
   CSI_DRIVERS,
   CSI_NODES,
   CSI_STORAGE_CAPACITIES,
+  DEVICE_CLASSES,
+  RESOURCE_CLAIMS,
+  RESOURCE_SLICES,
   STORAGE_CLASSES,
 } from '../api/system-resource-types.ts';
 import type {
   CSIDriver,
   CSINode,
   CSIStorageCapacity,
+  DeviceClass,
   Namespace,
   Node,
   PersistentVolume,
@@ -29,6 +33,8 @@ import type {
   PodDisruptionBudget,
   ReplicaSet,
   ReplicationController,
+  ResourceClaim,
+  ResourceSlice,
   Service,
   StatefulSet,
   StorageClass,
@@ -51,6 +57,9 @@ export interface ClusterView {
   readonly csiNodes: Informer<CSINode>;
   readonly csiDrivers: Informer<CSIDriver>;
   readonly csiCapacities: Informer<CSIStorageCapacity>;
+  readonly resourceClaims: Informer<ResourceClaim>;
+  readonly resourceSlices: Informer<ResourceSlice>;
+  readonly deviceClasses: Informer<DeviceClass>;
 }
 
 /** Pods that have ended hold nothing any more: the scheduler never needs to see them. */
@@ -75,6 +84,9 @@ export function clusterView(
     csiNodes: informer(CSI_NODES, {}),
     csiDrivers: informer(CSI_DRIVERS, {}),
     csiCapacities: informer(CSI_STORAGE_CAPACITIES, {}),
+    resourceClaims: informer(RESOURCE_CLAIMS, {}),
+    resourceSlices: informer(RESOURCE_SLICES, {}),
+    deviceClasses: informer(DEVICE_CLASSES, {}),
   };
 }
 

@@ -6,6 +6,7 @@ import { Cache } from './cache.ts';
 import type { ClusterView } from './cluster-view.ts';
 import type { SchedulerConfig } from './config.ts';
 import { DecisionRecord } from './decisions.ts';
+import { DeviceView } from './devices/device-view.ts';
 import { Evictor } from './evictor.ts';
 import type { Extender } from './extender.ts';
 import { schedulerMetrics } from './metrics.ts';
@@ -56,6 +57,7 @@ export function createScheduler(deps: CreateDeps, config: SchedulerConfig): Sche
     waitingPods,
     siblings: view,
     storage: view,
+    devices: new DeviceView(view),
     budgets: view.budgets,
     namespaceLabels: (name) =>
       view.namespaces.get({ namespace: '', name })?.metadata.labels ?? NO_LABELS,

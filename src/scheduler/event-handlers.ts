@@ -2,11 +2,14 @@ import type {
   CSIDriver,
   CSINode,
   CSIStorageCapacity,
+  DeviceClass,
   Namespace,
   Node,
   PersistentVolume,
   PersistentVolumeClaim,
   Pod,
+  ResourceClaim,
+  ResourceSlice,
   StorageClass,
 } from '../api/types.ts';
 import type { Informer } from '../client/client.ts';
@@ -27,6 +30,9 @@ export interface HandlerDeps {
   readonly csiNodes: Informer<CSINode>;
   readonly csiDrivers: Informer<CSIDriver>;
   readonly csiCapacities: Informer<CSIStorageCapacity>;
+  readonly resourceClaims: Informer<ResourceClaim>;
+  readonly resourceSlices: Informer<ResourceSlice>;
+  readonly deviceClasses: Informer<DeviceClass>;
   readonly cache: Cache;
   readonly queue: SchedulingQueue;
   readonly nominator: Nominator;
@@ -61,7 +67,7 @@ export function handleEvents(deps: HandlerDeps): void {
       queue.move(['Namespace/Update'], { before, after });
     },
   });
-  handleStorage(deps);
+  handleStorageAndDevices(deps);
   pods.addHandler({
     onAdd: (pod) => podIs(deps, undefined, pod),
     onUpdate: (before, after) => podIs(deps, before, after),
@@ -69,9 +75,9 @@ export function handleEvents(deps: HandlerDeps): void {
   });
 }
 
-/** Storage matters to waiting Pods only: nothing to cache, but someone may be helped. */
-function handleStorage({ queue, ...deps }: HandlerDeps): void {
-  const watch = <T>(informer: Informer<T>, events: StorageEvents) => {
+/** Storage and devices matter to waiting Pods only: nothing to cache, but someone may be helped. */
+function handleStorageAndDevices({ queue, ...deps }: HandlerDeps): void {
+  const watch = <T>(informer: Informer<T>, events: ResourceEvents) => {
     informer.addHandler({
       onAdd: (after) => events.add && queue.move([events.add], { after }),
       onUpdate: (before, after) => events.update && queue.move([events.update], { before, after }),
@@ -91,9 +97,16 @@ function handleStorage({ queue, ...deps }: HandlerDeps): void {
     add: 'CSIStorageCapacity/Add',
     update: 'CSIStorageCapacity/Update',
   });
+  watch(deps.resourceClaims, {
+    add: 'ResourceClaim/Add',
+    update: 'ResourceClaim/Update',
+    delete: 'ResourceClaim/Delete',
+  });
+  watch(deps.resourceSlices, { add: 'ResourceSlice/Add', update: 'ResourceSlice/Update' });
+  watch(deps.deviceClasses, { add: 'DeviceClass/Add', update: 'DeviceClass/Update' });
 }
 
-interface StorageEvents {
+interface ResourceEvents {
   readonly add?: ClusterEvent;
   readonly update?: ClusterEvent;
   readonly delete?: ClusterEvent;

@@ -3,15 +3,18 @@ import type {
   CSIDriver,
   CSINode,
   CSIStorageCapacity,
+  DeviceClass,
   Node,
   PersistentVolume,
   PersistentVolumeClaim,
   Pod,
+  ResourceClaim,
+  ResourceSlice,
   StorageClass,
   StoredMeta,
 } from '../api/types.ts';
 import { FakeClient } from '../client/client.fake.ts';
-import type { Lister } from '../client/client.ts';
+import type { InformerHandler, Lister } from '../client/client.ts';
 import { FakeEvents } from '../client/events.fake.ts';
 import { createInformer } from '../client/informer.ts';
 import { FakeClock } from '../util/clock.fake.ts';
@@ -22,6 +25,7 @@ import { clusterView } from './cluster-view.ts';
 import { type ProfileConfig, readConfig } from './config.ts';
 import { SchedulingCycle } from './cycle.ts';
 import { CycleState } from './cycle-state.ts';
+import { DeviceView } from './devices/device-view.ts';
 import { Evictor } from './evictor.ts';
 import { schedulerMetrics } from './metrics.ts';
 import { Nominator } from './nominator.ts';
@@ -42,6 +46,7 @@ export function testBench(profiles: readonly ProfileConfig[] = readConfig(undefi
   const base = { client, clock, events, log: silent };
   const statusWriter = new PodStatusWriter(base);
   const storage = fakeStorage();
+  const devices = fakeDevices();
   const namespaces = new Map<string, Record<string, string>>();
   const made = createProfiles(profiles, {
     ...base,
@@ -55,6 +60,7 @@ export function testBench(profiles: readonly ProfileConfig[] = readConfig(undefi
     snapshot: () => cache.current,
     siblings: view,
     storage,
+    devices: new DeviceView(devices),
     budgets: view.budgets,
     namespaceLabels: (name) => namespaces.get(name) ?? {},
   });
@@ -65,7 +71,18 @@ export function testBench(profiles: readonly ProfileConfig[] = readConfig(undefi
     { percentageOfNodesToScore: 100 },
   );
   return {
-    ...{ client, cache, nominator, profile, profiles: made, namespaces, storage, view },
+    ...{
+      client,
+      cache,
+      nominator,
+      profile,
+      profiles: made,
+      namespaces,
+      storage,
+      devices,
+      view,
+      clock,
+    },
     addNodes(...nodes: Node[]) {
       for (const node of nodes) cache.setNode(node);
     },
@@ -92,14 +109,35 @@ function fakeStorage() {
   };
 }
 
+/** Devices and claims by hand, as above. */
+function fakeDevices() {
+  return {
+    resourceClaims: new FakeLister<ResourceClaim>(),
+    resourceSlices: new FakeLister<ResourceSlice>(),
+    deviceClasses: new FakeLister<DeviceClass>(),
+  };
+}
+
 class FakeLister<T extends { metadata: StoredMeta }> implements Lister<T> {
   readonly #objects = new Map<string, T>();
+  readonly #handlers: InformerHandler<T>[] = [];
+
+  addHandler(handler: InformerHandler<T>): void {
+    this.#handlers.push(handler);
+  }
 
   /** What a test says of an object; the rest of its metadata is made up. */
   set(name: string, fields: object, metadata: object = {}): void {
     const namespace = 'namespace' in metadata ? String(metadata.namespace) : '';
     const object = { metadata: { name, namespace, uid: name, ...metadata }, ...fields };
-    this.#objects.set(`${namespace}/${name}`, object as unknown as T);
+    const key = `${namespace}/${name}`;
+    const before = this.#objects.get(key);
+    const after = object as unknown as T;
+    this.#objects.set(key, after);
+    for (const handler of this.#handlers) {
+      if (before) handler.onUpdate?.(before, after);
+      else handler.onAdd?.(after, false);
+    }
   }
 
   get({ namespace, name }: ObjectKey): T | undefined {

@@ -4,6 +4,7 @@ import { CONFIG_API_VERSION } from './config.ts';
 import type { ConfigReader } from './config-reader.ts';
 import type { NodeAffinityRules, SpreadConstraint } from './parts.ts';
 import type { DefaultPreemptionArgs } from './plugins/default-preemption.ts';
+import type { DynamicResourcesArgs } from './plugins/dynamic-resources.ts';
 import type { NodeAffinityArgs } from './plugins/node-affinity.ts';
 import type { BalancedAllocationArgs } from './plugins/node-resources-balanced-allocation.ts';
 import type { NodeResourcesFitArgs } from './plugins/node-resources-fit.ts';
@@ -144,6 +145,16 @@ export function volumeBindingArgs(reader: ConfigReader): VolumeBindingArgs {
   const hint = 'invalid BindTimeoutSeconds, should not be a negative value';
   const seconds = reader.integer('bindTimeoutSeconds', { fallback: 600, min: 0, hint });
   return { bindTimeoutMs: seconds * 1000 };
+}
+
+export function dynamicResourcesArgs(reader: ConfigReader): DynamicResourcesArgs {
+  checkType(reader, 'DynamicResourcesArgs', 'bindingTimeout');
+  const bindingTimeoutMs = reader.duration('bindingTimeout', 600_000);
+  if (bindingTimeoutMs < 1000) {
+    const hint = 'must be at least 1 second';
+    reader.errors.push(invalid(reader.at('bindingTimeout'), reader.raw('bindingTimeout'), hint));
+  }
+  return { bindingTimeoutMs };
 }
 
 /** For plugins that take no args. */

@@ -182,17 +182,6 @@ describe('refusals', () => {
   });
 });
 
-describe('DynamicResources', () => {
-  it('keeps a Pod with resource claims waiting, and says why', async () => {
-    const bench = testBench();
-    bench.addNodes(makeNode('a'));
-    const spec = { resourceClaims: [{ name: 'gpu', resourceClaimName: 'gpu' }] };
-    expect(await why(bench, makePod('p', { spec }))).toBe(
-      '0/1 nodes are available: dynamic resource allocation is not supported by this scheduler.',
-    );
-  });
-});
-
 describe('ImageLocality', () => {
   it('prefers the node that has the image', async () => {
     const bench = testBench();

@@ -3,6 +3,7 @@ import type { Client, Lister } from '../client/client.ts';
 import type { Clock } from '../util/clock.ts';
 import type { NamespaceLabels } from './affinity-terms.ts';
 import type { ConfigReader } from './config-reader.ts';
+import type { DeviceView } from './devices/device-view.ts';
 import type { Evictor } from './evictor.ts';
 import type { Extender } from './extender.ts';
 import type { Plugin } from './framework.ts';
@@ -39,6 +40,7 @@ export interface PluginDeps {
   readonly namespaceLabels: NamespaceLabels;
   readonly siblings: SiblingListers;
   readonly storage: StorageListers;
+  readonly devices: DeviceView;
   readonly clock: Clock;
   readonly budgets: Lister<PodDisruptionBudget>;
   readonly extenders: readonly Extender[];
@@ -107,7 +109,9 @@ export const PLUGINS: Readonly<Record<string, PluginFactory>> = {
     ),
   ),
   InterPodAffinity: built(2, (deps, args) => interPodAffinity(deps, readArgs.affinityArgs(args))),
-  DynamicResources: plain(dynamicResources),
+  DynamicResources: built(0, (deps, args) =>
+    dynamicResources(deps, readArgs.dynamicResourcesArgs(args)),
+  ),
   DefaultPreemption: built(0, (deps, args) =>
     defaultPreemption(deps, readArgs.preemptionArgs(args)),
   ),

@@ -1,16 +1,161 @@
-import type { PreFilterPlugin } from '../framework.ts';
+import type { ResourceClaim } from '../../api/types.ts';
+import { errorMessage } from '../../util/errors.ts';
+import type { Change, Wake } from '../cluster-events.ts';
+import type { CycleState } from '../cycle-state.ts';
+import { type BindingDeps, bindClaims, makeRoom, untilReady } from '../devices/claim-binding.ts';
+import { ClaimState } from '../devices/claim-state.ts';
+import { unreserveClaim } from '../devices/claim-writer.ts';
+import { DeviceError, MAX_CONSUMERS } from '../devices/device-parts.ts';
+import { wantsOf } from '../devices/device-wants.ts';
+import { claimsOfPod, isReservedFor } from '../devices/pod-claims.ts';
+import type {
+  FilterPlugin,
+  PostFilterPlugin,
+  PreBindPlugin,
+  PreEnqueuePlugin,
+  PreFilterPlugin,
+  ReservePlugin,
+} from '../framework.ts';
 import type { PodInfo } from '../pod-info.ts';
-import { SKIP, unresolvable } from '../status.ts';
+import { FITS, failed, SKIP, type Status, unresolvable } from '../status.ts';
 
-const REFUSED = unresolvable('dynamic resource allocation is not supported by this scheduler');
+const NAME = 'DynamicResources';
 
-/** Keeps Pods with resource claims waiting, and says why: to place them without their devices would be worse. */
-export const dynamicResources: PreFilterPlugin = {
-  name: 'DynamicResources',
-  wakeOn: [{ on: ['Pod/Update'] }],
-  preFilter: (_state, pod) => (claims(pod) ? REFUSED : SKIP),
-};
+/** DynamicResourcesArgs. */
+export interface DynamicResourcesArgs {
+  /** How long devices may take to get ready. */
+  readonly bindingTimeoutMs: number;
+}
 
-function claims({ pod }: PodInfo): boolean {
-  return (pod.spec?.resourceClaims?.length ?? 0) > 0;
+type DynamicResources = PreEnqueuePlugin &
+  PreFilterPlugin &
+  FilterPlugin &
+  PostFilterPlugin &
+  ReservePlugin &
+  PreBindPlugin;
+
+/** Places Pods where the devices that their ResourceClaims ask for are free, and gives them those (KEP-4381). */
+export function dynamicResources(deps: BindingDeps, args: DynamicResourcesArgs): DynamicResources {
+  const { book, classes } = deps.devices;
+  const stateOf = (state: CycleState) => state.read<ClaimState>(NAME);
+  return {
+    name: NAME,
+    wakeOn: wakes(deps),
+
+    preEnqueue: (pod) => claimProblem(deps, pod),
+
+    preFilter(state, { pod, uid }) {
+      if (!pod.spec?.resourceClaims?.length) return SKIP;
+      return unlessWrong(() => {
+        const claims = claimsOfPod(book, pod);
+        if (claims.length === 0) return SKIP;
+        const refusal = claims.map((claim) => inUse(deps, claim, uid)).find(Boolean);
+        if (refusal) return refusal;
+        const wanted = claims
+          .filter(({ status }) => !status?.allocation)
+          .map((claim) => wantsOf(claim, classes));
+        state.write(NAME, new ClaimState(claims, wanted));
+        return FITS;
+      });
+    },
+
+    filter(state, _pod, { node }) {
+      const found = stateOf(state);
+      const pools = () => deps.devices.pools.on(node);
+      return found?.allocatedElsewhere(node) ?? found?.search(node, pools(), book, classes);
+    },
+
+    postFilter: (unplaced) => makeRoom(deps, stateOf(unplaced.state), unplaced.pod),
+
+    reserve(state, _pod, nodeName) {
+      const found = stateOf(state);
+      if (!found || found.wanted.length === 0) return FITS;
+      const offer = found.offers.get(nodeName);
+      if (!offer) return failed('claim allocation not found for node');
+      found.wanted.forEach(({ claim }, i) => {
+        const [allocation] = offer.slice(i, i + 1);
+        if (allocation) book.reserve({ ...claim, status: { ...claim.status, allocation } });
+      });
+      return FITS;
+    },
+
+    unreserve(state, pod) {
+      for (const claim of stateOf(state)?.claims ?? []) {
+        book.release(claim);
+        if (!claim.status?.allocation || !isReservedFor(claim, pod.uid)) continue;
+        // If it fails, the Pod still has its place in the claim when it is tried again.
+        unreserveClaim(deps.client, claim, pod.uid).catch(() => {});
+      }
+    },
+
+    async preBind(state, pod, nodeName, signal) {
+      const found = stateOf(state);
+      if (!found) return FITS;
+      try {
+        await bindClaims(deps, found, pod, nodeName);
+      } catch (err) {
+        return failed(errorMessage(err), err);
+      }
+      return untilReady(deps, found.claims, { ...args, signal });
+    },
+  };
+}
+
+function wakes(deps: BindingDeps): readonly Wake[] {
+  return [
+    {
+      on: [
+        ...(['Node/Add', 'Node/UpdateLabel', 'ResourceSlice/Add', 'ResourceSlice/Update'] as const),
+        ...(['DeviceClass/Add', 'DeviceClass/Update'] as const),
+      ],
+    },
+    {
+      on: ['ResourceClaim/Add', 'ResourceClaim/Update', 'ResourceClaim/Delete'],
+      helps: (pod, change) => claimHelps(deps, pod, change),
+    },
+    {
+      on: ['Pod/UpdateGeneratedResourceClaim'],
+      helps: (pod) => claimProblem(deps, pod) === undefined,
+    },
+  ];
+}
+
+/** What is wrong with a claim keeps the Pod waiting; it is no failure of the scheduler's. */
+function unlessWrong<T>(act: () => T): T | Status {
+  try {
+    return act();
+  } catch (err) {
+    if (err instanceof DeviceError) return unresolvable(err.message);
+    throw err;
+  }
+}
+
+function claimProblem({ devices }: BindingDeps, { pod }: PodInfo): Status | undefined {
+  if (!pod.spec?.resourceClaims?.length) return FITS;
+  return unlessWrong(() => {
+    claimsOfPod(devices.book, pod);
+    return FITS;
+  });
+}
+
+function inUse({ devices }: BindingDeps, claim: ResourceClaim, podUid: string): Status | undefined {
+  const { namespace, name, uid } = claim.metadata;
+  if (devices.book.isPending(uid)) {
+    return unresolvable(`resource claim ${namespace}/${name} is in the process of being allocated`);
+  }
+  const full = (claim.status?.reservedFor?.length ?? 0) >= MAX_CONSUMERS;
+  if (!claim.status?.allocation || !full || isReservedFor(claim, podUid)) return FITS;
+  return unresolvable('resourceclaim in use');
+}
+
+/** Freed devices may help anybody; other changes only those who use the claim. */
+function claimHelps(deps: BindingDeps, pod: PodInfo, change: Change): boolean {
+  const before = change.before as ResourceClaim | undefined;
+  const after = change.after as ResourceClaim | undefined;
+  if (claimProblem(deps, pod)) return false;
+  if (before?.status?.allocation && !after?.status?.allocation) return true;
+  const uid = after?.metadata.uid;
+  const mine = claimsOfPod(deps.devices.book, pod.pod).some((claim) => claim.metadata.uid === uid);
+  if (!mine || !after) return false;
+  return !before || JSON.stringify(before.status) !== JSON.stringify(after.status);
 }

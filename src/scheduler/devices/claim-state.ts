@@ -1,0 +1,73 @@
+import type { DeviceClass, Node, ResourceClaim } from '../../api/types.ts';
+import type { Lister } from '../../client/client.ts';
+import type { PluginState } from '../cycle-state.ts';
+import { compileNodeSelector, type NodeMatcher } from '../selectors.ts';
+import { failed, type Status, unresolvable } from '../status.ts';
+import { allocationOf } from './allocation.ts';
+import { type Allocation, DeviceError } from './device-parts.ts';
+import type { NodePool } from './device-pools.ts';
+import { DeviceSearch, type DeviceUsage, PoolError } from './device-search.ts';
+import type { WantedClaim } from './device-wants.ts';
+
+const NOT_ALL = unresolvable('cannot allocate all claims');
+const NOT_HERE = unresolvable('resourceclaim not available on the node');
+
+// Devices times requests can be more than a lifetime's worth of combinations: all nodes together get this many.
+const MAX_TRIES = 200_000;
+
+/** What a cycle knows of the claims of its Pod. */
+export class ClaimState implements PluginState {
+  /** As they are known; those that are bound are replaced by what was written. */
+  readonly claims: ResourceClaim[];
+  /** Those without devices. */
+  readonly wanted: readonly WantedClaim[];
+  /** Where the allocated ones can be used; undefined: everywhere. */
+  readonly places: readonly (NodeMatcher | undefined)[];
+  /** What each node would give, beside `wanted`. */
+  readonly offers = new Map<string, readonly Allocation[]>();
+  /** Allocated claims that kept the Pod from a node. */
+  readonly inTheWay = new Set<ResourceClaim>();
+  readonly budget = { tries: MAX_TRIES };
+
+  constructor(claims: readonly ResourceClaim[], wanted: readonly WantedClaim[]) {
+    this.claims = [...claims];
+    this.wanted = wanted;
+    this.places = claims.map(({ status }) => {
+      const selector = status?.allocation?.nodeSelector;
+      return selector && compileNodeSelector(selector);
+    });
+  }
+
+  clone(): ClaimState {
+    return this;
+  }
+
+  /** Why the claims that are allocated cannot be used on the node. */
+  allocatedElsewhere(node: Node): Status | undefined {
+    const elsewhere = this.claims.filter((_, i) => this.places[i]?.(node) === false);
+    for (const claim of elsewhere) this.inTheWay.add(claim);
+    return elsewhere.length > 0 ? NOT_HERE : undefined;
+  }
+
+  /** Looks for devices on the node, and remembers them. */
+  search(
+    node: Node,
+    pools: readonly NodePool[],
+    usage: DeviceUsage,
+    classes: Lister<DeviceClass>,
+  ): Status | undefined {
+    if (this.wanted.length === 0) return undefined;
+    try {
+      const picked = new DeviceSearch(this.wanted, pools, usage, this.budget).run();
+      if (!picked) return NOT_ALL;
+      const offer = this.wanted.map((one, i) => allocationOf(one, picked[i] ?? [], node, classes));
+      this.offers.set(node.metadata.name, offer);
+      return undefined;
+    } catch (err) {
+      if (err instanceof PoolError) return unresolvable(err.message);
+      // A claim or class with a selector that fails is wrong on every node.
+      if (err instanceof DeviceError) return failed(err.message, err);
+      throw err;
+    }
+  }
+}
