@@ -47,6 +47,35 @@ describe('Informer', () => {
     await running;
   });
 
+  it('lists in pages and keeps what a transformation leaves', async () => {
+    const client = new FakeClient();
+    const pages = [['a1', 'a2'], ['a3']].map((names, index) => ({
+      apiVersion: 'v1',
+      kind: 'ConfigMapList',
+      metadata: { resourceVersion: '5', ...(index === 0 ? { continue: 'next' } : {}) },
+      items: names.map((name) => map(name, { v: '1' })) as unknown as ConfigMap[],
+    }));
+    const list = vi.spyOn(client, 'list').mockImplementation(async (_type, options = {}) => {
+      return structuredClone(pages[options.continue === 'next' ? 1 : 0]) as never;
+    });
+    const end = new AbortController();
+    const transform = ({ data: _, ...rest }: ConfigMap) => rest;
+    const informer = createInformer<ConfigMap>(client, CONFIG_MAPS, {}, { pageSize: 2, transform });
+    const running = informer.run(end.signal);
+    await informer.whenSynced(end.signal);
+    expect(list.mock.calls.map(([, options]) => [options?.limit, options?.continue])).toEqual([
+      [2, undefined],
+      [2, 'next'],
+    ]);
+    expect(informer.list().map(({ metadata, data }) => [metadata.name, data])).toEqual([
+      ['a1', undefined],
+      ['a2', undefined],
+      ['a3', undefined],
+    ]);
+    end.abort();
+    await running;
+  });
+
   it.each([
     ['where nobody listens', Object.assign(new Error('x'), { code: 'ECONNREFUSED' }), 2000],
     ['where a server is in trouble', new Error('internal error'), 30_000],

@@ -4,7 +4,7 @@ import type { ObjectMeta, WatchEvent } from '../api/types.ts';
 import { type Clock, realClock } from '../util/clock.ts';
 import { errnoOf, errorMessage } from '../util/errors.ts';
 import { type Logger, silent } from '../util/log.ts';
-import type { Client, Informer, InformerHandler, Selection } from './client.ts';
+import type { Client, Informer, InformerHandler, ListOptions, Selection } from './client.ts';
 import { Indexer, keyOf } from './indexer.ts';
 
 /** client-go's reflector: 0.8 s, doubling up to 30 s. */
@@ -16,8 +16,13 @@ const REFUSED_MAX_MS = 2000;
 export interface InformerOptions {
   readonly clock?: Clock;
   readonly log?: Logger;
-  /** Drops what no reader needs before an object is kept. `metadata.managedFields` is always dropped. */
-  readonly transform?: (object: unknown) => void;
+  /** Objects of a list that are fetched at a time. All at once when it is left out: one answer costs the server least. */
+  readonly pageSize?: number;
+}
+
+export interface TransformingInformerOptions<T> extends InformerOptions {
+  /** What is kept of an object, without what no reader needs. `metadata.managedFields` is always dropped. */
+  readonly transform?: (object: T) => T;
 }
 
 /** Makes an informer; nothing is read before `run`. */
@@ -25,7 +30,7 @@ export function createInformer<T>(
   client: Client,
   type: ResourceType<T>,
   selection: Selection = {},
-  options: InformerOptions = {},
+  options: TransformingInformerOptions<T> = {},
 ): Informer<T> {
   return new SharedInformer(client, type, { selection, ...options });
 }
@@ -37,7 +42,8 @@ class SharedInformer<T> implements Informer<T> {
   readonly #selection: Selection;
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #transform: (object: unknown) => void;
+  readonly #transform: (object: T) => T;
+  readonly #pageSize: number | undefined;
   readonly #cache = new Indexer<T>();
   readonly #handlers: InformerHandler<T>[] = [];
   readonly #synced = Promise.withResolvers<void>();
@@ -51,14 +57,15 @@ class SharedInformer<T> implements Informer<T> {
   constructor(
     client: Client,
     type: ResourceType<T>,
-    options: InformerOptions & { selection: Selection },
+    options: TransformingInformerOptions<T> & { selection: Selection },
   ) {
     this.type = type;
     this.#client = client;
     this.#selection = options.selection;
     this.#clock = options.clock ?? realClock;
     this.#log = (options.log ?? silent).child({ resource: type.resource });
-    this.#transform = options.transform ?? (() => {});
+    this.#transform = options.transform ?? ((object) => object);
+    this.#pageSize = options.pageSize;
   }
 
   get synced(): boolean {
@@ -113,15 +120,20 @@ class SharedInformer<T> implements Informer<T> {
   }
 
   async #relist(signal: AbortSignal): Promise<void> {
-    const list = await this.#client.list(this.type, this.#selection, signal);
     const initial = !this.#isSynced;
     const gone = new Set(this.#cache.keys());
-    for (const object of list.items) {
-      gone.delete(keyOf(object));
-      this.#store(object, initial);
+    let page: ListOptions = { ...this.#selection, limit: this.#pageSize };
+    for (;;) {
+      const { items, metadata } = await this.#client.list(this.type, page, signal);
+      for (const object of items) {
+        gone.delete(keyOf(object));
+        this.#store(object, initial);
+      }
+      this.#revision = metadata.resourceVersion;
+      if (!metadata.continue) break;
+      page = { ...page, continue: metadata.continue };
     }
     for (const key of gone) this.#forget(key);
-    this.#revision = list.metadata.resourceVersion;
     this.#isSynced = true;
     this.#synced.resolve();
     this.#succeeded();
@@ -148,10 +160,10 @@ class SharedInformer<T> implements Informer<T> {
     this.#revision = metadata.resourceVersion ?? this.#revision;
   }
 
-  #store(object: T, initial: boolean): void {
-    const { metadata } = object as { metadata: ObjectMeta };
+  #store(told: T, initial: boolean): void {
+    const { metadata } = told as { metadata: ObjectMeta };
     delete metadata.managedFields;
-    this.#transform(object);
+    const object = this.#transform(told);
     const before = this.#cache.set(object);
     if (before === undefined) this.#tell((h) => h.onAdd?.(object, initial));
     else if (revisionOf(before) !== revisionOf(object))

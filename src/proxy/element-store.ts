@@ -16,24 +16,25 @@ export interface ElementChanges<Set extends string = string> {
  * or (by a mistake) a node port: an entry stays as long as somebody wants it, and the first one's value counts.
  */
 export class ElementStore<Set extends string = string> {
-  /** Values wanted for an entry, by set and key, in the order of arrival. */
-  readonly #wanted = new Map<string, string[]>();
+  /** Values wanted for an entry, by set and key, in the order of arrival; hardly ever more than one, so a lone one has no list. */
+  readonly #wanted = new Map<string, string | string[]>();
   /** What the kernel holds of the entries that were touched since `takeChanges`. */
   readonly #before = new Map<string, string | undefined>();
 
   add({ set, key, value }: Element<Set>): void {
     const id = `${set} ${key}`;
     const values = this.#touch(id);
-    values.push(value);
-    this.#wanted.set(id, values);
+    this.#wanted.set(id, values.length === 0 ? value : [...values, value]);
   }
 
   remove({ set, key, value }: Element<Set>): void {
     const id = `${set} ${key}`;
     const values = this.#touch(id);
     const index = values.indexOf(value);
-    if (index >= 0) values.splice(index, 1);
-    if (values.length === 0) this.#wanted.delete(id);
+    if (index < 0) return;
+    const [first, ...others] = values.toSpliced(index, 1);
+    if (first === undefined) this.#wanted.delete(id);
+    else this.#wanted.set(id, others.length === 0 ? first : [first, ...others]);
   }
 
   /** What changed since the last call. */
@@ -41,7 +42,7 @@ export class ElementStore<Set extends string = string> {
     const gone: Element<Set>[] = [];
     const fresh: Element<Set>[] = [];
     for (const [id, before] of this.#before) {
-      const after = this.#wanted.get(id)?.[0];
+      const after = this.#valuesOf(id)[0];
       if (before === after) continue;
       const space = id.indexOf(' ');
       const entry = { set: id.slice(0, space) as Set, key: id.slice(space + 1) };
@@ -60,8 +61,13 @@ export class ElementStore<Set extends string = string> {
     return this.takeChanges();
   }
 
-  #touch(id: string): string[] {
+  #valuesOf(id: string): readonly string[] {
     const values = this.#wanted.get(id) ?? [];
+    return typeof values === 'string' ? [values] : values;
+  }
+
+  #touch(id: string): readonly string[] {
+    const values = this.#valuesOf(id);
     if (!this.#before.has(id)) this.#before.set(id, values[0]);
     return values;
   }

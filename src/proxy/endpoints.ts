@@ -10,6 +10,9 @@ export interface NodeTopology {
   readonly zone: string | undefined;
 }
 
+/** One for all: there are many endpoints without hints. */
+const NONE: readonly string[] = [];
+
 type SliceEndpoint = NonNullable<EndpointSlice['endpoints']>[number];
 
 /**
@@ -59,8 +62,8 @@ function endpoint(from: SliceEndpoint, port: number, node: NodeTopology): Endpoi
     ready: conditions?.ready ?? true,
     serving: conditions?.serving ?? true,
     terminating: conditions?.terminating ?? false,
-    zoneHints: hints?.forZones?.map(({ name }) => name) ?? [],
-    nodeHints: hints?.forNodes?.map(({ name }) => name) ?? [],
+    zoneHints: hints?.forZones?.map(({ name }) => name) ?? NONE,
+    nodeHints: hints?.forNodes?.map(({ name }) => name) ?? NONE,
   };
 }
 

@@ -43,6 +43,7 @@ import { setSysctls } from '../../proxy/node-sysctls.ts';
 import { ServiceProxy } from '../../proxy/proxy.ts';
 import { ProxyHealth } from '../../proxy/proxy-health.ts';
 import { ServiceHealthServer } from '../../proxy/service-health.ts';
+import { slimService, slimSlice } from '../../proxy/slim.ts';
 import { realClock } from '../../util/clock.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { aborted, runAll, shutdownSignal } from '../../util/lifecycle.ts';
@@ -245,16 +246,26 @@ async function runProxy(options: Options): Promise<void> {
   ]);
 }
 
+/** Objects of a first list that are held in full at a time. */
+const PAGE_SIZE = 500;
+
 function openInformers(client: Client, nodeName: string, log: Logger) {
   const notForeign = '!service.kubernetes.io/service-proxy-name';
   const notHeadless = `!service.kubernetes.io/headless,${notForeign}`;
+  const names = new Map<string, string>();
+  const inPages = { log, pageSize: PAGE_SIZE };
   return {
-    services: createInformer(client, SERVICES, { labelSelector: notForeign }, { log }),
+    services: createInformer(
+      client,
+      SERVICES,
+      { labelSelector: notForeign },
+      { ...inPages, transform: slimService },
+    ),
     endpointSlices: createInformer(
       client,
       ENDPOINT_SLICES,
       { labelSelector: notHeadless },
-      { log },
+      { ...inPages, transform: (slice) => slimSlice(slice, names) },
     ),
     nodes: createInformer(client, NODES, { fieldSelector: `metadata.name=${nodeName}` }, { log }),
   };

@@ -52,7 +52,7 @@ export class IptablesBackend implements ProxyBackend {
     const { iptables } = this.#deps;
     const saved = parseSave(await iptables.save(undefined, signal));
     this.#ruleset = new Ruleset(this.#options());
-    this.#ruleset.update(state.services);
+    this.#ruleset.load(state.services);
     if (iptables.nfTables && state.services.size > SERVICES_AT_ONCE) {
       return await this.#writeInParts(saved, signal);
     }

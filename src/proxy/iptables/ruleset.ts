@@ -95,15 +95,25 @@ export interface RulesetChange {
 
 /**
  * The rules of all services. `update` renders only services that are new objects and answers which chains
- * differ from the last call. Pure but for what it remembers.
+ * differ from the last call. Pure but for what it remembers: of services the objects and their lines in shared chains, not
+ * their own chains, which would take most of the memory and can be rendered again.
  */
 export class Ruleset {
   readonly #options: RulesetOptions;
   #services: ReadonlyMap<string, ServicePort> = new Map();
-  #rules = new Map<string, ServiceRules>();
+  readonly #lines = new Map<string, SharedLines>();
 
   constructor(options: RulesetOptions) {
     this.#options = options;
+  }
+
+  /** Begins with these services; what was there before is forgotten. */
+  load(services: ReadonlyMap<string, ServicePort>): void {
+    this.#lines.clear();
+    for (const [id, service] of services) {
+      this.#lines.set(id, linesOf(renderService(service, this.#options)));
+    }
+    this.#services = new Map(services);
   }
 
   update(services: ReadonlyMap<string, ServicePort>): RulesetChange {
@@ -111,16 +121,16 @@ export class Ruleset {
     const remove: string[] = [];
     const dirty = new Set<SharedPart>();
     for (const [id, service] of services) {
-      if (this.#services.get(id) === service) continue;
-      const before = this.#rules.get(id);
+      const before = this.#services.get(id);
+      if (before === service) continue;
       const after = renderService(service, this.#options);
-      this.#rules.set(id, after);
-      compare(before, after, { write, remove, dirty });
+      this.#lines.set(id, linesOf(after));
+      compare(before && renderService(before, this.#options), after, { write, remove, dirty });
     }
-    for (const id of this.#services.keys()) {
+    for (const [id, before] of this.#services) {
       if (services.has(id)) continue;
-      compare(this.#rules.get(id), undefined, { write, remove, dirty });
-      this.#rules.delete(id);
+      compare(renderService(before, this.#options), undefined, { write, remove, dirty });
+      this.#lines.delete(id);
     }
     this.#services = new Map(services);
     for (const part of dirty) {
@@ -148,7 +158,8 @@ export class Ruleset {
   *byServices(count: number): Generator<Map<string, readonly string[]>> {
     let chains = new Map<string, readonly string[]>();
     let services = 0;
-    for (const rules of this.#rules.values()) {
+    for (const service of this.#services.values()) {
+      const rules = renderService(service, this.#options);
       for (const [chain, lines] of rules.chains) chains.set(`nat ${chain}`, lines);
       services = (services + 1) % count;
       if (services > 0) continue;
@@ -165,10 +176,18 @@ export class Ruleset {
 
   #collect(part: SharedPart): string[] {
     const lines: string[] = [];
-    for (const rules of this.#rules.values()) lines.push(...rules[part]);
+    for (const own of this.#lines.values()) lines.push(...(own[part] ?? []));
     if (part === 'natServices') lines.push(...nodePortJumps(this.#options));
     return lines;
   }
+}
+
+/** What one service port adds to shared chains. */
+type SharedLines = Partial<Pick<ServiceRules, SharedPart>>;
+
+function linesOf(rules: ServiceRules): SharedLines {
+  const parts = PARTS.filter((part) => rules[part].length > 0);
+  return Object.fromEntries(parts.map((part) => [part, rules[part]]));
 }
 
 interface Difference {

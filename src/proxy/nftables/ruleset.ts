@@ -7,13 +7,13 @@ const NOTHING: ServiceRules = { elements: [], chains: new Map(), affinitySets: n
 
 /**
  * The rules of all services as one nftables table. `update` renders only services that are new objects and
- * answers the commands that lead from the last call to this one. Pure but for what it remembers.
+ * answers the commands that lead from the last call to this one. Pure but for what it remembers: of services the
+ * objects, not their rules, which would take four times the memory and can be rendered again.
  */
 export class Ruleset {
   readonly #options: TableOptions;
   readonly #elements = new ElementStore();
   #services: ReadonlyMap<string, ServicePort> = new Map();
-  readonly #rules = new Map<string, ServiceRules>();
 
   constructor(options: TableOptions) {
     this.#options = options;
@@ -23,11 +23,11 @@ export class Ruleset {
   update(services: ReadonlyMap<string, ServicePort>): string[] {
     const changes = new Changes(tableOf(this.#options));
     for (const [id, service] of services) {
-      if (this.#services.get(id) === service) continue;
-      this.#replace(id, renderService(service, this.#options), changes);
+      const before = this.#services.get(id);
+      if (before !== service) this.#replace(before, service, changes);
     }
-    for (const id of this.#services.keys()) {
-      if (!services.has(id)) this.#replace(id, NOTHING, changes);
+    for (const [id, before] of this.#services) {
+      if (!services.has(id)) this.#replace(before, undefined, changes);
     }
     this.#services = new Map(services);
     const commands = changes.commands(this.#elements.takeChanges());
@@ -45,10 +45,9 @@ export class Ruleset {
     ];
   }
 
-  #replace(id: string, after: ServiceRules, changes: Changes): void {
-    const before = this.#rules.get(id) ?? NOTHING;
-    if (after === NOTHING) this.#rules.delete(id);
-    else this.#rules.set(id, after);
+  #replace(old: ServicePort | undefined, young: ServicePort | undefined, changes: Changes): void {
+    const before = old ? renderService(old, this.#options) : NOTHING;
+    const after = young ? renderService(young, this.#options) : NOTHING;
     for (const element of before.elements) this.#elements.remove(element);
     for (const element of after.elements) this.#elements.add(element);
     changes.compare(before, after);
