@@ -7,9 +7,9 @@ kernel=$1 app=$2 out=$3
 version=$(ls "$kernel/lib/modules")
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
-readonly TOOLS=(dash ip ipvsadm ipset xtables-legacy-multi xtables-nft-multi nft conntrack nsenter)
+readonly TOOLS=(dash ip socat ipvsadm ipset xtables-legacy-multi xtables-nft-multi nft conntrack nsenter)
 # Small commands; busybox starts fast where every instruction is emulated.
-readonly APPLETS=(mount umount insmod sleep cat echo poweroff mkdir ln ls seq sysctl cut grep uname dmesg modprobe true sed)
+readonly APPLETS=(mount umount insmod sleep cat echo poweroff mkdir ln ls seq sysctl cut grep uname dmesg modprobe true sed arping)
 readonly MODULES=(
   dummy veth bridge br_netfilter
   ip_vs ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sh ip_vs_dh ip_vs_sed ip_vs_nq ip_vs_mh

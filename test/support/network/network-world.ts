@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { KubeObject } from '../../../src/api/types.ts';
@@ -29,6 +29,14 @@ export interface Answer {
   handle?: number;
   /** From the connection's begin to the first byte. */
   microseconds?: number;
+}
+
+export interface ProxyOptions {
+  syncPeriodMs?: number;
+  /** There before the proxy looks for the first time. */
+  objects?: readonly KubeObject[];
+  /** In place of a KubeProxyConfiguration's own. */
+  ipvs?: { scheduler?: string; strictARP?: boolean };
 }
 
 export type Place = 'node' | 'pod1' | 'pod2' | 'client' | 'node-b';
@@ -75,12 +83,9 @@ export class NetworkWorld {
     return `${this.#id}-${place}`;
   }
 
-  /** `objects` are there before the proxy looks for the first time. */
-  async startProxy(
-    mode: string,
-    options: { syncPeriodMs?: number; objects?: readonly KubeObject[] } = {},
-  ): Promise<void> {
-    const args = [mode, String(options.syncPeriodMs ?? 30_000)];
+  async startProxy(mode: string, options: ProxyOptions = {}): Promise<void> {
+    const { syncPeriodMs = 30_000, ipvs = {} } = options;
+    const args = [mode, String(syncPeriodMs), JSON.stringify(ipvs)];
     const proxy = new NamespaceProcess(this.ns('node'), 'proxy-harness', args);
     this.#proxy = proxy;
     await proxy.whenReady();
@@ -133,8 +138,19 @@ export class NetworkWorld {
 
   /** A command on the node; its standard output. */
   async onNode(...command: string[]): Promise<string> {
-    const args = [`--net=/run/netns/${this.ns('node')}`, ...command];
+    return await this.run('node', ...command);
+  }
+
+  /** A command in a namespace of the world; its standard output. */
+  async run(place: Place | PodName, ...command: string[]): Promise<string> {
+    const args = [`--net=/run/netns/${this.ns(place)}`, ...command];
     return (await execute('nsenter', args, { maxBuffer: 64 * 1024 * 1024 })).stdout;
+  }
+
+  /** A program that runs in a namespace of the world until it is killed. */
+  spawn(place: Place | PodName, ...command: string[]): ChildProcess {
+    const args = [`--net=/run/netns/${this.ns(place)}`, ...command];
+    return spawn('nsenter', args, { stdio: 'ignore' });
   }
 
   async stop(): Promise<void> {

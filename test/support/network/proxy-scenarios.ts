@@ -18,6 +18,10 @@ export interface Scenario {
   readonly except?: Readonly<Record<string, string>>;
   /** Starts many programs: left out where every instruction is emulated. */
   readonly slow?: boolean;
+  /** Needs what a kernel may lack: left out where it does. */
+  readonly needs?: 'sctp';
+  /** Is about one mode alone. */
+  readonly only?: string;
   run(world: NetworkWorld, mode: string): Promise<void>;
 }
 
@@ -42,10 +46,11 @@ export async function eventually(
   }
 }
 
-const names = (answers: readonly Answer[]) => answers.map(({ name, error }) => name ?? error ?? '');
-const unique = (answers: readonly Answer[]) => [...new Set(names(answers))].sort();
+export const names = (answers: readonly Answer[]) =>
+  answers.map(({ name, error }) => name ?? error ?? '');
+export const unique = (answers: readonly Answer[]) => [...new Set(names(answers))].sort();
 
-async function answeredBy(
+export async function answeredBy(
   world: NetworkWorld,
   from: Place,
   [host, port]: readonly [string, number],

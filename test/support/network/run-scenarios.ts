@@ -1,25 +1,22 @@
 // Runs the behaviours of proxy modes without a test runner, as a virtual machine has none. Each argument is a mode, with
-// `:TEXT` after it only the behaviours that have the text in their names (`+` for blanks). Prints `ok MODE: NAME` or `FAILED …` for each.
+// `:TEXT|TEXT` after it only the behaviours that have one of the texts in their names (`+` for blanks). Prints `ok MODE: NAME` or `FAILED …` for each.
 import { errorMessage } from '../../../src/util/errors.ts';
+import { behavioursOf, presentKernel } from './behaviours.ts';
 import { NetworkWorld } from './network-world.ts';
-import { POLICY_SCENARIOS } from './policy-scenarios.ts';
-import { CARE } from './proxy-care.ts';
-import { SCENARIOS, type Scenario } from './proxy-scenarios.ts';
+import type { Scenario } from './proxy-scenarios.ts';
 
-const EMULATED = process.env.PROBE_TIMEOUT_MS !== undefined;
 const world = new NetworkWorld();
 let failures = 0;
 try {
   await world.start();
   for (const argument of process.argv.slice(2)) {
     const [mode = '', text = ''] = argument.replaceAll('+', ' ').split(':');
-    const wanted = ({ name, except, slow }: Scenario) =>
-      except?.[mode] === undefined && name.includes(text) && !(slow && EMULATED);
+    const { shared, own } = behavioursOf(mode, presentKernel());
+    const wanted = ({ name }: Scenario) => text.split('|').some((part) => name.includes(part));
     await world.startProxy(mode);
-    for (const scenario of [...SCENARIOS, ...POLICY_SCENARIOS].filter(wanted))
-      await behaviour(scenario, mode);
+    for (const scenario of shared.filter(wanted)) await behaviour(scenario, mode);
     await world.cleanup();
-    for (const scenario of CARE.filter(wanted)) await behaviour(scenario, mode);
+    for (const scenario of own.filter(wanted)) await behaviour(scenario, mode);
   }
 } finally {
   await world.stop();

@@ -25,11 +25,15 @@ export function service(
 
 export interface SliceOptions {
   family?: 4 | 6;
-  protocol?: 'TCP' | 'UDP';
+  protocol?: 'TCP' | 'UDP' | 'SCTP';
+  /** The port's name. */
+  port?: string;
   suffix?: string;
   /** Conditions by Pod. */
   conditions?: Partial<Record<PodName, Record<string, boolean>>>;
   zones?: Partial<Record<PodName, string>>;
+  /** Each endpoint is meant for its own node (trafficDistribution PreferSameNode). */
+  sameNode?: boolean;
 }
 
 /** An EndpointSlice of a service with some Pods of the world behind port `p`. */
@@ -38,7 +42,7 @@ export function slice(
   pods: readonly PodName[],
   options: SliceOptions = {},
 ): KubeObject {
-  const { family = 4, protocol = 'TCP', suffix = 'a' } = options;
+  const { family = 4, protocol = 'TCP', suffix = 'a', port = 'p' } = options;
   return {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
@@ -48,7 +52,7 @@ export function slice(
       labels: { 'kubernetes.io/service-name': serviceName },
     },
     addressType: `IPv${family}`,
-    ports: [{ name: 'p', port: 8080, protocol }],
+    ports: [{ name: port, port: 8080, protocol }],
     endpoints: pods.map((pod) => {
       const { ip, ip6, node } = ADDRESSES[pod];
       const zone = options.zones?.[pod];
@@ -62,6 +66,7 @@ export function slice(
           ...options.conditions?.[pod],
         },
         ...(zone === undefined ? {} : { hints: { forZones: [{ name: zone }] } }),
+        ...(options.sameNode ? { hints: { forNodes: [{ name: node }] } } : {}),
       };
     }),
   };
