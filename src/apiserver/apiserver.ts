@@ -1,5 +1,6 @@
 import { networkInterfaces } from 'node:os';
 import { type HttpListener, listen } from '../http/server.ts';
+import { tendPolicyStatus } from './admission/policy-status.ts';
 import { type ApiServerDeps, type Assembly, assemble } from './assembly.ts';
 import { ensureAuthenticationConfig } from './authentication-config.ts';
 import { compactPeriodically } from './compactor.ts';
@@ -60,7 +61,7 @@ export class ApiServer {
   }
 
   async #run(signal: AbortSignal, ready: () => void): Promise<void> {
-    const { state, custom, apiServices, kinds, store, auditor } = this.#parts;
+    const { state, custom, apiServices, kinds, store, schema, auditor } = this.#parts;
     const endpoints = new KubernetesEndpoints(
       { state, kinds, store, ...this.#deps },
       { ...this.#endpoint(), sharesStore: this.#options.sharesStore === true },
@@ -83,6 +84,7 @@ export class ApiServer {
         auditor?.run(signal),
         endpoints.run(signal),
         tendFlowConfiguration({ state, kinds, store, ...this.#deps }, signal),
+        tendPolicyStatus({ state, kinds, store, schema, ...this.#deps }, signal),
         compactPeriodically(this.#deps, signal, this.#options.compactionIntervalMs),
       ]);
     } finally {

@@ -60,6 +60,7 @@ export interface ApiServerDeps {
 /** The parts of an API server, made and connected, not yet at work. */
 export interface Assembly {
   readonly kinds: KindRegistry;
+  readonly schema: Schema;
   readonly state: State;
   readonly store: ResourceStore;
   readonly custom: CustomResources;
@@ -141,7 +142,7 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
     log,
   });
   return {
-    ...{ kinds, state, store, custom, apiServices, flowControl },
+    ...{ kinds, schema, state, store, custom, apiServices, flowControl },
     ...{ nodePorts, authorization, chain, auditor, kubelets, sealed },
   };
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApiServer, type TestApiServer } from '../support/api-server.ts';
+import { eventually } from '../support/eventually.ts';
 
 let server: TestApiServer;
 beforeAll(async () => {
@@ -199,6 +200,33 @@ describe('ValidatingAdmissionPolicy', () => {
     });
     expect(answer.status).toBe(422);
     expect(answer.body.message).toContain('compilation failed');
+    const spec = { ...body.spec, validations: [{ expression: 'variables.none > 1' }] };
+    const unknown = await server.request('POST', `${REGISTRATION}/validatingadmissionpolicies`, {
+      body: { ...body, spec },
+    });
+    expect(unknown.status).toBe(422);
+    expect(unknown.body.message).toContain("undefined field 'none'");
+  });
+
+  it('tells in its status what is wrong with the types of its expressions, each time it changes', async () => {
+    const path = `${REGISTRATION}/validatingadmissionpolicies/typed`;
+    const remove = await policy('Validating', 'typed', {
+      validations: [{ expression: 'object.spec.replicas > 1' }, { expression: 'object.spec.foo' }],
+    });
+    const checked = (generation: number) =>
+      eventually('it is checked', async () => {
+        const { status } = (await server.request('GET', path)).body;
+        return status?.observedGeneration === generation && status;
+      });
+    const [warning, ...more] = (await checked(1)).typeChecking.expressionWarnings;
+    expect(more).toEqual([]);
+    expect(warning.fieldRef).toBe('spec.validations[1].expression');
+    expect(warning.warning).toContain('apps/v1, Kind=Deployment: compilation failed: ERROR: ');
+    expect(warning.warning).toContain("undefined field 'foo'");
+    const body = { spec: { validations: [{ expression: 'object.spec.replicas > 1' }] } };
+    expect((await server.request('PATCH', path, { body })).status).toBe(200);
+    expect((await checked(2)).typeChecking).toEqual({});
+    await remove();
   });
 });
 

@@ -1,4 +1,5 @@
 import { type CelEnvironment, celEnvironment } from '../../cel/cel.ts';
+import { identifier } from '../../cel/identifiers.ts';
 import { celEqual, toCel } from '../../cel/values.ts';
 import { isObject, type JsonObject, put } from '../../util/json.ts';
 import { type JsonSchema, memberSchema } from './json-schema.ts';
@@ -145,19 +146,4 @@ function textOf(text: string, schema: JsonSchema | undefined): unknown {
     default:
       return text;
   }
-}
-
-const RESERVED = new Set([
-  ...['true', 'false', 'null', 'in', 'as', 'break', 'const', 'continue', 'else', 'for', 'function'],
-  ...['if', 'import', 'let', 'loop', 'package', 'namespace', 'return', 'var', 'void', 'while'],
-]);
-
-/** Upstream's escaping of property names (apiserver cel.Escape). */
-function identifier(name: string): string {
-  if (RESERVED.has(name)) return `__${name}__`;
-  return name
-    .replaceAll('__', '__underscores__')
-    .replaceAll('.', '__dot__')
-    .replaceAll('-', '__dash__')
-    .replaceAll('/', '__slash__');
 }

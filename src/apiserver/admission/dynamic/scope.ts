@@ -11,6 +11,7 @@ import type { AdmissionRequest } from '../../admission.ts';
 import type { Authorizer } from '../../authz/authorizer.ts';
 import type { ResourceKind } from '../../resource-kind.ts';
 import { addAuthorizer, authorizerOf } from './authorizer-library.ts';
+import { declareObject } from './schema-types.ts';
 import { requestBody, type View } from './view.ts';
 
 /** What expressions of webhooks and policies may name. */
@@ -26,20 +27,32 @@ const VARIABLES: Readonly<Record<ScopeName, readonly string[]>> = {
   mutation: POLICY,
 };
 
+/** The type of `variables` where it is known what they are. */
+export const VARIABLES_TYPE = 'kubernetes.variables';
+
 const environments = new Map<ScopeName, CelEnvironment>();
 
 function environmentOf(scope: ScopeName): CelEnvironment {
   const known = environments.get(scope);
   if (known) return known;
   const made = celEnvironment();
-  for (const name of VARIABLES[scope]) made.registerVariable(name, 'dyn');
-  if (scope !== 'message') addAuthorizer(made);
-  if (scope === 'mutation') {
-    const jsonpatch = namespace(made, 'jsonpatch');
-    made.registerFunction(`${jsonpatch}.escapeKey(string): string`, escapeKey);
-  }
+  declareScope(made, scope);
   environments.set(scope, made);
   return made;
+}
+
+/** Declares what expressions may name; what is not typed by `types` may be anything. */
+export function declareScope(
+  environment: CelEnvironment,
+  scope: ScopeName,
+  types: Readonly<Record<string, string>> = {},
+): void {
+  for (const name of VARIABLES[scope]) environment.registerVariable(name, types[name] ?? 'dyn');
+  if (scope !== 'message') addAuthorizer(environment);
+  if (scope === 'mutation') {
+    const jsonpatch = namespace(environment, 'jsonpatch');
+    environment.registerFunction(`${jsonpatch}.escapeKey(string): string`, escapeKey);
+  }
 }
 
 /** RFC 6901: how a key stands in a path. */
@@ -50,6 +63,20 @@ function escapeKey(_: unknown, key: unknown): string {
 /** Compiles an expression. Throws CelCompileError. */
 export function compileScoped(expression: string, scope: ScopeName): CelProgram {
   return compileIn(environmentOf(scope), expression);
+}
+
+/** The same, where only these variables of a policy are there to be named. */
+export function compileWithVariables(
+  expression: string,
+  scope: ScopeName,
+  variables: readonly string[],
+): CelProgram {
+  if (!expression.includes('variables')) return compileScoped(expression, scope);
+  const made = celEnvironment();
+  const fields = Object.fromEntries(variables.map((name) => [name, 'dyn']));
+  declareObject(made, VARIABLES_TYPE, fields);
+  declareScope(made, scope, { variables: VARIABLES_TYPE });
+  return compileIn(made, expression);
 }
 
 /** The values of the variables for one request, seen as `kind`. */

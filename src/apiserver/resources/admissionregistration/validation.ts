@@ -166,15 +166,25 @@ function validatePolicyCommon({ spec }: AnyPolicy): FieldError[] {
     ...validateMatch(matchConstraints, 'spec.matchConstraints'),
     ...optionalOneOf(spec?.failurePolicy, FAILURE, 'spec.failurePolicy'),
     ...validateConditions(spec?.matchConditions, 'spec.matchConditions'),
-    ...each(spec?.variables, 'spec.variables', ({ name, expression }, at) => [
+    ...each(spec?.variables, 'spec.variables', ({ name, expression }, at, index) => [
       ...mustBeThere(name, `${at}.name`),
       ...mustBeThere(expression.trim(), `${at}.expression`, 'expression is not specified'),
-      ...compileErrors(expression, { scope: 'policy' }, `${at}.expression`),
+      ...compileErrors(
+        expression,
+        // Each may use those before it.
+        { scope: 'policy', variables: variableNames(spec).slice(0, index) },
+        `${at}.expression`,
+      ),
     ]),
   ];
 }
 
+function variableNames(spec: AnyPolicy['spec']): string[] {
+  return (spec?.variables ?? []).map(({ name }) => name);
+}
+
 export function validateValidatingPolicy(policy: ValidatingAdmissionPolicy): FieldError[] {
+  const variables = variableNames(policy.spec);
   const { validations, auditAnnotations } = policy.spec ?? {};
   const out = validatePolicyCommon(policy);
   if (!validations?.length && !auditAnnotations?.length) {
@@ -185,10 +195,14 @@ export function validateValidatingPolicy(policy: ValidatingAdmissionPolicy): Fie
     ...out,
     ...each(validations, 'spec.validations', ({ expression, message, messageExpression }, at) => [
       ...mustBeThere(expression.trim(), `${at}.expression`, 'expression is not specified'),
-      ...compileErrors(expression, { scope: 'policy', type: 'bool' }, `${at}.expression`),
+      ...compileErrors(
+        expression,
+        { scope: 'policy', type: 'bool', variables },
+        `${at}.expression`,
+      ),
       ...compileErrors(
         messageExpression ?? '',
-        { scope: 'message', type: 'string' },
+        { scope: 'message', type: 'string', variables },
         `${at}.messageExpression`,
       ),
       ...(message?.includes('\n')
@@ -200,6 +214,7 @@ export function validateValidatingPolicy(policy: ValidatingAdmissionPolicy): Fie
 
 export function validateMutatingPolicy(policy: MutatingAdmissionPolicy): FieldError[] {
   const { mutations, reinvocationPolicy } = policy.spec ?? {};
+  const variables = variableNames(policy.spec);
   return [
     ...validatePolicyCommon(policy),
     ...oneOf(reinvocationPolicy, ['IfNeeded', 'Never'], 'spec.reinvocationPolicy'),
@@ -208,7 +223,7 @@ export function validateMutatingPolicy(policy: MutatingAdmissionPolicy): FieldEr
       const own = oneOf(patchType, ['ApplyConfiguration', 'JSONPatch'], `${at}.patchType`);
       if (patchType === 'JSONPatch') {
         const field = `${at}.jsonPatch.expression`;
-        own.push(...mutationErrors(jsonPatch?.expression, field));
+        own.push(...mutationErrors(jsonPatch?.expression, variables, field));
         if (applyConfiguration) {
           own.push(
             forbidden(
@@ -219,17 +234,21 @@ export function validateMutatingPolicy(policy: MutatingAdmissionPolicy): FieldEr
         }
       } else if (patchType === 'ApplyConfiguration') {
         const field = `${at}.applyConfiguration.expression`;
-        own.push(...mutationErrors(applyConfiguration?.expression, field));
+        own.push(...mutationErrors(applyConfiguration?.expression, variables, field));
       }
       return own;
     }),
   ];
 }
 
-function mutationErrors(expression: string | undefined, field: string): FieldError[] {
+function mutationErrors(
+  expression: string | undefined,
+  variables: readonly string[],
+  field: string,
+): FieldError[] {
   return [
     ...mustBeThere(expression?.trim(), field),
-    ...compileErrors(expression ?? '', { scope: 'mutation' }, field),
+    ...compileErrors(expression ?? '', { scope: 'mutation', variables }, field),
   ];
 }
 
