@@ -46,6 +46,17 @@ const container = { name: 'web', image: 'web:1' };
 const podSpec = { containers: [container] };
 
 describe('Pod', () => {
+  test.each([
+    ['foo-', false],
+    ['bar..', false],
+    ['kernel.shmmax', true],
+    ['net/ipv4/ip_local_port_range', true],
+  ])('a sysctl may be called %s: %s', (name, isGood) => {
+    const securityContext = { sysctls: [{ name, value: '1' }] };
+    const errors = created('Pod', { spec: { ...podSpec, securityContext } });
+    expect(errors.length === 0, errors.join()).toBe(isGood);
+  });
+
   test('an ordinary Pod is good', () => {
     expect(
       created('Pod', {

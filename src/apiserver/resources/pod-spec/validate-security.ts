@@ -51,7 +51,7 @@ export function validatePodSecurityContext(
   for (const [index, { name }] of (context.sysctls ?? []).entries()) {
     const at = `${path}.sysctls[${index}].name`;
     if (!name) out.push(required(at));
-    else if (!SYSCTL.test(name)) {
+    else if (name.length > 253 || !SYSCTL.test(name)) {
       out.push(
         invalid(at, name, `must have at most 253 characters and match regex ${SYSCTL.source}`),
       );
@@ -60,7 +60,7 @@ export function validatePodSecurityContext(
   return [...out, ...validateProfiles(context, path)];
 }
 
-const SYSCTL = /^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9][-_a-z0-9]*[a-z0-9]?$/;
+const SYSCTL = /^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$/;
 
 function validateIds(
   context: { runAsUser?: number | undefined; runAsGroup?: number | undefined },
