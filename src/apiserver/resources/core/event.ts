@@ -1,9 +1,9 @@
-import { type FieldError, invalid } from '../../../api/field-errors.ts';
 import { EVENTS } from '../../../api/resource-types.ts';
 import type { Event } from '../../../api/types.ts';
 import type { Cell } from '../../resource-kind.ts';
 import { age } from '../cells.ts';
 import { column, defineKind } from '../kind.ts';
+import { validateCoreEvent } from './event-validation.ts';
 
 /** Upstream keeps events for an hour. */
 export const EVENT_TTL_SECONDS = 3600;
@@ -64,22 +64,14 @@ export function eventFields(event: Event): Record<string, string> {
   };
 }
 
-/** An event lives where its object lives; events about the cluster's own objects live in `default`. */
-function validateEvent({ metadata, involvedObject: on }: Event): FieldError[] {
-  const field = 'involvedObject.namespace';
-  const detail = 'does not match event.namespace';
-  const clusterWide = on.namespace === undefined || on.namespace === '';
-  if (clusterWide) {
-    const allowed = ['', 'default', 'kube-system'].includes(metadata.namespace ?? '');
-    return allowed ? [] : [invalid(field, '', detail)];
-  }
-  return on.namespace === metadata.namespace ? [] : [invalid(field, on.namespace, detail)];
-}
-
 export const eventKind = defineKind<Event>({
   type: EVENTS,
   shortNames: ['ev'],
-  strategy: { allowCreateOnUpdate: true, validate: validateEvent },
+  strategy: {
+    allowCreateOnUpdate: true,
+    validate: validateCoreEvent,
+    validateUpdate: validateCoreEvent,
+  },
   columns: EVENT_COLUMNS,
   row: eventRow,
   fieldsOf: eventFields,

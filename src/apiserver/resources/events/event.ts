@@ -1,6 +1,7 @@
 import { EVENTS_V1 } from '../../../api/resource-types.ts';
 import type { Event, EventsEvent, KubeObject } from '../../../api/types.ts';
 import { EVENT_COLUMNS, EVENT_TTL_SECONDS, eventFields, eventRow } from '../core/event.ts';
+import { validateNewEvent, validateNewEventUpdate } from '../core/event-validation.ts';
 import { defineKind } from '../kind.ts';
 
 /** events.k8s.io names the same things differently; an Event is stored as the core group writes it. */
@@ -51,13 +52,28 @@ function asCore(event: EventsEvent): Event {
   return (object.apiVersion === 'v1' ? object : toStored(object)) as unknown as Event;
 }
 
+/** The selectable fields under the names of this version. */
+function newFields(fields: Record<string, string>): Record<string, string> {
+  const { source: _, reportingComponent = '', ...rest } = fields;
+  const regarding = Object.entries(rest).map(([name, value]) => [
+    name.replace(/^involvedObject/, 'regarding'),
+    value,
+  ]);
+  return { ...Object.fromEntries(regarding), reportingController: reportingComponent };
+}
+
 export const eventsEventKind = defineKind<EventsEvent>({
   type: EVENTS_V1,
   shortNames: ['ev'],
-  strategy: { allowCreateOnUpdate: true },
+  strategy: {
+    allowCreateOnUpdate: true,
+    // Whatever version wrote it, a strategy sees the stored form.
+    validate: (event) => validateNewEvent(asCore(event)),
+    validateUpdate: (event, old) => validateNewEventUpdate(asCore(event), asCore(old)),
+  },
   storedAs: { group: '', version: 'v1', toStored, fromStored },
   columns: EVENT_COLUMNS,
   row: (event, now) => eventRow(asCore(event), now),
-  fieldsOf: (event) => eventFields(asCore(event)),
+  fieldsOf: (event) => newFields(eventFields(asCore(event))),
   ttlSeconds: EVENT_TTL_SECONDS,
 });
