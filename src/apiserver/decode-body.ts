@@ -108,8 +108,8 @@ export async function readObjectAs(
     throw badRequest(`${name} cannot be handled as a ${type.kind}: unknown conversion`);
   }
   const { object } = decode(value, schema, type);
-  object.metadata ??= {};
-  return object as KubeObject;
+  const { metadata = {}, ...rest } = object;
+  return { ...rest, apiVersion: apiVersionOf(type), kind: type.kind, metadata } as KubeObject;
 }
 
 /** Fails when plain data says that it is of another type; fills in what it leaves out. */

@@ -12,7 +12,7 @@ import type {
 } from '../resource-kind.ts';
 import { age } from '../resources/cells.ts';
 import { ALL_VERBS, statusSubresource } from '../resources/kind.ts';
-import { keepAllButStatus, keepStatus, withoutStatus } from '../resources/status.ts';
+import { keepAllButStatusAlone, keepStatus, withoutStatus } from '../resources/status.ts';
 import type { WebhookClient } from '../webhook-client.ts';
 import { webhookConversion } from './conversion.ts';
 import { applyDefaults, hasDefaults } from './defaults.ts';
@@ -129,7 +129,7 @@ function subresourcesOf(version: CrdVersion, strategy: Strategy): Record<string,
   const found: Record<string, Subresource> = {};
   if (status) {
     const { prepareForCreate: _, ...rest } = strategy;
-    found.status = statusSubresource({ ...rest, prepareForUpdate: keepAllButStatus });
+    found.status = statusSubresource({ ...rest, prepareForUpdate: keepAllButStatusAlone });
   }
   if (scale) {
     const selector = parseJsonPath(scale.labelSelectorPath ?? '');

@@ -12,7 +12,7 @@ import type {
   Subresource,
   ViewSubresource,
 } from '../resource-kind.ts';
-import { keepAllButStatus, keepStatus, withoutStatus } from './status.ts';
+import { keepAllButStatus, keepAllButStatusAlone, keepStatus, withoutStatus } from './status.ts';
 
 export const ALL_VERBS = [
   'create',
@@ -100,11 +100,17 @@ export function viewSubresource<T>(
 /** What most kinds with spec and status share: `status` is written through its sub-resource, and only there. */
 export function withStatus<T>({
   validateStatus,
+  statusAlone,
   ...strategy
-}: Strategy<T> & { validateStatus?: (object: T, old: T) => FieldError[] } = {}): {
+}: Strategy<T> & {
+  validateStatus?: (object: T, old: T) => FieldError[];
+  /** Who writes the status cannot write metadata with it. */
+  statusAlone?: boolean;
+} = {}): {
   strategy: Strategy<T>;
   subresources: Readonly<Record<string, Subresource>>;
 } {
+  const keep = statusAlone ? keepAllButStatusAlone : keepAllButStatus;
   return {
     strategy: {
       prepareForCreate: (object) => withoutStatus(object as object),
@@ -114,7 +120,7 @@ export function withStatus<T>({
     subresources: {
       status: statusSubresource<T>({
         ...(strategy.default ? { default: strategy.default } : {}),
-        prepareForUpdate: (object, old) => keepAllButStatus(object as object, old as object),
+        prepareForUpdate: (object, old) => keep(object as object, old as object),
         ...(validateStatus ? { validateUpdate: validateStatus } : {}),
       }),
     },

@@ -12,7 +12,7 @@ export function keepStatus(object: object, old: object): void {
   else next.status = structuredClone(stored.status);
 }
 
-/** An update through `status` keeps everything else: spec, and labels and annotations stay as stored. */
+/** An update through `status` keeps everything else but metadata, which most kinds let pass. */
 export function keepAllButStatus(object: object, old: object): void {
   const [next, stored] = [object as KubeObject, old as KubeObject];
   for (const field of Object.keys(next)) {
@@ -20,6 +20,16 @@ export function keepAllButStatus(object: object, old: object): void {
   }
   for (const [field, value] of Object.entries(stored)) {
     if (!KEPT_BY_STATUS.has(field)) next[field] = structuredClone(value);
+  }
+}
+
+/** As `keepAllButStatus`, for kinds whose status is written by those who may not touch its labels and the like (meta/v1 ResetObjectMetaForStatus). */
+export function keepAllButStatusAlone(object: object, old: object): void {
+  keepAllButStatus(object, old);
+  const [next, stored] = [(object as KubeObject).metadata, (old as KubeObject).metadata];
+  for (const field of ['labels', 'annotations', 'finalizers', 'ownerReferences'] as const) {
+    if (stored[field] === undefined) delete next[field];
+    else Object.assign(next, { [field]: structuredClone(stored[field]) });
   }
 }
 

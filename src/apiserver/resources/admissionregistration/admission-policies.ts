@@ -72,6 +72,7 @@ export const validatingAdmissionPolicyKind = defineKind<ValidatingAdmissionPolic
   type: VALIDATING_ADMISSION_POLICIES,
   categories: ['api-extensions'],
   ...withStatus<ValidatingAdmissionPolicy>({
+    statusAlone: true,
     default: defaultPolicy,
     validate: validateValidatingPolicy,
     validateUpdate: validateValidatingPolicy,

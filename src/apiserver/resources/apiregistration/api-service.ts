@@ -24,6 +24,7 @@ export const apiServiceKind = defineKind<APIService>({
   categories: ['api-extensions'],
   storagePrefix: 'apiregistration.k8s.io/apiservices',
   ...withStatus<APIService>({
+    statusAlone: true,
     validateName: nameCheck(pathSegmentName),
     validate: validateApiService,
     validateUpdate: validateApiService,

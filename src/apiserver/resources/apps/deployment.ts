@@ -50,7 +50,11 @@ export const deploymentKind = defineKind<Deployment>({
       formatLabelSelector((object as unknown as Deployment).spec?.selector ?? {}),
     ),
     status: statusSubresource<Deployment>({
-      prepareForUpdate: keepAllButStatus,
+      prepareForUpdate(deployment, old) {
+        keepAllButStatus(deployment, old);
+        if (old.metadata.labels) deployment.metadata.labels = structuredClone(old.metadata.labels);
+        else delete deployment.metadata.labels;
+      },
       validateUpdate: validateDeploymentStatus,
     }),
   },

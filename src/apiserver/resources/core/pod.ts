@@ -45,6 +45,10 @@ const main: Strategy<Pod> = {
 const status: Strategy<Pod> = {
   prepareForUpdate(pod, old) {
     keepAllButStatus(pod, old);
+    // A kubelet may not hand its Pods to another owner.
+    if (old.metadata.ownerReferences) {
+      pod.metadata.ownerReferences = structuredClone(old.metadata.ownerReferences);
+    } else delete pod.metadata.ownerReferences;
     if (pod.status && old.status?.qosClass) pod.status.qosClass = old.status.qosClass;
   },
   validateUpdate: validatePodStatusUpdate,

@@ -7,6 +7,7 @@ import { validateFlowSchema } from './validation.ts';
 export const flowSchemaKind = defineKind<FlowSchema>({
   type: FLOW_SCHEMAS,
   ...withStatus<FlowSchema>({
+    statusAlone: true,
     default({ spec }) {
       if (spec) spec.matchingPrecedence ??= 1000;
     },

@@ -7,6 +7,7 @@ import { validatePriorityLevel } from './validation.ts';
 export const priorityLevelConfigurationKind = defineKind<PriorityLevelConfiguration>({
   type: PRIORITY_LEVEL_CONFIGURATIONS,
   ...withStatus<PriorityLevelConfiguration>({
+    statusAlone: true,
     default({ spec }) {
       if (spec?.exempt) {
         spec.exempt.nominalConcurrencyShares ??= 0;

@@ -7,6 +7,7 @@ import { AGE_COLUMN, column, defineKind, NAME_COLUMN, withStatus } from '../kind
 export const serviceCidrKind = defineKind<ServiceCIDR>({
   type: SERVICE_CIDRS,
   ...withStatus<ServiceCIDR>({
+    statusAlone: true,
     validate: validateServiceCidr,
     validateUpdate: validateServiceCidrUpdate,
   }),

@@ -17,6 +17,7 @@ function stateText({ metadata, status }: ResourceClaim): string {
 export const resourceClaimKind = defineKind<ResourceClaim>({
   type: RESOURCE_CLAIMS,
   ...withStatus<ResourceClaim>({
+    statusAlone: true,
     default: ({ spec }) => defaultClaimSpec(spec),
     validate: validateClaim,
     validateUpdate: validateClaimUpdate,

@@ -7,6 +7,7 @@ import { validateAttachment, validateAttachmentUpdate } from './validation.ts';
 export const volumeAttachmentKind = defineKind<VolumeAttachment>({
   type: VOLUME_ATTACHMENTS,
   ...withStatus<VolumeAttachment>({
+    statusAlone: true,
     prepareForCreate(attachment) {
       attachment.status = { attached: false };
     },
