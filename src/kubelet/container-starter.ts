@@ -16,11 +16,13 @@ import { containerResources } from './resources.ts';
 import type {
   ContainerConfig,
   ContainerRuntime,
+  ImageSpec,
   Mount,
   PodSandboxConfig,
 } from './runtime/runtime.ts';
 import { newestContainer, type RuntimePod } from './runtime-pod.ts';
 import { checkNonRoot } from './security-context.ts';
+import type { ImageVolumes } from './volumes/image-volumes.ts';
 import { readInside, type SubPaths } from './volumes/sub-paths.ts';
 import type { MountedVolume } from './volumes/volume-error.ts';
 
@@ -48,6 +50,7 @@ export interface StarterDeps {
   images: Images;
   environment: Omit<EnvironmentDeps, 'volumeFile'>;
   subPaths: SubPaths;
+  imageVolumes: ImageVolumes;
   dirs: PodDirs;
   /** Bytes of the machine. */
   memoryCapacity: number;
@@ -114,7 +117,7 @@ export class ContainerStarter {
         attempt,
         imageRef: image.id,
         env,
-        mounts: await this.#mounts(container, context, { env, attempt }),
+        mounts: await this.#mounts(container, context, { env, attempt, signal }),
         resources: containerResources(pod, container, memoryCapacity),
         seccompDefault,
         ...(targetId === undefined ? {} : { targetId }),
@@ -147,25 +150,14 @@ export class ContainerStarter {
 
   async #mounts(
     container: Container,
-    { pod, volumes, hostsFile }: StartContext,
-    { env, attempt }: { env: ReadonlyMap<string, string>; attempt: number },
+    context: StartContext,
+    { env, attempt, signal }: MountFacts,
   ): Promise<Mount[]> {
-    const { subPaths, dirs } = this.#deps;
+    const { dirs } = this.#deps;
+    const { pod, hostsFile } = context;
     const mounts: Mount[] = [];
-    for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
-      const volume = volumes.get(mount.name);
-      if (!volume) {
-        throw new ContainerConfigError(
-          `cannot find volume "${mount.name}" to mount into container "${container.name}"`,
-        );
-      }
-      const subPath = subPathOf(mount, env);
-      const hostPath =
-        subPath === undefined
-          ? volume.hostPath
-          : await subPaths.prepare({ pod, container, volume, mount, index, subPath });
-      const recursiveReadOnly = this.#deps.recursiveReadOnly(pod);
-      mounts.push(mountOf(mount, volume, { hostPath, recursiveReadOnly }));
+    for (const index of (container.volumeMounts ?? []).keys()) {
+      mounts.push(await this.#volumeMount(container, index, context, { env, attempt, signal }));
     }
     const isMounted = (path: string): boolean => mounts.some((m) => m.containerPath === path);
     if (hostsFile !== undefined && !isMounted('/etc/hosts')) {
@@ -178,6 +170,50 @@ export class ContainerStarter {
     await chmod(messageFile, 0o666);
     mounts.push(plainMount(messagePath, messageFile));
     return mounts;
+  }
+
+  async #volumeMount(
+    container: Container,
+    index: number,
+    context: StartContext,
+    { env, signal }: MountFacts,
+  ): Promise<Mount> {
+    const { pod, volumes } = context;
+    const mount = container.volumeMounts?.[index];
+    const found = volumes.get(mount?.name ?? '');
+    if (!mount || !found) {
+      throw new ContainerConfigError(
+        `cannot find volume "${mount?.name}" to mount into container "${container.name}"`,
+      );
+    }
+    const subPath = subPathOf(mount, env);
+    const volume = await this.#withImage(mount.name, found, context, signal);
+    if (volume.byRuntime) {
+      const { mountPath } = mount;
+      return imageMount(mountPath, volume.byRuntime, subPath ?? '');
+    }
+    const hostPath =
+      subPath === undefined
+        ? volume.hostPath
+        : await this.#deps.subPaths.prepare({ pod, container, volume, mount, index, subPath });
+    const recursiveReadOnly = this.#deps.recursiveReadOnly(pod);
+    return mountOf(mount, volume, { hostPath, recursiveReadOnly });
+  }
+
+  /** Pulls the image that a volume is, and mounts it unless the runtime does. */
+  async #withImage(
+    name: string,
+    volume: MountedVolume,
+    { pod, sandbox }: StartContext,
+    signal: AbortSignal,
+  ): Promise<MountedVolume & { byRuntime?: ImageSpec }> {
+    if (!volume.image) return volume;
+    const { images, imageVolumes } = this.#deps;
+    const image = await images.ensureVolume(pod, volume.image, sandbox, signal);
+    const hostPath = await imageVolumes.mount(pod.metadata.uid, name, image, signal);
+    if (hostPath !== undefined) return { ...volume, hostPath };
+    const { reference } = volume.image;
+    return { ...volume, byRuntime: { image: image.id, userSpecifiedImage: reference } };
   }
 
   /** /var/log/containers holds a link per container, by which log collectors find it. */
@@ -232,6 +268,18 @@ export class ContainerStarter {
     const subject = { ...pod, fieldPath: containerFieldPath(pod, container) };
     this.#deps.recorder.event(subject, type, reason, message);
   }
+}
+
+/** What mounts are made with. */
+interface MountFacts {
+  env: ReadonlyMap<string, string>;
+  attempt: number;
+  signal: AbortSignal;
+}
+
+/** An image that the runtime mounts by itself. */
+function imageMount(containerPath: string, image: ImageSpec, imageSubPath: string): Mount {
+  return { containerPath, hostPath: '', readonly: true, image, imageSubPath };
 }
 
 async function readInVolume(

@@ -1,4 +1,4 @@
-import type { Container, Pod } from '../api/types.ts';
+import type { Pod } from '../api/types.ts';
 import type { EventRecorder } from '../client/client.ts';
 import { Backoff } from '../util/backoff.ts';
 import type { Clock } from '../util/clock.ts';
@@ -32,6 +32,13 @@ const FIRST_BACKOFF_MS = 10_000;
 const MAX_BACKOFF_MS = 300_000;
 const NEVER_RETRY_MS = 60_000;
 
+/** A container's image; without a name, one that is a volume. */
+interface WantedImage {
+  readonly name?: string | undefined;
+  readonly image?: string | undefined;
+  readonly imagePullPolicy?: string | undefined;
+}
+
 export interface ImagesDeps {
   runtime: ContainerRuntime;
   recorder: EventRecorder;
@@ -57,30 +64,40 @@ export class Images {
     this.#backoff = new Backoff({ clock, firstMs: FIRST_BACKOFF_MS, maxMs: MAX_BACKOFF_MS });
   }
 
-  /** Answers the image as the runtime knows it; throws `ImageError` when it cannot be had now. */
-  async ensure(
+  /** The same for an image that is a volume of the pod. */
+  ensureVolume(
     pod: Pod,
-    container: Container,
+    { reference, pullPolicy }: { reference: string; pullPolicy?: string | undefined },
     sandbox: PodSandboxConfig,
     signal: AbortSignal,
   ): Promise<Image> {
-    const name = container.image ?? '';
+    return this.ensure(pod, { image: reference, imagePullPolicy: pullPolicy }, sandbox, signal);
+  }
+
+  /** Answers the image as the runtime knows it; throws `ImageError` when it cannot be had now. */
+  async ensure(
+    pod: Pod,
+    wanted: WantedImage,
+    sandbox: PodSandboxConfig,
+    signal: AbortSignal,
+  ): Promise<Image> {
+    const name = wanted.image ?? '';
     const spec: ImageSpec = { image: normalizeImage(name), userSpecifiedImage: name };
-    const present = await this.#inspect(pod, container, spec, signal);
-    const policy = container.imagePullPolicy ?? defaultPullPolicy(name);
+    const present = await this.#inspect(pod, wanted, spec, signal);
+    const policy = wanted.imagePullPolicy ?? defaultPullPolicy(name);
     const quoted = JSON.stringify(name);
     if (present && policy !== 'Always') {
       const message = `Container image ${quoted} already present on machine and can be accessed by the pod`;
-      this.#event(pod, container, 'Normal', { reason: 'Pulled', message });
+      this.#event(pod, wanted, 'Normal', { reason: 'Pulled', message });
       return present;
     }
     if (policy === 'Never') {
       const message = `Container image ${quoted} is not present with pull policy of Never`;
-      this.#event(pod, container, 'Warning', { reason: 'ErrImageNeverPull', message });
+      this.#event(pod, wanted, 'Warning', { reason: 'ErrImageNeverPull', message });
       throw new ImageError('ErrImageNeverPull', message, NEVER_RETRY_MS);
     }
-    this.#checkBackoff(pod, container);
-    return this.#pull(pod, container, { spec, sandbox }, signal);
+    this.#checkBackoff(pod, wanted);
+    return this.#pull(pod, wanted, { spec, sandbox }, signal);
   }
 
   forget(podUid: string): void {
@@ -94,7 +111,7 @@ export class Images {
 
   async #inspect(
     pod: Pod,
-    container: Container,
+    wanted: WantedImage,
     spec: ImageSpec,
     signal: AbortSignal,
   ): Promise<Image | undefined> {
@@ -102,26 +119,26 @@ export class Images {
       return await this.#deps.runtime.imageStatus(spec, signal);
     } catch (err) {
       signal.throwIfAborted();
-      const name = container.image ?? '';
+      const name = wanted.image ?? '';
       if (err instanceof RpcError && /invalid reference|couldn't parse/.test(err.details)) {
         const message = `Failed to apply default image tag ${JSON.stringify(name)}: couldn't parse image name ${JSON.stringify(name)}: invalid reference format`;
-        this.#event(pod, container, 'Warning', { reason: 'InspectFailed', message });
+        this.#event(pod, wanted, 'Warning', { reason: 'InspectFailed', message });
         throw new ImageError('InvalidImageName', message, NEVER_RETRY_MS, err);
       }
       const message = `Failed to inspect image ${JSON.stringify(name)}: ${errorMessage(err)}`;
-      this.#event(pod, container, 'Warning', { reason: 'InspectFailed', message });
+      this.#event(pod, wanted, 'Warning', { reason: 'InspectFailed', message });
       throw new ImageError('ImageInspectError', message, FIRST_BACKOFF_MS, err);
     }
   }
 
-  #checkBackoff(pod: Pod, container: Container): void {
-    const key = backoffKey(pod, container);
+  #checkBackoff(pod: Pod, wanted: WantedImage): void {
+    const key = backoffKey(pod, wanted);
     const failedAt = this.#failedAt.get(key);
     if (failedAt === undefined) return;
     const wait = this.#backoff.remaining(key, failedAt);
     if (wait === 0) return;
-    const message = `Back-off pulling image ${JSON.stringify(container.image ?? '')}`;
-    this.#event(pod, container, 'Normal', { reason: 'BackOff', message });
+    const message = `Back-off pulling image ${JSON.stringify(wanted.image ?? '')}`;
+    this.#event(pod, wanted, 'Normal', { reason: 'BackOff', message });
     const last = this.#lastError.get(key);
     const full = last ? `${message}: ErrImagePull: ${last}` : message;
     throw new ImageError('ImagePullBackOff', full, wait);
@@ -129,15 +146,15 @@ export class Images {
 
   async #pull(
     pod: Pod,
-    container: Container,
+    wanted: WantedImage,
     { spec, sandbox }: { spec: ImageSpec; sandbox: PodSandboxConfig },
     signal: AbortSignal,
   ): Promise<Image> {
     const { runtime, clock, pullSecrets } = this.#deps;
-    const name = container.image ?? '';
-    const key = backoffKey(pod, container);
+    const name = wanted.image ?? '';
+    const key = backoffKey(pod, wanted);
     const message = `Pulling image ${JSON.stringify(name)}`;
-    this.#event(pod, container, 'Normal', { reason: 'Pulling', message });
+    this.#event(pod, wanted, 'Normal', { reason: 'Pulling', message });
     const asked = clock.now();
     const release = await this.#slot();
     const began = clock.now();
@@ -151,19 +168,19 @@ export class Images {
       const took = `${seconds(clock.now() - began)} (${seconds(clock.now() - asked)} including waiting)`;
       const size = `Image size: ${image.size} bytes.`;
       const pulled = `Successfully pulled image ${JSON.stringify(name)} in ${took}. ${size}`;
-      this.#event(pod, container, 'Normal', { reason: 'Pulled', message: pulled });
+      this.#event(pod, wanted, 'Normal', { reason: 'Pulled', message: pulled });
       return image;
     } catch (err) {
       signal.throwIfAborted();
-      throw this.#failed(pod, container, err);
+      throw this.#failed(pod, wanted, err);
     } finally {
       release();
     }
   }
 
-  #failed(pod: Pod, container: Container, err: unknown): ImageError {
+  #failed(pod: Pod, wanted: WantedImage, err: unknown): ImageError {
     const { clock } = this.#deps;
-    const key = backoffKey(pod, container);
+    const key = backoffKey(pod, wanted);
     const now = clock.now();
     this.#failedAt.set(key, now);
     this.#backoff.next(key, now);
@@ -172,9 +189,9 @@ export class Images {
         ? `rpc error: code = ${goCode(err.code)} desc = ${err.details}`
         : errorMessage(err);
     this.#lastError.set(key, why);
-    const message = `Failed to pull image ${JSON.stringify(container.image ?? '')}: ${why}`;
-    this.#event(pod, container, 'Warning', { reason: 'Failed', message });
-    this.#event(pod, container, 'Warning', { reason: 'Failed', message: 'Error: ErrImagePull' });
+    const message = `Failed to pull image ${JSON.stringify(wanted.image ?? '')}: ${why}`;
+    this.#event(pod, wanted, 'Warning', { reason: 'Failed', message });
+    this.#event(pod, wanted, 'Warning', { reason: 'Failed', message: 'Error: ErrImagePull' });
     return new ImageError('ErrImagePull', why, SOON_MS, err);
   }
 
@@ -218,11 +235,13 @@ export class Images {
 
   #event(
     pod: Pod,
-    container: Container,
+    wanted: WantedImage,
     type: 'Normal' | 'Warning',
     { reason, message }: { reason: string; message: string },
   ): void {
-    const subject = { ...pod, fieldPath: containerFieldPath(pod, container) };
+    const fieldPath =
+      wanted.name === undefined ? undefined : containerFieldPath(pod, { name: wanted.name });
+    const subject = fieldPath === undefined ? pod : { ...pod, fieldPath };
     this.#deps.recorder.event(subject, type, reason, message);
   }
 }
@@ -230,8 +249,7 @@ export class Images {
 // After a failed pull the pod is looked at again at once, to show the back-off.
 const SOON_MS = 1000;
 
-const backoffKey = (pod: Pod, container: Container): string =>
-  `${pod.metadata.uid}/${container.image}`;
+const backoffKey = (pod: Pod, wanted: WantedImage): string => `${pod.metadata.uid}/${wanted.image}`;
 
 function seconds(ms: number): string {
   return ms < 1000 ? `${ms}ms` : `${(ms / 1000).toFixed(3).replace(/\.?0+$/, '')}s`;

@@ -60,7 +60,7 @@ export function gracePeriodOf(pod: Pod): number {
 }
 
 /** The object that events about a container refer to. */
-export function containerFieldPath(pod: Pod, container: Container): string {
+export function containerFieldPath(pod: Pod, container: { name: string }): string {
   const among = (list: readonly Container[]): boolean =>
     list.some((c) => c.name === container.name);
   if (among(initContainersOf(pod))) return `spec.initContainers{${container.name}}`;

@@ -25,6 +25,7 @@ import { entriesOfSecret, type PullSecret } from './pull-credentials.ts';
 import type { Allocations } from './resize/allocations.ts';
 import { Resizer } from './resize/resizer.ts';
 import type { StatusManager } from './status-manager.ts';
+import { ImageVolumes } from './volumes/image-volumes.ts';
 import { PersistentVolumes } from './volumes/persistent-volumes.ts';
 import type { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
 import { SubPaths } from './volumes/sub-paths.ts';
@@ -64,7 +65,8 @@ export function createPodStages(
     nodeName: options.nodeName,
     node: () => node.node,
   });
-  const volumes = volumeManager(deps, options, drivers);
+  const imageVolumes = new ImageVolumes({ ...deps, ...options });
+  const volumes = volumeManager(deps, options, { drivers, images: imageVolumes });
   const admission = new Admission({
     node: () => node.node,
     allocatable: () => node.allocatable(),
@@ -89,7 +91,7 @@ export function createPodStages(
   });
   const tell = (state: PodState): boolean => stages.tell(state);
   const stages: PodLifecycle = new PodLifecycle({
-    sync: podSync(deps, options, { volumes, tell, hostIps, resizer }),
+    sync: podSync(deps, options, { volumes, tell, hostIps, resizer, imageVolumes }),
     clock,
     pleg,
     probes,
@@ -112,7 +114,7 @@ export function createPodStages(
 function volumeManager(
   { client, mounts, node, configObjects, tokens }: PodStagesDeps,
   { rootDir, nodeName }: KubeletOptions,
-  drivers: CsiDrivers,
+  { drivers, images }: { drivers: CsiDrivers; images: ImageVolumes },
 ): VolumeManager {
   const csi = new CsiVolumes({
     client,
@@ -135,6 +137,7 @@ function volumeManager(
     mounts,
     rootDir,
     csi,
+    images,
     persistent: new PersistentVolumes({ client, mounts, csi, rootDir, node: () => node.node }),
     config: configObjects,
     allocatable: () => node.allocatable(),
@@ -145,7 +148,12 @@ function volumeManager(
 function podSync(
   deps: PodStagesDeps,
   options: KubeletOptions,
-  given: Pick<ConstructorParameters<typeof PodSync>[0], 'volumes' | 'tell' | 'hostIps' | 'resizer'>,
+  {
+    imageVolumes,
+    ...given
+  }: Pick<ConstructorParameters<typeof PodSync>[0], 'volumes' | 'tell' | 'hostIps' | 'resizer'> & {
+    imageVolumes: ImageVolumes;
+  },
 ): PodSync {
   const { client, runtime, recorder, clock, log, pleg, dirs, groups, probes, status } = deps;
   const { clusterDNS, clusterDomain } = options.config;
@@ -157,7 +165,7 @@ function podSync(
     clock,
     log,
     killer: new ContainerKiller({ runtime, recorder, clock, log, pleg }),
-    starter: containerStarter(deps, options),
+    starter: containerStarter(deps, options, imageVolumes),
     groups,
     dirs,
     verdicts: probes,
@@ -169,7 +177,11 @@ function podSync(
   });
 }
 
-function containerStarter(deps: PodStagesDeps, { config }: KubeletOptions): ContainerStarter {
+function containerStarter(
+  deps: PodStagesDeps,
+  { config }: KubeletOptions,
+  imageVolumes: ImageVolumes,
+): ContainerStarter {
   const { runtime, recorder, clock, mounts, machine, dirs, node, configObjects } = deps;
   return new ContainerStarter({
     runtime,
@@ -188,6 +200,7 @@ function containerStarter(deps: PodStagesDeps, { config }: KubeletOptions): Cont
       allocatable: () => node.allocatable(),
     },
     subPaths: new SubPaths({ mounts, dirs }),
+    imageVolumes,
     dirs,
     memoryCapacity: machine.memory,
     seccompDefault: config.seccompDefault,

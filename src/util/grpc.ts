@@ -56,6 +56,8 @@ export interface RpcTarget {
   /** `unix:///run/x.sock` or `HOST:PORT`, without TLS. */
   address: string;
   userAgent?: string | undefined;
+  /** Sent with every call. */
+  metadata?: Readonly<Record<string, string>> | undefined;
 }
 
 const definitions = new Map<string, PackageDefinition>();
@@ -98,11 +100,17 @@ export function createRpcClient(target: RpcTarget): RpcClient {
     if (!method) throw new Error(`${target.service} has no method ${name}`);
     return method;
   };
+  const { metadata = {} } = target;
+  const callOf = (name: string, request: object): Call => ({
+    name,
+    method: methodOf(name),
+    request,
+    metadata,
+  });
   return {
     call: (name, request, options = {}, signal) =>
-      unary(client, { name, method: methodOf(name), request }, options, signal),
-    stream: (name, request, signal) =>
-      serverStream(client, { name, method: methodOf(name), request }, signal),
+      unary(client, callOf(name, request), options, signal),
+    stream: (name, request, signal) => serverStream(client, callOf(name, request), signal),
     close: () => client.close(),
   };
 }
@@ -111,11 +119,18 @@ interface Call {
   name: string;
   method: grpc.MethodDefinition<object, object>;
   request: object;
+  metadata: Readonly<Record<string, string>>;
+}
+
+function metadataOf(entries: Readonly<Record<string, string>>): grpc.Metadata {
+  const metadata = new grpc.Metadata();
+  for (const [key, value] of Object.entries(entries)) metadata.set(key, value);
+  return metadata;
 }
 
 function unary<Response>(
   client: grpc.Client,
-  { name, method, request }: Call,
+  { name, method, request, metadata }: Call,
   options: RpcOptions,
   signal: AbortSignal | undefined,
 ): Promise<Response> {
@@ -135,7 +150,7 @@ function unary<Response>(
       method.requestSerialize,
       method.responseDeserialize,
       request,
-      new grpc.Metadata(),
+      metadataOf(metadata),
       callOptions,
       (err, response) => {
         signal?.removeEventListener('abort', abort);
@@ -149,7 +164,7 @@ function unary<Response>(
 
 async function* serverStream<Response>(
   client: grpc.Client,
-  { name, method, request }: Call,
+  { name, method, request, metadata }: Call,
   signal: AbortSignal,
 ): AsyncGenerator<Response> {
   signal.throwIfAborted();
@@ -158,7 +173,7 @@ async function* serverStream<Response>(
     method.requestSerialize,
     method.responseDeserialize,
     request,
-    new grpc.Metadata(),
+    metadataOf(metadata),
     {},
   );
   const cancel = (): void => call.cancel();

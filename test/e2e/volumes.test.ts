@@ -123,6 +123,49 @@ describe('a claim', () => {
   });
 });
 
+describe('an image', () => {
+  const views = async () => {
+    const args = ['--address', cluster.paths.containerd.socket, '--namespace', 'k8s.io'];
+    const { stdout } = await cluster.network.run('ctr', [...args, 'snapshots', 'list']);
+    return stdout.split('\n').filter((line) => line.includes('k8ts-volume-'));
+  };
+
+  it('is a volume that is read and not run, whole or in part, and leaves nothing', async () => {
+    const pod = podWith('image', {
+      image: { reference: BUSYBOX_IMAGE, pullPolicy: 'IfNotPresent' },
+    });
+    const script = 'ls -d /v/bin /part/busybox; touch /v/x; /v/bin/busybox true; sleep 3600';
+    const [main] = (pod.spec as { containers: Fields[] }).containers;
+    Object.assign(main ?? {}, {
+      command: ['sh', '-c', `exec 2>&1; ${script}`],
+      volumeMounts: [
+        { name: 'v', mountPath: '/v' },
+        { name: 'v', mountPath: '/part', subPath: 'bin' },
+      ],
+    });
+    await ns.apply(pod);
+    await running('image');
+    const output = await eventually('its output', async () => {
+      const log = await ns.kubectl('logs', 'image');
+      return log.includes('ermission denied') ? log : undefined;
+    });
+    expect(output).toMatch(/^\/part\/busybox\n\/v\/bin\ntouch: \/v\/x: Read-only file system/);
+    expect(await views()).toHaveLength(1);
+    await ns.kubectl('delete', 'pod', 'image');
+    await eventually('no view is left', async () => (await views()).length === 0);
+  });
+
+  it('that cannot be had keeps the container waiting, as its own image would', async () => {
+    const image = { reference: 'localhost/k8ts/nothing:1', pullPolicy: 'Never' };
+    await ns.apply(podWith('no-image', { image }));
+    await eventually('the reason', async () => {
+      const { status } = await ns.get('pod', 'no-image');
+      return status.containerStatuses?.[0]?.state?.waiting?.reason === 'ErrImageNeverPull';
+    });
+    await ns.kubectl('delete', 'pod', 'no-image');
+  });
+});
+
 describe('a CSI driver', () => {
   let driver: CsiDriver;
   const mountsOf = async () =>

@@ -8,6 +8,7 @@ import { isMountPoint, type Mounts } from '../../host/mounts.ts';
 import { errnoOf, errorMessage } from '../../util/errors.ts';
 import { isRpcNotFound } from '../../util/grpc.ts';
 import { Turns } from '../../util/turns.ts';
+import { namesIn } from '../directory.ts';
 import { applyFsGroup } from '../volumes/ownership.ts';
 import type { MountedVolume } from '../volumes/volume-error.ts';
 import type { CsiDrivers } from './csi-drivers.ts';
@@ -19,7 +20,7 @@ import {
   type SecretRef,
   sha256,
 } from './csi-volume.ts';
-import { DATA_FILE, loadData, namesIn, saveData, type VolumeData } from './volume-data.ts';
+import { DATA_FILE, loadData, saveData, type VolumeData } from './volume-data.ts';
 
 export interface CsiVolumesDeps {
   client: Client;

@@ -1,5 +1,6 @@
 import { createRpcClient, isRpcNotFound, type RpcClient } from '../../util/grpc.ts';
 import { runtimeEvents } from './cri-events.ts';
+import { imageViews } from './image-views.ts';
 import type {
   Container,
   ContainerRuntime,
@@ -32,12 +33,24 @@ export function createCriRuntime(endpoint: string): ContainerRuntime {
   const runtime = rpcTo('RuntimeService');
   const image = rpcTo('ImageService');
   const call = callerOf(runtime);
+  const version = (signal?: AbortSignal): Promise<RuntimeVersion> =>
+    call<RuntimeVersion>('Version', {}, signal);
+  const views = imageViews(
+    {
+      version,
+      imageInfo: (spec, signal) => verbose(callerOf(image), 'ImageStatus', { image: spec }, signal),
+      statusInfo: (signal) => verbose(call, 'Status', {}, signal),
+    },
+    endpoint,
+  );
   return {
     ...sandboxCalls(runtime),
     ...containerCalls(runtime),
     ...streamCalls(runtime),
     ...imageCalls(image),
-    version: (signal) => call<RuntimeVersion>('Version', {}, signal),
+    viewImage: views.viewImage,
+    removeImageView: views.removeImageView,
+    version,
     status: (signal) => runtimeStatus(call, signal),
     updatePodCidr: async (podCidr, signal) => {
       const request = { runtimeConfig: { networkConfig: { podCidr } } };
@@ -47,6 +60,7 @@ export function createCriRuntime(endpoint: string): ContainerRuntime {
     close() {
       runtime.close();
       image.close();
+      views.close();
     },
   };
 }
@@ -71,6 +85,21 @@ async function orUndefined<T>(answer: Promise<T>): Promise<T | undefined> {
     if (isRpcNotFound(err)) return undefined;
     throw err;
   }
+}
+
+/** What the runtime says beyond the CRI, each part in a text of JSON. */
+async function verbose(
+  call: Call,
+  method: string,
+  request: object,
+  signal?: AbortSignal,
+): Promise<Record<string, string>> {
+  const answer = await call<{ info: Record<string, string> }>(
+    method,
+    { ...request, verbose: true },
+    signal,
+  );
+  return answer.info;
 }
 
 async function runtimeStatus(call: Call, signal?: AbortSignal): Promise<RuntimeStatus> {

@@ -66,6 +66,17 @@ export interface ContainerRuntime {
   ): Promise<string>;
   removeImage(image: ImageSpec, signal?: AbortSignal): Promise<void>;
   imageFsInfo(signal?: AbortSignal): Promise<FilesystemUsage[]>;
+  /**
+   * What to mount to see the files of an image that is here, under a name of the caller's; safe to repeat. Undefined when
+   * the engine itself mounts what a `Mount` names as its image. Engines that have neither fail by name.
+   */
+  viewImage(
+    image: ImageSpec,
+    key: string,
+    signal?: AbortSignal,
+  ): Promise<readonly ImageMount[] | undefined>;
+  /** The view is not mounted any more. Unknown keys are fine. */
+  removeImageView(key: string, signal?: AbortSignal): Promise<void>;
 
   /**
    * Yields when a container may have changed, as soon as the engine tells. Only a hint: listing is the truth.
@@ -240,6 +251,13 @@ export interface ImageSpec {
   userSpecifiedImage?: string;
   runtimeHandler?: string;
   annotations?: Record<string, string>;
+}
+
+/** As mount(2) takes it. */
+export interface ImageMount {
+  readonly type: string;
+  readonly source: string;
+  readonly options: readonly string[];
 }
 
 export interface PodSandbox {

@@ -1,8 +1,8 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Pod } from '../../api/types.ts';
 import { diskUsage, isOtherFilesystem } from '../../host/disk-usage.ts';
 import { filesystemFacts } from '../../host/machine.ts';
+import { namesIn } from '../directory.ts';
 import type { PodDirs } from '../pod-dirs.ts';
 import type { FsStats, VolumeStats } from './summary.ts';
 
@@ -66,8 +66,4 @@ export async function filesystemStats(path: string, time: string): Promise<FsSta
     await filesystemFacts(path);
   const inodesUsed = inodes - inodesFree;
   return { time, availableBytes, capacityBytes, usedBytes, inodesFree, inodes, inodesUsed };
-}
-
-async function namesIn(path: string): Promise<string[]> {
-  return readdir(path).catch(() => []);
 }

@@ -4,6 +4,8 @@ import { errorMessage } from '../../util/errors.ts';
 export interface MountedVolume {
   readonly hostPath: string;
   readonly readOnly: boolean;
+  /** An image, which is pulled for the containers that mount it; `hostPath` is empty until then. */
+  readonly image?: { reference: string; pullPolicy?: string | undefined } | undefined;
 }
 
 /** A volume could not be made ready. The message is the FailedMount event's. */

@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import { parseQuantity, wholeValue } from '../../api/quantity.ts';
 import type { Pod, Volume } from '../../api/types.ts';
 import { isMountPoint, type Mounts } from '../../host/mounts.ts';
-import { errnoOf } from '../../util/errors.ts';
 import { inlineCsiVolume } from '../csi/csi-volume.ts';
 import type { CsiVolumes } from '../csi/csi-volumes.ts';
+import { namesIn } from '../directory.ts';
 import type { PodFacts } from '../downward.ts';
 import { podResources } from '../resources.ts';
 import { type Payload, payloadDigest, writeAtomically } from './atomic-writer.ts';
 import { checkHostPath } from './host-path.ts';
+import type { ImageVolumes } from './image-volumes.ts';
 import { mountNfs, type PersistentVolumes } from './persistent-volumes.ts';
 import { commonUser, type ProjectionDeps, projectedFiles } from './projection.ts';
 import { type MountedVolume, setUpFailed } from './volume-error.ts';
@@ -20,6 +21,7 @@ export interface VolumeDeps extends ProjectionDeps {
   rootDir: string;
   persistent: PersistentVolumes;
   csi: CsiVolumes;
+  images: ImageVolumes;
 }
 
 /** Makes a pod's volumes ready and takes them away again. Both are safe to repeat. */
@@ -55,7 +57,7 @@ export class VolumeManager {
   }
 
   async tearDown(uid: string): Promise<void> {
-    const { mounts, csi } = this.#deps;
+    const { mounts, csi, images } = this.#deps;
     const own = this.podDir(uid);
     const memory = join(this.#memoryDir(), uid);
     for (const { path } of (await mounts.list()).reverse()) {
@@ -63,6 +65,7 @@ export class VolumeManager {
       if (ours && !csi.owns(uid, path)) await mounts.unmount(path);
     }
     await removeWithinFilesystem(memory);
+    await images.tearDown(uid);
     // Last: a driver that does not answer keeps no secrets here, and finds its volumes in nobody's use.
     await csi.tearDown(uid);
     await removeWithinFilesystem(own);
@@ -87,6 +90,10 @@ export class VolumeManager {
       return { hostPath: volume.hostPath.path, readOnly: false };
     }
     if (volume.emptyDir) return this.#emptyDir(pod, volume);
+    if (volume.image) {
+      const { reference = '', pullPolicy } = volume.image;
+      return { hostPath: '', readOnly: true, image: { reference, pullPolicy } };
+    }
     const files = await projectedFiles(pod, volume, facts, this.#deps);
     if (files) return this.#projected(pod, volume, files);
     const key = `${pod.metadata.uid}/${volume.name}`;
@@ -180,15 +187,6 @@ function withGroupAccess(files: Payload, gid: number | undefined): Payload {
   return new Map(
     [...files].map(([path, { data, mode }]) => [path, { data, mode: mode | READABLE }]),
   );
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (err) {
-    if (errnoOf(err) === 'ENOENT') return [];
-    throw err;
-  }
 }
 
 /** Answers whether the directory is new. */

@@ -40,6 +40,8 @@ export async function createDockerRuntime(options: DockerOptions): Promise<Conta
       const { Version, ApiVersion } = await docker.version();
       return { runtimeName: 'docker', runtimeVersion: Version, runtimeApiVersion: ApiVersion };
     },
+    viewImage: () => Promise.reject(new Error('image volumes are not supported by Docker Engine')),
+    removeImageView: async () => {},
     status: () => statusOf(engine),
     // The CNI configuration holds the node's range.
     updatePodCidr: async () => {},
