@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Pod } from '../../src/api/types.ts';
 import { containerConfig } from '../../src/kubelet/container-config.ts';
+import { containerDevices } from '../../src/kubelet/devices/container-devices.ts';
 import { createCriRuntime } from '../../src/kubelet/runtime/cri.ts';
 import type { ContainerRuntime } from '../../src/kubelet/runtime/runtime.ts';
 import { sandboxConfig } from '../../src/kubelet/sandbox-config.ts';
@@ -60,6 +61,7 @@ async function startPod(cri: ContainerRuntime, pod: Pod): Promise<string> {
     imageRef: container.image ?? '',
     env: new Map<string, string>(),
     mounts: [],
+    devices: containerDevices([]),
     resources: {},
     seccompDefault: false,
   };

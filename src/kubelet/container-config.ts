@@ -1,4 +1,5 @@
 import type { Container, Pod } from '../api/types.ts';
+import type { ContainerDevices } from './devices/container-devices.ts';
 import { ContainerConfigError, expand } from './environment.ts';
 import {
   CONTAINER_NAME_LABEL,
@@ -25,6 +26,7 @@ export interface ContainerFacts {
   imageRef: string;
   env: ReadonlyMap<string, string>;
   mounts: Mount[];
+  devices: ContainerDevices;
   resources: LinuxContainerResources;
   seccompDefault: boolean;
   /** The container whose processes an ephemeral container joins. */
@@ -49,9 +51,13 @@ export function containerConfig(
     workingDir: container.workingDir ?? '',
     envs: [...env].map(([key, value]) => ({ key, value: Buffer.from(value) })),
     mounts: facts.mounts,
-    devices: [],
+    devices: [...facts.devices.devices],
+    ...(facts.devices.cdi.length > 0 ? { CDIDevices: [...facts.devices.cdi] } : {}),
     labels: containerLabels(pod, container),
-    annotations: containerAnnotations(pod, container, facts.attempt),
+    annotations: {
+      ...facts.devices.annotations,
+      ...containerAnnotations(pod, container, facts.attempt),
+    },
     logPath: logPathOf(container, facts.attempt),
     stdin: container.stdin === true,
     stdinOnce: container.stdinOnce === true,

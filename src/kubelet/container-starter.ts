@@ -6,6 +6,8 @@ import type { Clock } from '../util/clock.ts';
 import { errnoOf, errorMessage } from '../util/errors.ts';
 import { RpcError } from '../util/grpc.ts';
 import { containerConfig, logPathOf, mountOf, subPathOf } from './container-config.ts';
+import { containerDevices } from './devices/container-devices.ts';
+import type { DeviceManager } from './devices/device-manager.ts';
 import type { PodFacts } from './downward.ts';
 import { ContainerConfigError, type EnvironmentDeps, makeEnvironment } from './environment.ts';
 import { ImageError, type Images } from './images.ts';
@@ -51,6 +53,7 @@ export interface StarterDeps {
   environment: Omit<EnvironmentDeps, 'volumeFile'>;
   subPaths: SubPaths;
   imageVolumes: ImageVolumes;
+  devices: DeviceManager;
   dirs: PodDirs;
   /** Bytes of the machine. */
   memoryCapacity: number;
@@ -107,17 +110,24 @@ export class ContainerStarter {
     try {
       const image = await images.ensure(pod, container, sandbox, signal);
       checkNonRoot(pod, container, image);
-      const env = await makeEnvironment(pod, container, facts, {
+      const grants = await this.#deps.devices.prepare(pod.metadata.uid, container.name, signal);
+      const own = await makeEnvironment(pod, container, facts, {
         ...environment,
         volumeFile: (name, path) => readInVolume(context.volumes.get(name), path),
       });
+      const devices = containerDevices(grants);
+      const env = new Map([...devices.envs, ...own]);
       const attempt = nextAttempt(runtime, context.told, container);
       const targetId = targetOf(pod, container, runtime);
       return containerConfig(pod, container, {
         attempt,
         imageRef: image.id,
         env,
-        mounts: await this.#mounts(container, context, { env, attempt, signal }),
+        mounts: [
+          ...devices.mounts,
+          ...(await this.#mounts(container, context, { env, attempt, signal })),
+        ],
+        devices,
         resources: containerResources(pod, container, memoryCapacity),
         seccompDefault,
         ...(targetId === undefined ? {} : { targetId }),

@@ -8,7 +8,6 @@ import { errorMessage } from '../util/errors.ts';
 import { parseDuration } from './config.ts';
 import { ConfigObjects } from './config-objects.ts';
 import type { CsiDrivers } from './csi/csi-drivers.ts';
-import { type Plugin, PluginWatcher } from './csi/plugin-watcher.ts';
 import { type DnsConfig, readResolvConf } from './dns.ts';
 import { EvictionManager } from './eviction/eviction-manager.ts';
 import { Housekeeping } from './housekeeping.ts';
@@ -17,6 +16,7 @@ import type { KubeletDeps, KubeletOptions } from './kubelet-deps.ts';
 import { LogRotation } from './logs/log-rotation.ts';
 import { countProbe, type KubeletMetrics } from './metrics.ts';
 import { NodeReporter } from './node/node-reporter.ts';
+import { NodePlugins } from './node-plugins.ts';
 import { Pleg } from './pleg.ts';
 import { type PodDirs, podDirs } from './pod-dirs.ts';
 import { PodGroups } from './pod-groups.ts';
@@ -55,7 +55,7 @@ export class Kubelet {
   readonly #groups: PodGroups;
   readonly #allocations: Allocations;
   readonly #drivers: CsiDrivers;
-  readonly #plugins: PluginWatcher;
+  readonly #plugins: NodePlugins;
   readonly #configObjects: ConfigObjects;
   readonly #housekeeping: Housekeeping;
   readonly #eviction: EvictionManager;
@@ -64,6 +64,8 @@ export class Kubelet {
   readonly #sources: PodSources;
   #resolver: DnsConfig = { servers: [], searches: [], options: [] };
   #podCidr = '';
+  /** Every pod that the API binds to this node is known. */
+  #heard = false;
 
   constructor(deps: KubeletDeps, options: KubeletOptions) {
     this.#deps = deps;
@@ -91,6 +93,7 @@ export class Kubelet {
       mirrorOf: (pod) => this.#sources.mirrorOf(pod),
       onDeleted: (uid) => this.status.forget(uid),
     });
+    this.#plugins = this.#makePlugins();
     this.node = this.#makeNode();
     const { stages, volumes, drivers } = this.#makeStages();
     const onGone = (): void => this.#sources.podLeft();
@@ -100,13 +103,6 @@ export class Kubelet {
     const groups = this.#groups;
     this.stats = new StatsProvider({ ...deps, ...options, groups, workers, pleg, dirs });
     this.#drivers = drivers;
-    this.#plugins = new PluginWatcher({
-      clock,
-      log,
-      directory: join(rootDir, 'plugins_registry'),
-      onAdd: (plugin, signal) => this.#addPlugin(plugin, signal),
-      onRemove: ({ name }) => drivers.remove(name),
-    });
     this.#images = this.#makeImageCollector();
     this.#eviction = this.#makeEviction();
     this.#housekeeping = new Housekeeping({
@@ -150,6 +146,20 @@ export class Kubelet {
     });
   }
 
+  #makePlugins(): NodePlugins {
+    const { clock, log, machine } = this.#deps;
+    return new NodePlugins({
+      clock,
+      log,
+      rootDir: this.options.rootDir,
+      cpus: machine.cpus,
+      drivers: () => this.#drivers,
+      pods: () => this.workers.active().map(({ pod }) => pod),
+      isGone: (uid) => this.#heard && this.workers.get(uid) === undefined,
+      onDevices: () => this.node.poke(),
+    });
+  }
+
   #makeNode(): NodeReporter {
     const { client, runtime, recorder, clock, log, machine } = this.#deps;
     const { config, rootDir, nodeName, labels, gitVersion } = this.options;
@@ -167,6 +177,7 @@ export class Kubelet {
       labels,
       addresses: this.#hostIps,
       gitVersion,
+      devices: () => this.#plugins.devices.resources(),
       conditions: async (asked) => ({
         problems: health.problems(asked?.conditions),
         pressure: this.#eviction.pressure,
@@ -234,6 +245,7 @@ export class Kubelet {
         groups: this.#groups,
         probes: this.#probes,
         configObjects: this.#configObjects,
+        devices: this.#plugins.devices,
         tokens: this.#tokens,
         services: () => this.#services.list(),
         node,
@@ -295,13 +307,11 @@ export class Kubelet {
   async #followApi(signal: AbortSignal): Promise<void> {
     await this.#services.whenSynced(signal);
     const heard = Promise.withResolvers<void>();
-    const housekeeping = heard.promise.then(() => this.#housekeeping.run(signal));
+    const housekeeping = heard.promise.then(() => {
+      this.#heard = true;
+      return this.#housekeeping.run(signal);
+    });
     await Promise.all([this.#sources.runApi(heard.resolve, signal), housekeeping]);
-  }
-
-  async #addPlugin({ type, name, endpoint }: Plugin, signal: AbortSignal): Promise<void> {
-    if (type !== 'CSIPlugin') throw new Error(`plugins of type ${type} are not supported here`);
-    await this.#drivers.add(name, endpoint, signal);
   }
 
   groupOf(uid: string): string {
@@ -323,6 +333,7 @@ export class Kubelet {
   async #prepare(signal: AbortSignal): Promise<void> {
     const { machine } = this.#deps;
     await this.#housekeeping.makeDirectories();
+    await this.#plugins.devices.open();
     await this.#groups.ensureTop({ cpuShares: machine.cpus * 1024, memoryLimit: 0 });
     signal.throwIfAborted();
   }

@@ -2,7 +2,9 @@ import { timeString } from '../api/times.ts';
 import type { PodStatus } from '../api/types.ts';
 import type { EventRecorder } from '../client/client.ts';
 import type { Clock } from '../util/clock.ts';
+import { errorMessage } from '../util/errors.ts';
 import type { Admission } from './admission.ts';
+import type { DeviceManager } from './devices/device-manager.ts';
 import type { Pleg } from './pleg.ts';
 import type { Failure, PodState } from './pod-state.ts';
 import { computePodStatus, isFinal } from './pod-status.ts';
@@ -22,6 +24,7 @@ export interface PodLifecycleDeps {
   clock: Clock;
   admission: Admission;
   allocations: Allocations;
+  devices: DeviceManager;
   resizer: Resizer;
   hostIps(): readonly string[];
   runtimeName(): string;
@@ -47,7 +50,7 @@ export class PodLifecycle implements PodStages {
     // Before the first word about it: a kubelet that was started again must not call a ready Pod unready.
     probes.follow(state.pod, pleg.get(state.uid));
     if (this.tell(state)) return { over: true, retryMs: undefined };
-    if (!this.#admit(state)) return { over: false, retryMs: undefined };
+    if (!(await this.#admit(state, signal))) return { over: false, retryMs: undefined };
     this.#deps.resizer.consider(state);
     const deadline = this.#deadline(state);
     if (deadline !== undefined && deadline <= 0) {
@@ -115,11 +118,13 @@ export class PodLifecycle implements PodStages {
   }
 
   /** A pod is admitted once; one that already ran here needs no second leave. */
-  #admit(state: PodState): boolean {
+  async #admit(state: PodState, signal: AbortSignal): Promise<boolean> {
     const { admission, pleg, recorder } = this.#deps;
     if (this.#admitted.has(state.uid)) return true;
     const known = pleg.get(state.uid).sandboxes.length > 0;
-    const refusal = known ? undefined : admission.refusal(state.pod);
+    const refusal = known
+      ? undefined
+      : (admission.refusal(state.pod) ?? (await this.#withoutDevices(state, signal)));
     if (refusal) {
       recorder.event(state.pod, 'Warning', refusal.reason, refusal.message);
       this.#deps.fail(state.uid, refusal);
@@ -127,6 +132,20 @@ export class PodLifecycle implements PodStages {
     }
     this.#admitted.add(state.uid);
     return true;
+  }
+
+  /** Why the pod does not get the devices that it asks for. */
+  async #withoutDevices({ pod }: PodState, signal: AbortSignal): Promise<Failure | undefined> {
+    const { devices } = this.#deps;
+    if (!devices.wants(pod)) return undefined;
+    try {
+      await devices.allocate(pod, signal);
+      return undefined;
+    } catch (err) {
+      signal.throwIfAborted();
+      const message = `Pod was rejected: Allocate failed due to ${errorMessage(err)}, which is unexpected`;
+      return { reason: 'UnexpectedAdmissionError', message };
+    }
   }
 
   /** Milliseconds that activeDeadlineSeconds leaves. */

@@ -9,6 +9,7 @@ import { ContainerKiller } from './container-killer.ts';
 import { ContainerStarter } from './container-starter.ts';
 import { CsiDrivers } from './csi/csi-drivers.ts';
 import { CsiVolumes } from './csi/csi-volumes.ts';
+import type { DeviceManager } from './devices/device-manager.ts';
 import type { DnsConfig } from './dns.ts';
 import { Images } from './images.ts';
 import type { KubeletDeps, KubeletOptions } from './kubelet-deps.ts';
@@ -39,6 +40,7 @@ export interface PodStagesDeps extends KubeletDeps {
   probes: ProbeManager;
   allocations: Allocations;
   configObjects: ConfigObjects;
+  devices: DeviceManager;
   tokens: ServiceAccountTokens;
   services(): readonly Service[];
   node: NodeReporter;
@@ -100,11 +102,13 @@ export function createPodStages(
     hostIps,
     admission,
     allocations,
+    devices: deps.devices,
     resizer,
     runtimeName: () => node.runtimeName,
     forget: (uid) => {
       configObjects.release(uid);
       tokens.release(uid);
+      deps.devices.release(uid);
     },
     fail: deps.fail,
   });
@@ -201,6 +205,7 @@ function containerStarter(
     },
     subPaths: new SubPaths({ mounts, dirs }),
     imageVolumes,
+    devices: deps.devices,
     dirs,
     memoryCapacity: machine.memory,
     seccompDefault: config.seccompDefault,

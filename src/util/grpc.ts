@@ -62,7 +62,8 @@ export interface RpcTarget {
 
 const definitions = new Map<string, PackageDefinition>();
 
-function definitionOf(proto: string): PackageDefinition {
+/** A .proto file below proto/, read once. */
+export function definitionOf(proto: string): PackageDefinition {
   const known = definitions.get(proto);
   if (known) return known;
   const loaded = loadSync(join(PROTO_DIR, proto), {

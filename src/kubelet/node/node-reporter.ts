@@ -10,6 +10,7 @@ import { jsonEqual } from '../../util/json.ts';
 import type { Logger } from '../../util/log.ts';
 import type { KubeletConfiguration } from '../config.ts';
 import { parseDuration } from '../config.ts';
+import type { DeviceResources } from '../devices/device-manager.ts';
 import type { ContainerRuntime, RuntimeStatus, RuntimeVersion } from '../runtime/runtime.ts';
 import {
   type ConditionFacts,
@@ -38,6 +39,7 @@ export interface NodeReporterDeps {
   addresses(): readonly string[];
   gitVersion: string;
   conditions(runtime: RuntimeStatus | undefined): Promise<ConditionFacts>;
+  devices(): DeviceResources;
   /** The controller manager gave the node its pod range. */
   onPodCidr(cidr: string): void;
 }
@@ -168,15 +170,16 @@ export class NodeReporter {
     signal.throwIfAborted();
     this.runtimeStatus = asked;
     if (asked) this.#version ??= await runtime.version(signal);
-    const capacity = nodeCapacity(machine, await filesystemFacts(rootDir), config);
+    const own = nodeCapacity(machine, await filesystemFacts(rootDir), config);
+    const devices = this.#deps.devices();
     const before = this.#told?.conditions ?? this.#node?.status?.conditions ?? [];
     return {
       addresses: [
         ...addresses().map((address) => ({ type: 'InternalIP', address })),
         { type: 'Hostname', address: name },
       ],
-      capacity,
-      allocatable: nodeAllocatable(capacity, config),
+      capacity: { ...own, ...devices.capacity },
+      allocatable: { ...nodeAllocatable(own, config), ...devices.allocatable },
       daemonEndpoints: { kubeletEndpoint: { Port: config.port } },
       nodeInfo: this.#nodeInfo(),
       images: await this.#listImages(asked !== undefined, signal),

@@ -1,0 +1,36 @@
+import type { Device, Mount } from '../runtime/runtime.ts';
+import type { DeviceGrant } from './device-checkpoint.ts';
+
+/** What devices bring into a container, in the runtime's words. */
+export interface ContainerDevices {
+  readonly envs: ReadonlyMap<string, string>;
+  readonly mounts: readonly Mount[];
+  readonly devices: readonly Device[];
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly cdi: readonly { name: string }[];
+}
+
+/** Joins what the plugins said. Of two answers about one thing the first counts, as upstream has it. Pure. */
+export function containerDevices(grants: readonly DeviceGrant[]): ContainerDevices {
+  const answers = grants.map(({ answer }) => answer);
+  const envs = answers.flatMap((a) => Object.entries(a.envs));
+  const annotations = answers.flatMap((a) => Object.entries(a.annotations));
+  const mounts = answers.flatMap((a) => a.mounts);
+  const devices = answers.flatMap((a) => a.devices);
+  const cdi = answers.flatMap((a) => a.cdiDevices.map(({ name }) => name));
+  return {
+    envs: new Map(envs.reverse()),
+    annotations: Object.fromEntries(annotations.reverse()),
+    mounts: firstOf(mounts, (m) => m.containerPath).map((m) => ({
+      containerPath: m.containerPath,
+      hostPath: m.hostPath,
+      readonly: m.readOnly,
+    })),
+    devices: firstOf(devices, (d) => d.containerPath).map((d) => ({ ...d })),
+    cdi: [...new Set(cdi)].map((name) => ({ name })),
+  };
+}
+
+function firstOf<T>(items: readonly T[], key: (item: T) => string): T[] {
+  return [...new Map([...items].reverse().map((item) => [key(item), item])).values()].reverse();
+}
