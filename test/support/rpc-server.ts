@@ -27,8 +27,13 @@ export function rpcService(
   methods: Methods,
 ): RpcService {
   const loaded = loadSync(join(PROTO, proto), { enums: String, defaults: true, longs: Number });
+  const definition = loaded[name] as grpc.ServiceDefinition;
   const handlers: grpc.UntypedServiceImplementation = {};
   for (const [method, work] of Object.entries(methods)) {
+    if (definition[method]?.responseStream) {
+      handlers[method] = streaming(work);
+      continue;
+    }
     const handler: grpc.handleUnaryCall<object, object> = (call, callback) => {
       calls.push({ method, request: call.request });
       const failure = failures.get(method);
@@ -40,7 +45,20 @@ export function rpcService(
     };
     handlers[method] = handler;
   }
-  return { definition: loaded[name] as grpc.ServiceDefinition, handlers };
+  return { definition, handlers };
+}
+
+/** The method answers an async iterable of what is sent. */
+function streaming(work: Methods[string]): grpc.handleServerStreamingCall<object, object> {
+  return (call) => {
+    void (async () => {
+      for await (const message of work(call.request) as AsyncIterable<object>) {
+        if (call.cancelled) break;
+        call.write(message);
+      }
+      call.end();
+    })().catch((err: Error) => call.destroy(err));
+  };
 }
 
 /** Serves on a Unix socket. */
