@@ -128,6 +128,7 @@ export class Kubelet {
       log,
       terminationMessage: (container, pod) => terminationMessage(container, pod, this.dirs),
       onChange: this.#wake,
+      onRelist: (ms) => this.metrics.plegRelist.observe(ms / 1000),
       onOom: (uid, id) => log.warn({ uid, id }, 'Out of memory in a container'),
     });
   }

@@ -3,6 +3,7 @@ import { Metrics } from '../util/metrics.ts';
 import { GIT_VERSION } from '../util/version.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
 
+const RELIST_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const OPERATION_SECONDS = [0.005, 0.0125, 0.03, 0.08, 0.2, 0.5, 1.2, 3, 7.5, 19, 48, 119];
 
 /** The kubelet's own metrics, under upstream's names. */
@@ -34,6 +35,11 @@ export function kubeletMetrics(nodeName: string) {
     plegLastSeen: registry.gauge(
       'kubelet_pleg_last_seen_seconds',
       'When the runtime was listed last, in seconds since the epoch',
+    ),
+    plegRelist: registry.histogram(
+      'kubelet_pleg_relist_duration_seconds',
+      'How long a complete listing of the runtime took',
+      { labelNames: [], buckets: RELIST_SECONDS },
     ),
     evictions: registry.counter('kubelet_evictions', 'Pods evicted, by the signal', [
       'eviction_signal',

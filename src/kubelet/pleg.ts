@@ -31,6 +31,8 @@ export interface PlegDeps {
   /** Told of each pod whose sandboxes or containers changed by themselves. */
   onChange(uid: string): void;
   onOom(uid: string, containerId: string): void;
+  /** A complete listing took so many milliseconds. */
+  onRelist(ms: number): void;
 }
 
 /**
@@ -83,7 +85,8 @@ export class Pleg {
   /** Looks at everything; answers the pods that changed. */
   async relist(signal?: AbortSignal): Promise<string[]> {
     const look = ++this.#looks;
-    const { runtime, clock } = this.#deps;
+    const { runtime, clock, onRelist } = this.#deps;
+    const begin = clock.now();
     const [sandboxes, containers] = await Promise.all([
       runtime.listPodSandboxes(undefined, signal),
       runtime.listContainers(undefined, signal),
@@ -97,6 +100,7 @@ export class Pleg {
       if (await this.#store(uid, listed, look)) changed.push(uid);
     }
     this.lastRelist = clock.now();
+    onRelist(this.lastRelist - begin);
     return changed;
   }
 
