@@ -2,8 +2,10 @@ import { fitsNode } from '../api/node-affinity.ts';
 import { isPodTerminal } from '../api/pods.ts';
 import { milliValue, parseQuantity, wholeValue } from '../api/quantity.ts';
 import type { Node, Pod } from '../api/types.ts';
-import { containersOf, initContainersOf } from './names.ts';
+import { isCriticalPod } from './eviction/ranking.ts';
+import { containersOf, initContainersOf, isStatic } from './names.ts';
 import type { Failure } from './pod-state.ts';
+import { mayPreempt, preemptionVictims, type Shortage } from './preemption.ts';
 import { podRequest } from './resources.ts';
 import { type NodeAbilities, settingsRefusal } from './settings-admission.ts';
 
@@ -16,6 +18,8 @@ export interface AdmissionDeps {
   pressure(pod: Pod): Failure | undefined;
   /** The other pods that hold resources of the node. */
   others(uid: string): readonly Pod[];
+  /** Whether the pod is ending already. */
+  isEnding(pod: Pod): boolean;
 }
 
 /** The kubelet's own leave: what the scheduler saw may be out of date, or the pod came past it. */
@@ -30,23 +34,65 @@ export class Admission {
   refusal(pod: Pod): Failure | undefined {
     const settings = settingsRefusal(pod, this.#deps.abilities());
     if (settings) return settings;
-    const refused =
-      this.#deps.pressure(pod) ??
-      selectorRefusal(pod, this.#deps.node()) ??
-      portRefusal(pod, this.#others(pod)) ??
-      this.noRoom(pod);
+    const refused = this.#unfit(pod) ?? this.noRoom(pod);
     return refused && { ...refused, message: `Pod was rejected: ${refused.message}` };
+  }
+
+  /** What no other pod's end would change. */
+  #unfit(pod: Pod): Failure | undefined {
+    const node = this.#deps.node();
+    return (
+      this.#deps.pressure(pod) ??
+      selectorRefusal(pod, node) ??
+      taintRefusal(pod, node) ??
+      portRefusal(pod, this.#others(pod))
+    );
   }
 
   /** The resource that the pod would not get beside the others; undefined when there is room. */
   noRoom(pod: Pod): Failure | undefined {
-    return resourceRefusal(pod, this.#others(pod), this.#deps.allocatable());
+    const [first] = this.#wanting(pod, this.#others(pod));
+    if (!first) return undefined;
+    const { resource, requested, used, capacity } = first;
+    return {
+      reason: `OutOf${resource}`,
+      message: `Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
+    };
+  }
+
+  /**
+   * The pods that must end so that this one, which the node cannot do without, has room; none when those that are ending
+   * already are enough. Undefined when the pod is not of that kind, or nobody's end would help.
+   */
+  victims(pod: Pod): readonly Pod[] | undefined {
+    if (!isCriticalPod(pod) || settingsRefusal(pod, this.#deps.abilities()) || this.#unfit(pod)) {
+      return undefined;
+    }
+    const staying = this.#others(pod).filter((p) => !this.#deps.isEnding(p));
+    const shortages: Shortage[] = this.#wanting(pod, staying).map(
+      ({ resource, requested, used, capacity }) => ({
+        resource,
+        missing: requested + used - capacity,
+      }),
+    );
+    return preemptionVictims(
+      shortages,
+      staying.filter((p) => mayPreempt(pod, p)),
+    );
+  }
+
+  #wanting(pod: Pod, others: readonly Pod[]): Want[] {
+    return wanting(pod, others, this.#deps.allocatable());
   }
 
   #others(pod: Pod): Pod[] {
     return this.#deps.others(pod.metadata.uid).filter((p) => !isPodTerminal(p));
   }
 }
+
+/** Refusals that a newer look at the node may take back. */
+export const isAboutNode = ({ reason }: Failure): boolean =>
+  reason === 'NodeAffinity' || reason === 'TaintToleration';
 
 function selectorRefusal(pod: Pod, node: Node | undefined): Failure | undefined {
   if (!node || !pod.spec || fitsNode(pod.spec, node)) return undefined;
@@ -56,9 +102,32 @@ function selectorRefusal(pod: Pod, node: Node | undefined): Failure | undefined 
   };
 }
 
+/** Static pods come past every taint. */
+function taintRefusal(pod: Pod, node: Node | undefined): Failure | undefined {
+  if (isStatic(pod)) return undefined;
+  const tolerations = pod.spec?.tolerations ?? [];
+  const untolerated = (node?.spec?.taints ?? [])
+    .filter(({ effect }) => effect === 'NoExecute')
+    .some((taint) => !tolerations.some((t) => tolerates(t, taint)));
+  if (!untolerated) return undefined;
+  return {
+    reason: 'TaintToleration',
+    message: "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate",
+  };
+}
+
+type Taint = NonNullable<NonNullable<Node['spec']>['taints']>[number];
+type Toleration = NonNullable<NonNullable<Pod['spec']>['tolerations']>[number];
+
+function tolerates({ effect, key, operator, value }: Toleration, taint: Taint): boolean {
+  if (effect && effect !== taint.effect) return false;
+  if (key && key !== taint.key) return false;
+  return operator === 'Exists' || (key !== undefined && (value ?? '') === (taint.value ?? ''));
+}
+
 function portRefusal(pod: Pod, others: readonly Pod[]): Failure | undefined {
-  const taken = new Set(others.flatMap(hostPorts));
-  if (!hostPorts(pod).some((port) => taken.has(port))) return undefined;
+  const taken = others.flatMap(hostPorts);
+  if (!hostPorts(pod).some((port) => taken.some((other) => collide(port, other)))) return undefined;
   return {
     reason: 'NodePorts',
     message:
@@ -66,40 +135,53 @@ function portRefusal(pod: Pod, others: readonly Pod[]): Failure | undefined {
   };
 }
 
-function hostPorts(pod: Pod): string[] {
-  return [...initContainersOf(pod), ...containersOf(pod)]
-    .flatMap((c) => c.ports ?? [])
-    .filter((p) => p.hostPort)
-    .map((p) => `${p.protocol ?? 'TCP'}/${p.hostIP ?? ''}/${p.hostPort}`);
+interface HostPort {
+  readonly protocol: string;
+  readonly ip: string;
+  readonly port: number;
 }
 
-function resourceRefusal(
+const ANY_ADDRESS = '0.0.0.0';
+
+function hostPorts(pod: Pod): HostPort[] {
+  return [...initContainersOf(pod), ...containersOf(pod)]
+    .flatMap((c) => c.ports ?? [])
+    .flatMap(({ hostPort, hostIP, protocol = 'TCP' }) =>
+      hostPort ? [{ protocol, ip: hostIP || ANY_ADDRESS, port: hostPort }] : [],
+    );
+}
+
+function collide(a: HostPort, b: HostPort): boolean {
+  if (a.protocol !== b.protocol || a.port !== b.port) return false;
+  return a.ip === b.ip || a.ip === ANY_ADDRESS || b.ip === ANY_ADDRESS;
+}
+
+interface Want {
+  readonly resource: string;
+  readonly requested: number;
+  readonly used: number;
+  readonly capacity: number;
+}
+
+/** Every resource of which there is too little for the pod beside the others. */
+function wanting(
   pod: Pod,
   others: readonly Pod[],
   allocatable: Readonly<Record<string, string>>,
-): Failure | undefined {
+): Want[] {
+  const found: Want[] = [];
   const maxPods = Number(allocatable.pods ?? Infinity);
   if (others.length + 1 > maxPods) {
-    return outOf('pods', { requested: 1, used: others.length, capacity: maxPods });
+    found.push({ resource: 'pods', requested: 1, used: others.length, capacity: maxPods });
   }
-  for (const [name, text] of Object.entries(allocatable)) {
-    if (name === 'pods') continue;
-    const requested = podRequest(pod, name);
+  for (const [resource, text] of Object.entries(allocatable)) {
+    if (resource === 'pods') continue;
+    const requested = podRequest(pod, resource);
     if (requested === 0) continue;
     const quantity = parseQuantity(text);
-    const capacity = name === 'cpu' ? milliValue(quantity) : wholeValue(quantity);
-    const used = others.reduce((sum, p) => sum + podRequest(p, name), 0);
-    if (used + requested > capacity) return outOf(name, { requested, used, capacity });
+    const capacity = resource === 'cpu' ? milliValue(quantity) : wholeValue(quantity);
+    const used = others.reduce((sum, p) => sum + podRequest(p, resource), 0);
+    if (used + requested > capacity) found.push({ resource, requested, used, capacity });
   }
-  return undefined;
-}
-
-function outOf(
-  resource: string,
-  { requested, used, capacity }: { requested: number; used: number; capacity: number },
-): Failure {
-  return {
-    reason: `OutOf${resource}`,
-    message: `Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`,
-  };
+  return found;
 }

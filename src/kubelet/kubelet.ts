@@ -258,6 +258,7 @@ export class Kubelet {
             .active()
             .filter((state) => state.uid !== uid)
             .map((state) => state.pod),
+        isEnding: (uid) => this.workers.isTerminating(uid),
         allocations: this.#allocations,
         wake: this.#wake,
         fail: (uid, failure) => this.workers.fail(uid, failure),

@@ -1,9 +1,9 @@
 import { timeString } from '../api/times.ts';
-import type { PodStatus } from '../api/types.ts';
+import type { Pod, PodStatus } from '../api/types.ts';
 import type { EventRecorder } from '../client/client.ts';
 import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
-import type { Admission } from './admission.ts';
+import { type Admission, isAboutNode } from './admission.ts';
 import type { DeviceManager } from './devices/device-manager.ts';
 import type { Pleg } from './pleg.ts';
 import type { Failure, PodState } from './pod-state.ts';
@@ -31,7 +31,12 @@ export interface PodLifecycleDeps {
   /** The pod uses no configuration objects and tokens any more. */
   forget(uid: string): void;
   fail(uid: string, failure: Failure): void;
+  /** Asks the API what the node is now. */
+  refreshNode(): Promise<void>;
 }
+
+// Until those that were ended for a critical pod are gone.
+const ROOM_RETRY_MS = 500;
 
 /** The stages of a pod's life on the node, each ending with its status told. */
 export class PodLifecycle implements PodStages {
@@ -50,7 +55,10 @@ export class PodLifecycle implements PodStages {
     // Before the first word about it: a kubelet that was started again must not call a ready Pod unready.
     probes.follow(state.pod, pleg.get(state.uid));
     if (this.tell(state)) return { over: true, retryMs: undefined };
-    if (!(await this.#admit(state, signal))) return { over: false, retryMs: undefined };
+    const leave = await this.#admit(state, signal);
+    if (leave !== 'admitted') {
+      return { over: false, retryMs: leave === 'later' ? ROOM_RETRY_MS : undefined };
+    }
     this.#deps.resizer.consider(state);
     const deadline = this.#deadline(state);
     if (deadline !== undefined && deadline <= 0) {
@@ -118,20 +126,50 @@ export class PodLifecycle implements PodStages {
   }
 
   /** A pod is admitted once; one that already ran here needs no second leave. */
-  async #admit(state: PodState, signal: AbortSignal): Promise<boolean> {
-    const { admission, pleg, recorder } = this.#deps;
-    if (this.#admitted.has(state.uid)) return true;
-    const known = pleg.get(state.uid).sandboxes.length > 0;
-    const refusal = known
-      ? undefined
-      : (admission.refusal(state.pod) ?? (await this.#withoutDevices(state, signal)));
-    if (refusal) {
-      recorder.event(state.pod, 'Warning', refusal.reason, refusal.message);
-      this.#deps.fail(state.uid, refusal);
-      return false;
+  async #admit(state: PodState, signal: AbortSignal): Promise<'admitted' | 'refused' | 'later'> {
+    const { recorder, admission } = this.#deps;
+    const { uid, pod } = state;
+    if (this.isAdmitted(uid)) {
+      this.#admitted.add(uid);
+      return 'admitted';
     }
-    this.#admitted.add(state.uid);
-    return true;
+    await this.#refreshNode(pod);
+    let refusal = admission.refusal(pod);
+    if (refusal && this.#preempt(pod)) return 'later';
+    if (!refusal) {
+      // Before anything is waited for: what is given to this pod is given to no other one.
+      this.#admitted.add(uid);
+      refusal = await this.#withoutDevices(state, signal);
+      if (!refusal) return 'admitted';
+      this.#admitted.delete(uid);
+    }
+    recorder.event(pod, 'Warning', refusal.reason, refusal.message);
+    this.#deps.fail(uid, refusal);
+    return 'refused';
+  }
+
+  /** Whether the pod holds resources of the node. */
+  isAdmitted(uid: string): boolean {
+    return this.#admitted.has(uid) || this.#deps.pleg.get(uid).sandboxes.length > 0;
+  }
+
+  /** A node that was labelled or tainted a moment ago may not be known so yet. */
+  async #refreshNode(pod: Pod): Promise<void> {
+    const { admission, refreshNode } = this.#deps;
+    const refusal = admission.refusal(pod);
+    if (refusal && isAboutNode(refusal)) await refreshNode().catch(() => {});
+  }
+
+  /** Ends others so that a critical pod has room; answers whether there will be. */
+  #preempt(pod: Pod): boolean {
+    const { admission, recorder, fail } = this.#deps;
+    const victims = admission.victims(pod);
+    const message = 'Preempted in order to admit critical pod';
+    for (const victim of victims ?? []) {
+      recorder.event(victim, 'Warning', 'Preempting', message);
+      fail(victim.metadata.uid, { reason: 'Preempting', message, disruption: true });
+    }
+    return victims !== undefined;
   }
 
   /** Why the pod does not get the devices that it asks for. */

@@ -51,6 +51,7 @@ export interface PodStagesDeps extends KubeletDeps {
   pressure(pod: Pod): Failure | undefined;
   /** The other pods that hold resources of the node. */
   others(uid: string): readonly Pod[];
+  isEnding(uid: string): boolean;
   fail(uid: string, failure: Failure): void;
   wake(uid: string): void;
 }
@@ -72,7 +73,8 @@ export function createPodStages(
   const admission = new Admission({
     node: () => node.node,
     allocatable: () => node.allocatable(),
-    others: deps.others,
+    others: (uid) => deps.others(uid).filter((p) => stages.isAdmitted(p.metadata.uid)),
+    isEnding: (pod) => deps.isEnding(pod.metadata.uid),
     pressure: deps.pressure,
     abilities: () => ({
       allowedSysctls: options.config.allowedUnsafeSysctls,
@@ -111,6 +113,7 @@ export function createPodStages(
       deps.devices.release(uid);
     },
     fail: deps.fail,
+    refreshNode: () => node.refresh(),
   });
   return { stages, volumes, drivers };
 }

@@ -78,6 +78,12 @@ export class NodeReporter {
     return this.#told?.allocatable ?? {};
   }
 
+  /** Learns what others have made of the node meanwhile. */
+  async refresh(): Promise<void> {
+    const { client, name } = this.#deps;
+    this.#node = await client.get(NODES, { namespace: '', name });
+  }
+
   /** Another reason to look now. */
   poke(): void {
     this.#wake();
