@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { ApiError, isNotFound } from '../api/errors.ts';
-import { CONFIG_MAPS } from '../api/resource-types.ts';
-import type { Node, Pod } from '../api/types.ts';
+import { ApiError } from '../api/errors.ts';
+import type { ConfigMap, Node, Pod } from '../api/types.ts';
 import type { Client, Informer } from '../client/client.ts';
 import { writeError } from '../http/errors.ts';
 import { healthAnswer } from '../http/health.ts';
@@ -19,6 +18,8 @@ export interface MetricsServerDeps {
   readonly nodes: Informer<Node>;
   /** Only their metadata is looked at. */
   readonly pods: Informer<Pod>;
+  /** What the API server says of its front proxy: `TRUST_KEY` alone. */
+  readonly trust: Informer<ConfigMap>;
   fetch(address: KubeletAddress, signal: AbortSignal): Promise<string>;
   readonly clock: Clock;
   readonly log: Logger;
@@ -32,7 +33,7 @@ export interface MetricsServerOptions extends ScraperOptions {
   readonly key: string;
 }
 
-const TRUST_KEY = { namespace: 'kube-system', name: 'extension-apiserver-authentication' };
+export const TRUST_KEY = { namespace: 'kube-system', name: 'extension-apiserver-authentication' };
 const HEALTH = new Set(['healthz', 'livez', 'readyz']);
 
 /**
@@ -52,40 +53,48 @@ export class MetricsServer {
 
   /** Works until aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    const { nodes, pods } = this.#deps;
+    const { nodes, pods, trust } = this.#deps;
     const scraper = new Scraper({ ...this.#deps, store: this.#store }, this.#options);
-    const loops = [nodes.run(signal), pods.run(signal), scraper.run(signal)];
+    const loops = [nodes, pods, trust].map((informer) => informer.run(signal));
+    loops.push(scraper.run(signal));
     await Promise.all([...loops, this.#serve(signal)]);
   }
 
   async #serve(signal: AbortSignal): Promise<void> {
-    const { log } = this.#deps;
-    this.#trust = await this.#readTrust();
+    const { log, trust } = this.#deps;
+    await trust.whenSynced(signal);
+    this.#readTrust();
     const { host, port, certificate, key } = this.#options;
-    const authorities = [this.#trust.proxyAuthority, this.#trust.clientAuthority];
-    const clientAuthority = authorities.filter((pem) => pem !== undefined).join('\n');
     const listener = await listen(
-      { host, port, certificate, key, ...(clientAuthority ? { clientAuthority } : {}) },
+      // Certificates are asked for also while nobody is believed: that may change.
+      { host, port, certificate, key, clientAuthority: this.#authorities() },
       {
         request: (req, res) => {
           this.#answer(req, res).catch((err: unknown) => writeError(res, err));
         },
       },
     );
+    const follow = (): void => {
+      this.#readTrust();
+      listener.useCertificate(certificate, key, this.#authorities());
+    };
+    trust.addHandler({ onAdd: follow, onUpdate: follow });
     log.info({ port: listener.port }, 'Serving the resource metrics API');
     await aborted(signal);
     await listener.close();
   }
 
-  async #readTrust(): Promise<Trust> {
-    const { client, log } = this.#deps;
-    try {
-      return trustOf((await client.get(CONFIG_MAPS, TRUST_KEY)).data ?? {});
-    } catch (err) {
-      if (!isNotFound(err)) throw err;
-      log.warn({}, 'The API server names no front proxy: only tokens are believed');
-      return this.#trust;
-    }
+  #readTrust(): void {
+    const { trust, log } = this.#deps;
+    const found = trust.get(TRUST_KEY);
+    if (found) this.#trust = trustOf(found.data ?? {});
+    else log.warn({}, 'The API server names no front proxy: only tokens are believed');
+  }
+
+  /** PEM of everybody whose certificates are believed. */
+  #authorities(): string {
+    const { proxyAuthority, clientAuthority } = this.#trust;
+    return [proxyAuthority, clientAuthority].filter((pem) => pem !== undefined).join('\n');
   }
 
   async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {

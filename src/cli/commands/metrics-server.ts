@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { NODES, PODS } from '../../api/resource-types.ts';
+import { CONFIG_MAPS, NODES, PODS } from '../../api/resource-types.ts';
 import { inClusterAccess } from '../../client/in-cluster.ts';
 import { createInformer } from '../../client/informer.ts';
 import { type ClusterAccess, loadKubeconfig, type Material } from '../../client/kubeconfig.ts';
 import { RestClient } from '../../client/rest-client.ts';
 import { call } from '../../http/call.ts';
-import { MetricsServer } from '../../metrics-server/metrics-server.ts';
+import { MetricsServer, TRUST_KEY } from '../../metrics-server/metrics-server.ts';
 import type { KubeletAddress } from '../../metrics-server/scraper.ts';
 import { realClock } from '../../util/clock.ts';
 import { parseDuration } from '../../util/duration.ts';
@@ -60,6 +60,12 @@ async function run(flags: Flags): Promise<void> {
       ...base,
       nodes: createInformer(client, NODES, {}, base),
       pods: createInformer(client, PODS, { metadataOnly: true }, base),
+      trust: createInformer(
+        client,
+        CONFIG_MAPS,
+        { namespace: TRUST_KEY.namespace, fieldSelector: `metadata.name=${TRUST_KEY.name}` },
+        base,
+      ),
       fetch: (address) => askKubelet(address, access, flags),
     },
     {
