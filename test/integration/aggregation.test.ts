@@ -34,6 +34,13 @@ function answer({ path, method, text, headers, client }: PeerRequest) {
     return { body: { paths: { [PATH.slice(1)]: { serverRelativeURL } } } };
   }
   if (path.startsWith('/openapi/v3/')) return { body: { openapi: '3.0.0' } };
+  if (path.endsWith('/elsewhere')) {
+    return {
+      status: 302,
+      headers: { location: `https://localhost:${peer.port}/stolen` },
+      body: {},
+    };
+  }
   if (method === 'POST') return { status: 201, body: text };
   return { body: { kind: 'Echo', path, headers, client } };
 }
@@ -188,6 +195,16 @@ describe('an aggregated API server', () => {
   it('is asked only on behalf of those who may', async () => {
     const bob = await server.as({ name: 'bob', groups: [] });
     expect((await bob('GET', `${PATH}/namespaces/default/flunders`)).status).toBe(403);
+  });
+
+  it('CVE-2022-3172: sends nobody elsewhere, and is followed nowhere', async () => {
+    const answer = await server.request('GET', `${PATH}/namespaces/default/flunders/elsewhere`);
+    expect(answer.status).toBe(502);
+    expect(answer.text).toBe(
+      'the backend attempted to redirect this request, which is not permitted',
+    );
+    expect(answer.headers.location).toBeUndefined();
+    expect(peer.requests.some(({ path }) => path === '/stolen')).toBe(false);
   });
 
   it('finds what it needs to know in kube-system', async () => {

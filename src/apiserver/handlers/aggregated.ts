@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { ApiError } from '../../api/errors.ts';
 import { proxyUpgrade } from '../../http/upgrade-proxy.ts';
 import { remoteUserHeaders } from '../aggregation/front-proxy.ts';
@@ -15,5 +16,21 @@ export async function aggregated(exchange: Exchange, remote: RemoteService): Pro
     await proxyUpgrade(upgrade, { url, tls: remote.tls, headers });
     return;
   }
-  await passOn(exchange, await forward(exchange, { url, agent: remote.agent, headers }));
+  const answer = await forward(exchange, { url, agent: remote.agent, headers });
+  if (isRedirect(answer)) {
+    answer.destroy();
+    refuseRedirect(exchange);
+    return;
+  }
+  await passOn(exchange, answer);
+}
+
+/** Clients would follow it with the credentials that are meant for this server (CVE-2022-3172). */
+function isRedirect({ statusCode = 0, headers }: IncomingMessage): boolean {
+  return statusCode >= 300 && statusCode <= 399 && headers.location !== undefined;
+}
+
+function refuseRedirect({ res }: Exchange): void {
+  res.writeHead(502, { 'content-type': 'text/plain; charset=utf-8' });
+  res.end('the backend attempted to redirect this request, which is not permitted');
 }
