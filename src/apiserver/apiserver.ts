@@ -8,7 +8,7 @@ import type { EncryptionRule } from './encryption-rules.ts';
 import { tendFlowConfiguration } from './flow-control/schema-status.ts';
 import { KubernetesEndpoints } from './kubernetes-endpoints.ts';
 import type { KubernetesServiceOptions } from './kubernetes-service.ts';
-import { type ApiServerOptions, DEFAULT_SERVICE_RANGES } from './options.ts';
+import { type ApiServerOptions, DEFAULT_SERVICE_RANGES, type LiveIdentity } from './options.ts';
 import { ensureSystemObjects } from './system-objects.ts';
 
 /** The front door: storage → state (watch caches) → store → handlers → chain → listener. */
@@ -34,16 +34,32 @@ export class ApiServer {
     this.#parts.sealed?.use(rules);
   }
 
-  /** New connections are served with this, and clients believed by these authorities. */
-  useCertificate(certificate: string, key: string, clientAuthority?: string): void {
-    this.#listener?.useCertificate(certificate, key, this.#believed(clientAuthority));
+  /** New connections are made and served with this; clients are believed by its authorities from now on. */
+  async useIdentity(identity: LiveIdentity): Promise<void> {
+    const { kubelets, apiServices, trust } = this.#parts;
+    const { clientAuthority, requestHeaderAuthority: proxyAuthority } = identity;
+    const { certificate, key } = identity;
+    const believed = authoritiesOf(clientAuthority, proxyAuthority);
+    this.#listener?.useCertificate(certificate, key, believed);
+    trust.use({ clientAuthority, proxyAuthority });
+    kubelets.use(identity.kubelet ?? {});
+    apiServices.useCredentials(identity.frontProxy ?? {});
+    await this.#publishTrust(clientAuthority, proxyAuthority);
   }
 
-  /** Connections of front proxies are believed too; what they may say is for the authenticators. */
-  #believed(clientAuthority: string | undefined): string | undefined {
+  /** Tells aggregated servers whom to believe. */
+  async #publishTrust(clientAuthority?: string, proxyAuthority?: string): Promise<void> {
     const { requestHeader } = this.#options;
-    if (!requestHeader) return clientAuthority;
-    return [clientAuthority ?? '', requestHeader.clientAuthority].join('\n');
+    await ensureAuthenticationConfig(
+      { ...this.#parts, clock: this.#deps.clock },
+      {
+        clientAuthority,
+        requestHeader: requestHeader && {
+          ...requestHeader,
+          clientAuthority: proxyAuthority ?? requestHeader.clientAuthority,
+        },
+      },
+    );
   }
 
   /** Works until aborted. Calls `ready` when it answers requests. */
@@ -98,15 +114,16 @@ export class ApiServer {
     if (services) nodePorts.follow(await state.cache(services));
     const deps = { kinds, store, clock: this.#deps.clock };
     await ensureSystemObjects(deps, this.#endpoint());
-    await ensureAuthenticationConfig(deps, this.#options);
+    const { listen: own, requestHeader } = this.#options;
+    await this.#publishTrust(own.clientAuthority, requestHeader?.clientAuthority);
     await authorization.start();
     await flowControl.follow();
   }
 
   #listen(): Promise<HttpListener> {
     const { chain } = this.#parts;
-    const { listen: options } = this.#options;
-    const clientAuthority = this.#believed(options.clientAuthority);
+    const { listen: options, requestHeader } = this.#options;
+    const clientAuthority = authoritiesOf(options.clientAuthority, requestHeader?.clientAuthority);
     return listen(
       { ...options, clientAuthority },
       {
@@ -126,6 +143,12 @@ export class ApiServer {
       serviceRanges,
     };
   }
+}
+
+/** Connections of front proxies are believed too; what they may say is for the authenticators. */
+function authoritiesOf(...all: (string | undefined)[]): string | undefined {
+  const given = all.filter((pem) => pem !== undefined);
+  return given.length === 0 ? undefined : given.join('\n');
 }
 
 // Unspecified and loopback addresses mean something else to everybody.

@@ -12,6 +12,7 @@ import { ServiceAllocator } from './allocators/services.ts';
 import { Auditor } from './auditor.ts';
 import { authentication } from './authn/authentication.ts';
 import { authenticationReviews } from './authn/reviews.ts';
+import type { Trust } from './authn/trust.ts';
 import { Authorization, DEFAULT_MODES } from './authz/authorization.ts';
 import { escalationCheck } from './authz/escalation.ts';
 import { RbacIndex } from './authz/rbac-index.ts';
@@ -73,6 +74,7 @@ export interface Assembly {
   /** Set when values are encrypted at rest. */
   readonly sealed: EncryptedStorage | undefined;
   readonly kubelets: Kubelets;
+  readonly trust: Trust;
 }
 
 export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assembly {
@@ -143,7 +145,7 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
   });
   return {
     ...{ kinds, schema, state, store, custom, apiServices, flowControl },
-    ...{ nodePorts, authorization, chain, auditor, kubelets, sealed },
+    ...{ nodePorts, authorization, chain, auditor, kubelets, sealed, trust: authn.trust },
   };
 }
 

@@ -1,14 +1,19 @@
 import type { KubeObject } from '../api/types.ts';
 import { jsonEqual } from '../util/json.ts';
-import type { ApiServerOptions } from './options.ts';
+import type { RequestHeaderOptions } from './options.ts';
 import { type SystemObjectDeps, systemContext } from './system-objects.ts';
+
+interface TrustOptions {
+  readonly clientAuthority?: string | undefined;
+  readonly requestHeader?: RequestHeaderOptions | undefined;
+}
 
 const KEY = { namespace: 'kube-system', name: 'extension-apiserver-authentication' };
 
 /** Tells aggregated API servers whose certificates and whose word about users to believe (upstream's clusterauthenticationtrust). */
 export async function ensureAuthenticationConfig(
   { kinds, store, clock }: SystemObjectDeps,
-  options: ApiServerOptions,
+  options: TrustOptions,
 ): Promise<void> {
   const kind = kinds.get('', 'v1', 'configmaps');
   const data = authenticationConfig(options);
@@ -26,8 +31,10 @@ export async function ensureAuthenticationConfig(
   await store.update(kind, KEY, update, context);
 }
 
-function authenticationConfig({ listen, requestHeader }: ApiServerOptions): Record<string, string> {
-  const { clientAuthority } = listen;
+function authenticationConfig({
+  clientAuthority,
+  requestHeader,
+}: TrustOptions): Record<string, string> {
   return {
     ...(clientAuthority ? { 'client-ca-file': clientAuthority } : {}),
     ...(requestHeader

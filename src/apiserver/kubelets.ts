@@ -17,17 +17,30 @@ const DEFAULT_PORT = 10250;
 
 /** How the API server reaches the kubelets of its nodes. */
 export class Kubelets {
-  readonly tls: SecureContextOptions & { rejectUnauthorized: boolean };
-  readonly agent: Agent;
+  #tls: SecureContextOptions & { rejectUnauthorized: boolean };
+  #agent: Agent;
 
-  constructor({ certificate, key, authority }: KubeletCredentials) {
-    this.tls = {
-      ...(certificate === undefined ? {} : { cert: certificate }),
-      ...(key === undefined ? {} : { key }),
-      ...(authority === undefined ? {} : { ca: authority }),
-      rejectUnauthorized: authority !== undefined,
-    };
-    this.agent = new Agent({ keepAlive: true, timeout: 60_000, ...this.tls });
+  constructor(credentials: KubeletCredentials) {
+    this.#tls = tlsOf(credentials);
+    this.#agent = this.#newAgent();
+  }
+
+  get tls(): SecureContextOptions & { rejectUnauthorized: boolean } {
+    return this.#tls;
+  }
+
+  get agent(): Agent {
+    return this.#agent;
+  }
+
+  /** New connections are made with these. Those under way go on; idle ones end by themselves. */
+  use(credentials: KubeletCredentials): void {
+    this.#tls = tlsOf(credentials);
+    this.#agent = this.#newAgent();
+  }
+
+  #newAgent(): Agent {
+    return new Agent({ keepAlive: true, timeout: 60_000, ...this.#tls });
   }
 
   /** `https://ADDRESS:PORT` of a node's kubelet. */
@@ -46,8 +59,17 @@ export class Kubelets {
   }
 
   close(): void {
-    this.agent.destroy();
+    this.#agent.destroy();
   }
+}
+
+function tlsOf({ certificate, key, authority }: KubeletCredentials) {
+  return {
+    ...(certificate === undefined ? {} : { cert: certificate }),
+    ...(key === undefined ? {} : { key }),
+    ...(authority === undefined ? {} : { ca: authority }),
+    rejectUnauthorized: authority !== undefined,
+  };
 }
 
 /** Which container of a Pod a request means. */

@@ -53,6 +53,16 @@ export interface ApiServerOptions {
   readonly admission?: AdmissionOptions | undefined;
 }
 
+/** What may be replaced while the server runs, as PEM: who it is to whom, and whose certificates it believes. */
+export interface LiveIdentity {
+  readonly certificate: string;
+  readonly key: string;
+  readonly clientAuthority?: string | undefined;
+  readonly kubelet?: KubeletCredentials | undefined;
+  readonly frontProxy?: FrontProxyCredentials | undefined;
+  readonly requestHeaderAuthority?: string | undefined;
+}
+
 export interface ServiceAccountOptions {
   readonly issuer: string;
   /** Who tokens are for: this API server. Default: the issuer. */

@@ -74,7 +74,11 @@ export class Transport {
       const { response, stale } = await exchange(
         this.#server.protocol === 'http:' ? httpRequest(options) : httpsRequest(options),
         request.body,
-      );
+      ).catch((err: unknown) => {
+        // The authorities may have changed since their file was read.
+        if (DISBELIEF.has(errnoOf(err) ?? '')) this.#deps.credentials.refused();
+        throw err;
+      });
       if (response) return response;
       // The server closed a kept-alive connection as we took it. What creates must not be sent twice.
       if (request.method === 'POST' || tries >= 2) throw stale;
@@ -94,6 +98,16 @@ export class Transport {
     };
   }
 }
+
+/** What Node says of a server whose authority it does not know. */
+const DISBELIEF = new Set([
+  'CERT_SIGNATURE_FAILURE',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
 
 /** Resolves at the response's head; with `stale` when a reused connection turned out to be closed. */
 function exchange(

@@ -34,11 +34,11 @@ const LISTS = ['clusters', 'contexts', 'users'] as const;
 /** Names of the cluster and of the operator's context in kubeconfigs. */
 export const CONTEXT = 'k8ts';
 
-/** A kubeconfig with everything inside: server, its authority and the user's certificate, or (`file`) where that lies. */
+/** A kubeconfig with everything inside: server, its authority and the user's certificate, or (`file`) where they lie. */
 export function kubeconfigFor(
   user: string,
   server: string,
-  authority: string,
+  authority: string | { readonly file: string },
   credentials: KeyAndCertificate | { readonly file: string },
 ): Kubeconfig {
   const name = `${CONTEXT}-${user}`;
@@ -46,7 +46,13 @@ export function kubeconfigFor(
     apiVersion: 'v1',
     kind: 'Config',
     clusters: [
-      { name: CONTEXT, cluster: { server, 'certificate-authority-data': base64(authority) } },
+      {
+        name: CONTEXT,
+        cluster:
+          typeof authority === 'string'
+            ? { server, 'certificate-authority-data': base64(authority) }
+            : { server, 'certificate-authority': authority.file },
+      },
     ],
     users: [
       {
@@ -87,8 +93,9 @@ export async function ensureKubeconfigs(
     const isGood = stillGood(before, authority, identity, asOf);
     const credentials = before && isGood ? before : await issue(authority, identity, now);
     if (pairFile && !isGood) writePair(pairFile, credentials);
-    const shown = pairFile ? { file: pairFile } : credentials;
-    const config = kubeconfigFor(user, server, authority.certificate, shown);
+    const config = pairFile
+      ? kubeconfigFor(user, server, { file: join(paths.pki, 'ca.crt') }, { file: pairFile })
+      : kubeconfigFor(user, server, authority.certificate, credentials);
     // JSON is YAML: kubectl and components read it as it is.
     const isNew = writeWhole(file, `${JSON.stringify(config, undefined, 2)}\n`, SECRET_MODE);
     if (isNew || !isGood) written.push(user);

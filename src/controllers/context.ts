@@ -9,10 +9,17 @@ import type { InformerFactory } from '../client/informer-factory.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
 
+/** The text of a file that may change. */
+export interface LiveText {
+  current(): string;
+  /** Calls back after each change. */
+  onChange(listener: () => void): void;
+}
+
 /** What the operator may set; upstream's flags without their dashes. */
 export interface ManagerOptions {
   /** PEM of the authority that kube-root-ca.crt publishes. */
-  readonly rootCa?: string;
+  readonly rootCa?: LiveText;
   /** The authority that signs what was approved, and for how long at most. Absent: nothing is signed. */
   readonly clusterSigning?: {
     readonly certificateFile: string;

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { aborted } from '../util/lifecycle.ts';
+import { followFiles } from './follow-files.ts';
 import { type HealthCheck, healthAnswer } from './health.ts';
 import { listen } from './server.ts';
 
@@ -9,7 +10,7 @@ export interface ComponentServerOptions {
   /** 0: no server at all. */
   readonly port: number;
   readonly host: string;
-  /** PEM files. Without them the server makes a certificate of its own that nobody else signed. */
+  /** PEM files; changed ones count at once. Without them the server makes a certificate of its own that nobody else signed. */
   readonly certificateFile?: string | undefined;
   readonly keyFile?: string | undefined;
   /** PEM file: whose client certificates may read the metrics. */
@@ -38,11 +39,14 @@ export async function serveComponent(
   signal: AbortSignal,
 ): Promise<void> {
   if (options.port === 0) return;
-  const { host, port, clientCaFile } = options;
-  const clientAuthority = clientCaFile ? await readFile(clientCaFile, 'utf8') : undefined;
-  const identity = await servingCertificate(options);
+  const { host, port, clientCaFile, certificateFile, keyFile } = options;
+  const read = async () => ({
+    ...(await servingCertificate(options)),
+    clientAuthority: clientCaFile ? await readFile(clientCaFile, 'utf8') : undefined,
+  });
+  let identity = await read();
   const listener = await listen(
-    { host, port, ...identity, clientAuthority },
+    { host, port, ...identity },
     {
       request(req, res) {
         // Whatever goes wrong here has been answered, or the peer is gone.
@@ -50,7 +54,19 @@ export async function serveComponent(
       },
     },
   );
+  const use = async (): Promise<void> => {
+    const isOwn = certificateFile === undefined || keyFile === undefined;
+    const { certificate, key } = identity;
+    // A certificate of its own making stays as long as the process.
+    identity = { ...(await read()), ...(isOwn ? { certificate, key } : {}) };
+    listener.useCertificate(identity.certificate, identity.key, identity.clientAuthority);
+  };
+  const files = [clientCaFile, certificateFile, keyFile].filter((file) => file !== undefined);
+  // What cannot be used leaves what there was.
+  const onChange = () => void use().catch(() => {});
+  const followed = followFiles(files, { onChange, onError: () => {} }, signal);
   await aborted(signal);
+  await followed;
   await listener.close();
 }
 

@@ -5,6 +5,34 @@ import { aborted } from '../util/lifecycle.ts';
 
 const SETTLE_MS = 100;
 
+/** The text of one file, as it was last read. */
+export interface FollowedFile {
+  current(): string;
+  /** Calls back after each change. */
+  onChange(listener: () => void): void;
+  /** Follows the file until aborted. */
+  follow(onError: (err: unknown) => void, signal: AbortSignal): Promise<void>;
+}
+
+/** Reads a file that may change. */
+export async function followedFile(file: string): Promise<FollowedFile> {
+  const listeners: (() => void)[] = [];
+  let current = await readFile(file, 'utf8');
+  return {
+    current: () => current,
+    onChange: (listener) => {
+      listeners.push(listener);
+    },
+    follow(onError, signal) {
+      const onChange = ([text = '']: string[]) => {
+        current = text;
+        for (const listener of listeners) listener();
+      };
+      return followFiles([file], { onChange, onError }, signal);
+    },
+  };
+}
+
 /**
  * Calls `onChange` with the texts of files whenever one of them has changed, until aborted. Files that are replaced as
  * a whole, and links that are turned, count as changed. What cannot be read or used is told to `onError` and left alone.

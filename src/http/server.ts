@@ -67,16 +67,19 @@ export async function listen(
       resolve();
     });
   });
+  let believed = options.clientAuthority;
   return {
     port: (server.address() as AddressInfo).port,
-    useCertificate: (certificate, key, clientAuthority = options.clientAuthority) =>
+    useCertificate(certificate, key, clientAuthority = believed) {
       // The whole context is replaced: what is not said again is lost.
       server.setSecureContext({
         cert: certificate,
         key,
         minVersion: 'TLSv1.2',
         ...(clientAuthority === undefined ? {} : { ca: clientAuthority }),
-      }),
+      });
+      believed = clientAuthority;
+    },
     close: (graceMs = 1000) => closeServer(server, connections, graceMs),
   };
 }

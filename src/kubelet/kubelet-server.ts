@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Client } from '../client/client.ts';
+import { followFiles } from '../http/follow-files.ts';
 import { listen } from '../http/server.ts';
 import { refuseUpgrade } from '../http/upgrade.ts';
 import type { KeyAndCertificate } from '../pki/ca.ts';
@@ -49,11 +50,11 @@ export class KubeletServer {
     const { authentication, address, port } = this.#config;
     const { serving, log } = this.#deps;
     const authority = authentication.x509.clientCAFile;
+    let pair = await serving.first(signal);
     const listener = await listen(
       {
-        host: address,
-        port,
-        ...(await serving.first(signal)),
+        ...{ host: address, port },
+        ...pair,
         clientAuthority: authority === '' ? undefined : await readFile(authority, 'utf8'),
       },
       {
@@ -62,11 +63,21 @@ export class KubeletServer {
       },
     );
     const health = await this.#listenForHealth();
-    const use = ({ certificate, key }: KeyAndCertificate): void => {
-      listener.useCertificate(certificate, key);
+    const use = (next: KeyAndCertificate): void => {
+      pair = next;
+      listener.useCertificate(pair.certificate, pair.key);
       log.info({ port }, 'Serving with a new certificate');
     };
-    await serving.follow(use, signal);
+    const believe = ([pem]: string[]): void => {
+      listener.useCertificate(pair.certificate, pair.key, pem);
+      log.info({ file: authority }, 'Believing clients of changed authorities');
+    };
+    const onError = (err: unknown): void =>
+      log.error({ err: errorMessage(err) }, 'Could not use changed authorities');
+    await Promise.all([
+      serving.follow(use, signal),
+      authority && followFiles([authority], { onChange: believe, onError }, signal),
+    ]);
     health?.close();
     await listener.close();
   }

@@ -48,11 +48,13 @@ export class ApiServices {
   readonly #remotes = new Map<string, RemoteService>();
   readonly #timers = new Map<string, () => void>();
   readonly #dirty = new Set<string>();
+  #credentials: FrontProxyCredentials;
   #groups: readonly DiscoveredGroup[] = [];
   #wake: () => void = () => {};
 
   constructor(deps: ApiServicesDeps) {
     this.#deps = deps;
+    this.#credentials = deps.credentials;
     const known = ({ group, version, resource }: typeof API_SERVICES | typeof ENDPOINT_SLICES) => {
       const kind = deps.kinds.get(group, version, resource);
       if (!kind) throw new Error(`The kind ${resource} is not declared`);
@@ -67,6 +69,12 @@ export class ApiServices {
     if (this.#remotes.size === 0) return undefined;
     const found = /^(?:\/openapi\/v3)?\/apis\/([^/]+)\/([^/]+)(?:\/|$)/.exec(path);
     return found ? this.#remotes.get(`${found[2]}.${found[1]}`) : undefined;
+  }
+
+  /** Who this server is to the aggregated ones from now on. */
+  useCredentials(credentials: FrontProxyCredentials): void {
+    this.#credentials = credentials;
+    for (const remote of this.#remotes.values()) remote.useCredentials(credentials);
   }
 
   /** Groups of aggregated servers; the same array until something changes. */
@@ -200,7 +208,10 @@ export class ApiServices {
     const known = this.#remotes.get(name);
     if (known && jsonEqual(known.spec, service.spec)) return known;
     known?.agent.destroy();
-    const remote = new RemoteService(service, this.#deps);
+    const remote = new RemoteService(service, {
+      resolver: this.#deps.resolver,
+      credentials: this.#credentials,
+    });
     this.#remotes.set(name, remote);
     return remote;
   }

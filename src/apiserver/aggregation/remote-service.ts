@@ -9,6 +9,8 @@ import { type FrontProxyCredentials, remoteUserHeaders } from './front-proxy.ts'
 
 type Spec = NonNullable<APIService['spec']>;
 
+type RemoteTls = SecureContextOptions & { servername: string; rejectUnauthorized: boolean };
+
 const CHECK_TIMEOUT_MS = 5000;
 const AGGREGATOR = { name: 'system:kube-aggregator', groups: ['system:masters'] };
 
@@ -16,8 +18,6 @@ const AGGREGATOR = { name: 'system:kube-aggregator', groups: ['system:masters'] 
 export class RemoteService {
   readonly name: string;
   readonly spec: Spec;
-  readonly agent: Agent;
-  readonly tls: SecureContextOptions & { servername: string; rejectUnauthorized: boolean };
   /** What it serves, as last heard. */
   discovered: DiscoveredVersion;
   /** Where its OpenAPI v3 document is, with its hash. */
@@ -25,6 +25,8 @@ export class RemoteService {
   /** Whether it answered when it was last looked at. */
   isAvailable: boolean;
   readonly #resolver: ServiceResolver;
+  #tls: RemoteTls;
+  #agent: Agent;
 
   constructor(
     { metadata, spec, status }: APIService & { spec: Spec },
@@ -33,19 +35,26 @@ export class RemoteService {
     this.name = metadata.name;
     this.spec = spec;
     this.#resolver = deps.resolver;
-    const { certificate, key } = deps.credentials;
-    const { service, caBundle, insecureSkipTLSVerify } = spec;
-    this.tls = {
-      servername: `${service?.name}.${service?.namespace}.svc`,
-      rejectUnauthorized: insecureSkipTLSVerify !== true,
-      ...(caBundle ? { ca: Buffer.from(caBundle, 'base64').toString() } : {}),
-      ...(certificate && key ? { cert: certificate, key } : {}),
-    };
-    this.agent = new Agent({ keepAlive: true, ...this.tls });
+    this.#tls = tlsOf(spec, deps.credentials);
+    this.#agent = new Agent({ keepAlive: true, ...this.#tls });
     this.isAvailable =
       status?.conditions?.find(({ type }) => type === 'Available')?.status === 'True';
     const version = spec.version ?? '';
     this.discovered = { version, resources: [], freshness: 'Stale' };
+  }
+
+  get tls(): RemoteTls {
+    return this.#tls;
+  }
+
+  get agent(): Agent {
+    return this.#agent;
+  }
+
+  /** New connections are made with these; those under way go on. */
+  useCredentials(credentials: FrontProxyCredentials): void {
+    this.#tls = tlsOf(this.spec, credentials);
+    this.#agent = new Agent({ keepAlive: true, ...this.#tls });
   }
 
   get path(): string {
@@ -89,10 +98,22 @@ export class RemoteService {
       url: new URL(path, await this.origin()),
       method: 'GET',
       headers: { accept: 'application/json', ...remoteUserHeaders(AGGREGATOR) },
-      tls: this.tls,
+      tls: this.#tls,
       timeoutMs: CHECK_TIMEOUT_MS,
     });
   }
+}
+
+function tlsOf(
+  { service, caBundle, insecureSkipTLSVerify }: Spec,
+  { certificate, key }: FrontProxyCredentials,
+): RemoteTls {
+  return {
+    servername: `${service?.name}.${service?.namespace}.svc`,
+    rejectUnauthorized: insecureSkipTLSVerify !== true,
+    ...(caBundle ? { ca: Buffer.from(caBundle, 'base64').toString() } : {}),
+    ...(certificate && key ? { cert: certificate, key } : {}),
+  };
 }
 
 /** An APIResourceList as the aggregated discovery tells it. */

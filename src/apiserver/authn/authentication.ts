@@ -10,6 +10,7 @@ import { jwtAuthenticator } from './jwt.ts';
 import { requestHeaderAuthenticator } from './request-header.ts';
 import { ServiceAccountAuthenticator } from './service-account.ts';
 import { anonymousGate, staticTokenAuthenticator } from './static-tokens.ts';
+import { Trust } from './trust.ts';
 import { unknownBearer } from './unknown-bearer.ts';
 import { webhookTokenAuthenticator } from './webhook.ts';
 import { x509Authenticator } from './x509.ts';
@@ -22,6 +23,8 @@ export interface Authentication {
   readonly bearers: readonly Authenticator[];
   /** Absent: no service account tokens are known here. */
   readonly tokens: TokenService | undefined;
+  /** Whose certificates count; they may change. */
+  readonly trust: Trust;
 }
 
 export function authentication(
@@ -29,6 +32,10 @@ export function authentication(
   deps: { kinds: KindRegistry; store: ResourceStore; clock: Clock; log: Logger },
 ): Authentication {
   const { requestHeader, staticTokens, jwt = [], tokenWebhook, anonymous } = options;
+  const trust = new Trust({
+    clientAuthority: options.listen.clientAuthority,
+    proxyAuthority: requestHeader?.clientAuthority,
+  });
   const tokens = tokenService(options.serviceAccounts);
   const bearers: Authenticator[] = [
     ...(staticTokens ? [staticTokenAuthenticator(staticTokens)] : []),
@@ -40,11 +47,11 @@ export function authentication(
       : []),
   ];
   const authenticators = [
-    ...(requestHeader ? [requestHeaderAuthenticator(requestHeader)] : []),
-    x509Authenticator(requestHeader && options.listen.clientAuthority),
+    ...(requestHeader ? [requestHeaderAuthenticator(requestHeader, trust)] : []),
+    x509Authenticator(trust),
     ...bearers,
     unknownBearer,
     ...(anonymous ? [anonymousGate(anonymous)] : []),
   ];
-  return { authenticators, bearers, tokens };
+  return { authenticators, bearers, tokens, trust };
 }

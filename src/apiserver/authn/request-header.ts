@@ -2,21 +2,23 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { RequestHeaderOptions } from '../options.ts';
 import type { UserInfo } from '../resource-kind.ts';
 import type { Authenticator } from './authenticator.ts';
-import { descendsFrom, fingerprintsOf, tlsSocketOf } from './x509.ts';
+import type { Trust } from './trust.ts';
+import { tlsSocketOf } from './x509.ts';
 
 const EXTRA = 'x-remote-extra-';
 
 /** A front proxy, known by its certificate, tells on whose behalf it asks (X-Remote-User and so on). */
-export function requestHeaderAuthenticator(options: RequestHeaderOptions): Authenticator {
-  const roots = fingerprintsOf(options.clientAuthority);
-  const { allowedNames } = options;
+export function requestHeaderAuthenticator(
+  { allowedNames }: RequestHeaderOptions,
+  trust: Trust,
+): Authenticator {
   return {
     name: 'request-header',
     authenticate(req) {
       const name = req.headers['x-remote-user'];
       const socket = name === undefined ? undefined : tlsSocketOf(req);
       // From anybody else these headers say nothing.
-      if (!socket || !descendsFrom(socket, roots)) return undefined;
+      if (!socket || !trust.covers(socket, 'proxy')) return undefined;
       const commonName = String(socket.getPeerCertificate().subject?.CN ?? '');
       if (allowedNames.length > 0 && !allowedNames.includes(commonName)) return undefined;
       return userIn(String(name), req.headers);

@@ -1,28 +1,29 @@
-import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { PeerCertificate, TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { ApiError } from '../../api/errors.ts';
 import type { UserInfo } from '../resource-kind.ts';
 import type { Authenticator } from './authenticator.ts';
+import type { Trust } from './trust.ts';
 
 type Req = Pick<IncomingMessage, 'headers' | 'socket'>;
 
-/**
- * Client certificates: the common name is the user, the organizations are the groups. With `authorities` (PEM) only
- * theirs count: the server may believe others for other purposes.
- */
-export function x509Authenticator(authorities?: string): Authenticator {
+/** Client certificates: the common name is the user, the organizations are the groups. */
+export function x509Authenticator(trust: Trust): Authenticator {
   // A connection's certificate does not change; reading it is far dearer than a request.
-  const known = new WeakMap<object, UserInfo | 'none' | 'refused'>();
-  const roots = authorities === undefined ? undefined : fingerprintsOf(authorities);
+  let known = new WeakMap<object, UserInfo | 'none' | 'refused'>();
+  let generation = trust.generation;
   return {
     name: 'x509',
     authenticate(req) {
       const socket = tlsSocketOf(req);
       if (!socket) return undefined;
+      if (generation !== trust.generation) {
+        generation = trust.generation;
+        known = new WeakMap();
+      }
       let user = known.get(socket);
       if (user === undefined) {
-        user = userOf(socket, roots);
+        user = userOf(socket, trust);
         known.set(socket, user);
       }
       if (user === 'refused') throw new ApiError('Unauthorized', 'Unauthorized');
@@ -38,35 +39,12 @@ export function tlsSocketOf(req: Req): TLSSocket | undefined {
   return typeof socket?.getPeerCertificate === 'function' ? socket : undefined;
 }
 
-/** SHA-256 fingerprints of the certificates of a PEM text. */
-export function fingerprintsOf(pem: string): ReadonlySet<string> {
-  const found = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
-  return new Set(found.map((one) => new X509Certificate(one).fingerprint256));
-}
-
-/** Whether the client's certificate goes back to one of these authorities. The connection has checked its chain. */
-export function descendsFrom(socket: TLSSocket, roots: ReadonlySet<string>): boolean {
-  if (!socket.authorized) return false;
-  let certificate: PeerCertificate | undefined = socket.getPeerCertificate(true);
-  for (let depth = 0; certificate?.fingerprint256 && depth < 10; depth++) {
-    if (roots.has(certificate.fingerprint256)) return true;
-    const issuer: PeerCertificate | undefined = (
-      certificate as { issuerCertificate?: PeerCertificate }
-    ).issuerCertificate;
-    if (issuer === certificate) return false;
-    certificate = issuer;
-  }
-  return false;
-}
-
-function userOf(
-  socket: TLSSocket,
-  roots: ReadonlySet<string> | undefined,
-): UserInfo | 'none' | 'refused' {
+function userOf(socket: TLSSocket, trust: Trust): UserInfo | 'none' | 'refused' {
   const { subject } = socket.getPeerCertificate();
   if (!subject) return 'none';
   if (!socket.authorized) return 'refused';
-  if (roots && !descendsFrom(socket, roots)) return 'none';
+  // A front proxy's certificate names no user of this cluster; a believed authority that is believed no longer, nobody.
+  if (!trust.covers(socket, 'client')) return trust.covers(socket, 'proxy') ? 'none' : 'refused';
   const name = first(subject.CN);
   if (name === '') return 'none';
   return { name, groups: [...all(subject.O), 'system:authenticated'] };

@@ -5,6 +5,7 @@ import { ApiServer } from '../../apiserver/apiserver.ts';
 import { COMPACTION_INTERVAL_MS } from '../../apiserver/compactor.ts';
 import type { EncryptionRule } from '../../apiserver/encryption-rules.ts';
 import {
+  type LiveIdentity,
   parsePortRange,
   type RequestHeaderOptions,
   type ServiceAccountOptions,
@@ -156,7 +157,35 @@ async function encryptionOf(flags: Flags): Promise<{ encryption?: EncryptionRule
   return text === undefined ? {} : { encryption: await encryptionRules(text) };
 }
 
-/** New certificates and encryption keys count without a restart. */
+/** Who it is to whom, as the files say now. */
+function identityOf(flags: Flags): LiveIdentity {
+  return {
+    certificate: readFileSync(flags.tlsCertFile, 'utf8'),
+    key: readFileSync(flags.tlsPrivateKeyFile, 'utf8'),
+    clientAuthority: read(flags.clientCaFile),
+    kubelet: {
+      certificate: read(flags.kubeletClientCertificate),
+      key: read(flags.kubeletClientKey),
+      authority: read(flags.kubeletCertificateAuthority),
+    },
+    frontProxy: {
+      certificate: read(flags.proxyClientCertFile),
+      key: read(flags.proxyClientKeyFile),
+    },
+    requestHeaderAuthority: read(flags.requestheaderClientCaFile),
+  };
+}
+
+function identityFiles(flags: Flags): string[] {
+  const all = [
+    ...[flags.tlsCertFile, flags.tlsPrivateKeyFile, flags.clientCaFile],
+    ...[flags.kubeletClientCertificate, flags.kubeletClientKey, flags.kubeletCertificateAuthority],
+    ...[flags.proxyClientCertFile, flags.proxyClientKeyFile, flags.requestheaderClientCaFile],
+  ];
+  return all.filter((file) => file !== undefined);
+}
+
+/** New certificates, authorities and encryption keys count without a restart. */
 async function followFilesOf(
   flags: Flags,
   server: ApiServer,
@@ -166,12 +195,12 @@ async function followFilesOf(
   const onError = (err: unknown) => {
     log.error({ err: errorMessage(err) }, 'Could not use a changed file');
   };
-  const { tlsCertFile, tlsPrivateKeyFile, clientCaFile, encryptionProviderConfig } = flags;
-  const certificates = [tlsCertFile, tlsPrivateKeyFile, ...(clientCaFile ? [clientCaFile] : [])];
-  const useCertificate = ([certificate = '', key = '', authority]: string[]) => {
-    server.useCertificate(certificate, key, authority);
-    log.info({ file: tlsCertFile }, 'Serving with a new certificate');
+  const useIdentity = () => {
+    server.useIdentity(identityOf(flags)).then(() => {
+      log.info({ file: flags.tlsCertFile }, 'Using new certificates');
+    }, onError);
   };
+  const { encryptionProviderConfig } = flags;
   const useRules = ([text = '']: string[]) => {
     encryptionRules(text).then((rules) => {
       server.useEncryption(rules);
@@ -179,7 +208,7 @@ async function followFilesOf(
     }, onError);
   };
   await Promise.all([
-    followFiles(certificates, { onChange: useCertificate, onError }, signal),
+    followFiles(identityFiles(flags), { onChange: useIdentity, onError }, signal),
     encryptionProviderConfig &&
       followFiles([encryptionProviderConfig], { onChange: useRules, onError }, signal),
   ]);
@@ -191,24 +220,15 @@ async function run(flags: Flags): Promise<void> {
   const schedule = snapshotSchedule(flags);
   const storage = await openStorage(flags, log);
   const deps = { storage, clock: realClock, log };
+  const { certificate, key, clientAuthority, kubelet, frontProxy } = identityOf(flags);
   const server = new ApiServer(
     {
       listen: {
         host: flags.bindAddress,
         port: flags.securePort,
-        certificate: readFileSync(flags.tlsCertFile, 'utf8'),
-        key: readFileSync(flags.tlsPrivateKeyFile, 'utf8'),
-        clientAuthority: read(flags.clientCaFile),
+        ...{ certificate, key, clientAuthority },
       },
-      kubelet: {
-        certificate: read(flags.kubeletClientCertificate),
-        key: read(flags.kubeletClientKey),
-        authority: read(flags.kubeletCertificateAuthority),
-      },
-      frontProxy: {
-        certificate: read(flags.proxyClientCertFile),
-        key: read(flags.proxyClientKeyFile),
-      },
+      ...{ kubelet, frontProxy },
       requestHeader: requestHeader(flags),
       serviceRanges: flags.serviceClusterIpRange.split(','),
       sharesStore: flags.etcdServers !== undefined,

@@ -106,6 +106,6 @@ async function rotate(options: {
   }
   tell(await rotateAuthority(paths, settings, options.authority, now));
   process.stdout.write(
-    'Both authorities are believed now. Restart the cluster (k8ts down, k8ts up), give joined nodes and people the new kubeconfigs, then run: k8ts certs rotate-ca --drop-old\n',
+    'Both authorities are believed now, by running processes too. Give joined nodes and people the new authority and kubeconfigs, then run: k8ts certs rotate-ca --drop-old\n',
   );
 }

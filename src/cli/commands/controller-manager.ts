@@ -11,9 +11,11 @@ import { ControllerManager, type ControllerManagerOptions } from '../../controll
 import { managerMetrics } from '../../controllers/metrics.ts';
 import { CONTROLLERS, selectControllers } from '../../controllers/registry.ts';
 import { serveComponent } from '../../http/component-server.ts';
+import { type FollowedFile, followedFile } from '../../http/follow-files.ts';
 import { TokenSigner } from '../../pki/service-account-tokens.ts';
 import { realClock } from '../../util/clock.ts';
 import { parseDuration } from '../../util/duration.ts';
+import { errorMessage } from '../../util/errors.ts';
 import { runAll, shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger } from '../../util/log.ts';
 import { Metrics } from '../../util/metrics.ts';
@@ -128,7 +130,10 @@ function servingFlags(command: Command): Command {
 
 async function run(flags: Flags): Promise<void> {
   const log = createLogger('controller-manager', Number(flags.v));
-  const options = await managerOptions(flags);
+  const rootCa = flags.rootCaFile ? await followedFile(flags.rootCaFile) : undefined;
+  const options = await managerOptions(flags, rootCa);
+  const onError = (err: unknown) =>
+    log.error({ err: errorMessage(err) }, 'Could not read the changed authority');
   const signal = shutdownSignal(log);
   const clients = await openClients(flags);
   const metrics = new Metrics();
@@ -151,6 +156,7 @@ async function run(flags: Flags): Promise<void> {
     await runAll(signal, [
       serveComponent(serving, answers, signal),
       new ControllerManager(options, deps).run(signal),
+      ...(rootCa ? [rootCa.follow(onError, signal)] : []),
     ]);
   } finally {
     clients.close();
@@ -184,13 +190,16 @@ async function openClients(flags: Flags): Promise<{
   return { client, clientFor, close };
 }
 
-async function managerOptions(flags: Flags): Promise<ControllerManagerOptions> {
+async function managerOptions(
+  flags: Flags,
+  rootCa: FollowedFile | undefined,
+): Promise<ControllerManagerOptions> {
   return {
     controllers: selectControllers(listOf(flags.controllers)),
     workers: workersOf(flags),
     leaderElect: isTrue(flags.leaderElect),
     identity: `${hostname()}_${randomUUID()}`,
-    ...(flags.rootCaFile ? { rootCa: await readFile(flags.rootCaFile, 'utf8') } : {}),
+    ...(rootCa ? { rootCa } : {}),
     ...clusterSigning(flags),
     ...(flags.serviceAccountPrivateKeyFile
       ? { signServiceAccountToken: await tokenSigner(flags.serviceAccountPrivateKeyFile) }

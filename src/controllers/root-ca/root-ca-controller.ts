@@ -14,8 +14,8 @@ const DESCRIPTION = {
 /** Every namespace has the cluster's authority in a ConfigMap, for Pods to check the API server with. Keys are namespaces. */
 export function rootCaPublisher(context: ControllerContext): readonly Runnable[] {
   const { client, informers, options } = context;
-  if (options.rootCa === undefined) return []; // nothing to publish
-  const data = { 'ca.crt': options.rootCa };
+  const { rootCa } = options;
+  if (rootCa === undefined) return []; // nothing to publish
   const namespaces = informers.get(NAMESPACES);
   const maps = informers.get(CONFIG_MAPS, { fieldSelector: `metadata.name=${NAME}` });
   const reconciler: Reconciler = {
@@ -23,6 +23,7 @@ export function rootCaPublisher(context: ControllerContext): readonly Runnable[]
     async reconcile({ name: namespace }: ObjectKey) {
       const found = namespaces.get({ namespace: '', name: namespace });
       if (!found || found.status?.phase === 'Terminating') return DONE;
+      const data = { 'ca.crt': rootCa.current() };
       const current = maps.get({ namespace, name: NAME });
       const annotations = { ...current?.metadata.annotations, ...DESCRIPTION };
       const same =
@@ -46,5 +47,8 @@ export function rootCaPublisher(context: ControllerContext): readonly Runnable[]
   const controller = newController(context, reconciler);
   controller.watch(namespaces);
   controller.watch(maps, ({ metadata }) => [metadata.namespace]);
+  rootCa.onChange(() => {
+    for (const { metadata } of namespaces.list()) controller.enqueue(metadata.name);
+  });
   return [controller];
 }

@@ -19,7 +19,7 @@ beforeEach(() => {
 afterEach(() => world.stop());
 const start = () =>
   world.start([serviceAccountTokenController], {
-    rootCa: 'CA',
+    rootCa: { current: () => 'CA', onChange: () => {} },
     signServiceAccountToken: async (claims) => `signed:${(claims as { sub: string }).sub}`,
   });
 const text = (value: string | undefined) => Buffer.from(value ?? '', 'base64').toString();

@@ -29,7 +29,7 @@ export function serviceAccountTokenController(context: ControllerContext): Runna
         await unlessGone(client.delete(SECRETS, key, { preconditions: { uid, resourceVersion } }));
         return DONE;
       }
-      const wanted = await filled(secret, account, { sign, rootCa: options.rootCa });
+      const wanted = await filled(secret, account, { sign, rootCa: options.rootCa?.current() });
       if (wanted) await unlessGone(client.update(SECRETS, wanted));
       return DONE;
     },
@@ -43,6 +43,9 @@ export function serviceAccountTokenController(context: ControllerContext): Runna
     }
   };
   accounts.addHandler({ onAdd: look, onDelete: look });
+  options.rootCa?.onChange(() => {
+    for (const secret of secrets.list()) controller.enqueue(keyOf(secret));
+  });
   return controller;
 }
 
