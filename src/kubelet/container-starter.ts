@@ -6,7 +6,7 @@ import type { Clock } from '../util/clock.ts';
 import { errnoOf, errorMessage } from '../util/errors.ts';
 import { RpcError } from '../util/grpc.ts';
 import { containerConfig, logPathOf, mountOf, subPathOf } from './container-config.ts';
-import { containerDevices } from './devices/container-devices.ts';
+import { containerDevices, volumeDevices } from './devices/container-devices.ts';
 import type { DeviceManager } from './devices/device-manager.ts';
 import type { PodFacts } from './downward.ts';
 import { ContainerConfigError, type EnvironmentDeps, makeEnvironment } from './environment.ts';
@@ -106,7 +106,7 @@ export class ContainerStarter {
     signal: AbortSignal,
   ): Promise<ContainerConfig> {
     const { images, environment, memoryCapacity, seccompDefault } = this.#deps;
-    const { pod, facts, sandbox, runtime } = context;
+    const { pod, facts, sandbox, runtime, volumes } = context;
     try {
       const image = await images.ensure(pod, container, sandbox, signal);
       checkNonRoot(pod, container, image);
@@ -127,7 +127,10 @@ export class ContainerStarter {
           ...devices.mounts,
           ...(await this.#mounts(container, context, { env, attempt, signal })),
         ],
-        devices,
+        devices: {
+          ...devices,
+          devices: [...devices.devices, ...volumeDevices(container, volumes)],
+        },
         resources: containerResources(pod, container, memoryCapacity),
         seccompDefault,
         ...(targetId === undefined ? {} : { targetId }),

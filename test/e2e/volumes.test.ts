@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { run } from '../../src/host/exec.ts';
 import { hostMounts } from '../../src/host/mounts.ts';
 import { type CsiDriver, startCsiDriver } from '../support/csi-driver.ts';
 import { eventually } from '../support/eventually.ts';
@@ -52,9 +53,10 @@ const ANY_NODE = {
 };
 
 /** A PersistentVolume and a claim that are bound to one another. */
-async function boundClaim(name: string, source: Fields): Promise<void> {
+async function boundClaim(name: string, source: Fields, mode = 'Filesystem'): Promise<void> {
   const shared = {
     storageClassName: '',
+    volumeMode: mode,
     accessModes: ['ReadWriteOnce'],
   };
   await ns.apply({
@@ -120,6 +122,36 @@ describe('a claim', () => {
     );
     mkdirSync(path);
     await succeeded('late-user');
+  });
+});
+
+/** A Pod that gets a claim as a block device, /dev/data. */
+function withDevice(name: string, claimName: string, script: string): Fields {
+  const pod = podWith(name, { persistentVolumeClaim: { claimName } }, script);
+  const [main] = (pod.spec as { containers: Fields[] }).containers;
+  delete main?.volumeMounts;
+  Object.assign(main ?? {}, { volumeDevices: [{ name: 'v', devicePath: '/dev/data' }] });
+  return pod;
+}
+
+describe('a claim of volumeMode Block', () => {
+  it('on a local device is that device', async () => {
+    const path = join(scratch, 'device');
+    await run('mknod', [path, 'b', '7', '251']);
+    await boundClaim('device', { local: { path }, nodeAffinity: ANY_NODE }, 'Block');
+    await ns.apply(withDevice('device-user', 'device', 'stat -c "%F %t,%T" /dev/data'));
+    await succeeded('device-user');
+    expect(await ns.kubectl('logs', 'device-user')).toBe('block special file 7,fb\n');
+  });
+
+  it('is not mounted, and files are no device', async () => {
+    const volume = { persistentVolumeClaim: { claimName: 'device' } };
+    await ns.apply(list(podWith('mounts', volume), withDevice('opens', 'host', 'true')));
+    const tells = (name: string, words: string) =>
+      eventually(words, async () => (await ns.kubectl('describe', 'pod', name)).includes(words));
+    await tells('mounts', 'volume v has volumeMode Block, but is specified in volumeMounts');
+    await tells('opens', 'volume v has volumeMode Filesystem, but is specified in volumeDevices');
+    await ns.kubectl('delete', 'pod', 'mounts', 'opens');
   });
 });
 
@@ -266,6 +298,19 @@ describe('a CSI driver', () => {
       volumeContext: { kind: 'scratch', 'csi.storage.k8s.io/ephemeral': 'true' },
     });
     await ns.kubectl('delete', 'pod', 'inline');
+    await eventually('no mount is left', async () => (await mountsOf()).length === 0);
+  });
+
+  it('gives a Pod a block device', async () => {
+    const csi = { driver: 'directory.test', volumeHandle: 'raw' };
+    await boundClaim('raw', { csi }, 'Block');
+    const pod = withDevice('raw-user', 'raw', 'stat -c "%F %t,%T" /dev/data');
+    await ns.apply(pod);
+    await succeeded('raw-user');
+    expect(await ns.kubectl('logs', 'raw-user')).toBe('block special file 7,fa\n');
+    const call = driver.calls.findLast((c) => c.method === 'NodePublishVolume');
+    expect(call?.request.volumeCapability).toMatchObject({ block: {} });
+    await ns.kubectl('delete', 'pod', 'raw-user');
     await eventually('no mount is left', async () => (await mountsOf()).length === 0);
   });
 

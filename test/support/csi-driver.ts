@@ -1,5 +1,6 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { run } from '../../src/host/exec.ts';
 import { hostMounts } from '../../src/host/mounts.ts';
 import { type RpcCall, rpcService, serveRpc } from './rpc-server.ts';
 
@@ -34,6 +35,14 @@ export async function startCsiDriver(
     await hostMounts.unmount(target);
     rmSync(target, { recursive: true, force: true });
   };
+  // A block device of which the kernel has no driver: it can be looked at, which is enough here.
+  const publishDevice = async (id: string, target: string): Promise<void> => {
+    const device = join(directory(id), 'device');
+    if (!existsSync(device)) await run('mknod', [device, 'b', '7', '250']);
+    writeFileSync(target, '', { flag: 'a' });
+    if ((await hostMounts.list()).some((m) => m.path === target)) return;
+    await hostMounts.mount({ source: device, target, options: ['bind'] });
+  };
   const node = rpcService(
     'csi.proto',
     'csi.v1.Node',
@@ -45,8 +54,9 @@ export async function startCsiDriver(
         mkdirSync(directory(volumeId), { recursive: true });
         await bind(directory(volumeId), stagingTargetPath);
       },
-      async NodePublishVolume({ volumeId, stagingTargetPath, targetPath }) {
+      async NodePublishVolume({ volumeId, stagingTargetPath, targetPath, volumeCapability }) {
         mkdirSync(directory(volumeId), { recursive: true });
+        if (volumeCapability.block) return publishDevice(volumeId, targetPath);
         await bind(stagingTargetPath || directory(volumeId), targetPath);
       },
       NodeUnpublishVolume: ({ targetPath }) => release(targetPath),

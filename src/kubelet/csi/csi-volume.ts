@@ -14,6 +14,8 @@ export interface CsiVolume {
   readonly accessModes: readonly string[];
   readonly readOnly: boolean;
   readonly inline: boolean;
+  /** Given to containers as a block device, not as files. */
+  readonly block: boolean;
   readonly stageSecret?: SecretRef | undefined;
   readonly publishSecret?: SecretRef | undefined;
 }
@@ -40,6 +42,7 @@ export function persistentCsiVolume(
     accessModes,
     readOnly: readOnly || csi.readOnly === true,
     inline: false,
+    block: pv.spec?.volumeMode === 'Block',
     stageSecret: secretRef(csi.nodeStageSecretRef),
     publishSecret: secretRef(csi.nodePublishSecretRef),
   };
@@ -62,6 +65,7 @@ export function inlineCsiVolume(
     accessModes: ['ReadWriteOnce'],
     readOnly: csi.readOnly === true,
     inline: true,
+    block: false,
     publishSecret: secret ? { namespace: pod.metadata.namespace, name: secret } : undefined,
   };
 }
@@ -99,20 +103,22 @@ const FINE_MODES: Record<string, AccessMode> = {
 };
 
 export function capabilityOf(
-  { fsType, mountOptions, accessModes }: CsiVolume,
+  { fsType, mountOptions, accessModes, block }: CsiVolume,
   { group, fineModes }: { group: string; fineModes: boolean },
 ): VolumeCapability {
   const names = fineModes ? FINE_MODES : MODES;
+  const accessMode = { mode: names[accessModes[0] ?? ''] ?? 'UNKNOWN' };
+  if (block) return { block: {}, accessMode };
   return {
     mount: { fsType, mountFlags: mountOptions, volumeMountGroup: group },
-    accessMode: { mode: names[accessModes[0] ?? ''] ?? 'UNKNOWN' },
+    accessMode,
   };
 }
 
 /** Whether the pod's fsGroup is to own the files (CSIDriver.spec.fsGroupPolicy). */
 export function groupApplies(volume: CsiVolume, spec: CSIDriver['spec'] | undefined): boolean {
   const policy = spec?.fsGroupPolicy ?? 'ReadWriteOnceWithFSType';
-  if (policy === 'None' || volume.readOnly) return false;
+  if (policy === 'None' || volume.readOnly || volume.block) return false;
   if (policy === 'File') return true;
   return volume.fsType !== '' && volume.accessModes.includes('ReadWriteOnce');
 }

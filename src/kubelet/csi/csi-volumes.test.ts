@@ -30,6 +30,7 @@ const VOLUME: CsiVolume = {
   accessModes: ['ReadWriteOnce'],
   readOnly: false,
   inline: false,
+  block: false,
 };
 
 /** The mounts of a machine that has only what a driver mounts. */

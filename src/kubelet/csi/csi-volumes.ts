@@ -1,4 +1,4 @@
-import { mkdir, rm, rmdir } from 'node:fs/promises';
+import { lstat, mkdir, rm, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isNotFound } from '../../api/errors.ts';
 import { CSI_DRIVERS, VOLUME_ATTACHMENTS } from '../../api/system-resource-types.ts';
@@ -102,7 +102,7 @@ export class CsiVolumes {
     if (gid !== undefined && !driverSetsGroup && groupApplies(volume, spec)) {
       await applyFsGroup(targetPath, pod);
     }
-    return { hostPath: targetPath, readOnly: volume.readOnly };
+    return { hostPath: targetPath, readOnly: volume.readOnly, isDevice: volume.block };
   }
 
   /** Takes away every CSI volume of a pod; one that cannot go now keeps no other one. */
@@ -167,9 +167,7 @@ export class CsiVolumes {
     const { mounts } = this.#deps;
     if (unmounts && (await isMountPoint(mounts, path))) await mounts.unmount(path);
     if (await isMountPoint(mounts, path)) throw new Error(`${path} is still mounted`);
-    await rmdir(path).catch((err: unknown) => {
-      if (errnoOf(err) !== 'ENOENT') throw err;
-    });
+    await removePlace(path);
   }
 
   /** Whether another pod here has the volume. The directories know, also after a restart. */
@@ -251,6 +249,16 @@ export class CsiVolumes {
 
   async #secrets(ref: SecretRef | undefined): Promise<Record<string, string>> {
     return ref ? this.#deps.secret(ref) : {};
+  }
+}
+
+/** An empty directory, or the file on which a device was mounted. */
+async function removePlace(path: string): Promise<void> {
+  try {
+    if ((await lstat(path)).isDirectory()) await rmdir(path);
+    else await unlink(path);
+  } catch (err) {
+    if (errnoOf(err) !== 'ENOENT') throw err;
   }
 }
 

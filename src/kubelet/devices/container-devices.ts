@@ -1,4 +1,7 @@
+import type { Container } from '../../api/types.ts';
+import { ContainerConfigError } from '../environment.ts';
 import type { Device, Mount } from '../runtime/runtime.ts';
+import type { MountedVolume } from '../volumes/volume-error.ts';
 import type { DeviceGrant } from './device-checkpoint.ts';
 
 /** What devices bring into a container, in the runtime's words. */
@@ -33,4 +36,19 @@ export function containerDevices(grants: readonly DeviceGrant[]): ContainerDevic
 
 function firstOf<T>(items: readonly T[], key: (item: T) => string): T[] {
   return [...new Map([...items].reverse().map((item) => [key(item), item])).values()].reverse();
+}
+
+/** Volumes that the container gets as block devices. Throws when one of them is none. */
+export function volumeDevices(
+  { volumeDevices: wanted = [] }: Container,
+  volumes: ReadonlyMap<string, MountedVolume>,
+): Device[] {
+  return wanted.map(({ name, devicePath }) => {
+    const volume = volumes.get(name);
+    if (!volume?.isDevice) {
+      throw new ContainerConfigError(`cannot find block device of volume "${name}"`);
+    }
+    const permissions = volume.readOnly ? 'r' : 'mrw';
+    return { containerPath: devicePath, hostPath: volume.hostPath, permissions };
+  });
 }

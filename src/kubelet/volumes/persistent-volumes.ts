@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isNotFound } from '../../api/errors.ts';
@@ -15,6 +16,7 @@ import { isMountPoint, type Mounts } from '../../host/mounts.ts';
 import { errnoOf, errorMessage } from '../../util/errors.ts';
 import { persistentCsiVolume } from '../csi/csi-volume.ts';
 import type { CsiVolumes } from '../csi/csi-volumes.ts';
+import { allContainersOf } from '../names.ts';
 import { checkHostPath } from './host-path.ts';
 import { applyFsGroup } from './ownership.ts';
 import { type MountedVolume, setUpFailed, VolumeError } from './volume-error.ts';
@@ -52,6 +54,9 @@ export class PersistentVolumes {
       );
     }
     try {
+      const isDevice = pv.spec?.volumeMode === 'Block';
+      checkUse(pod, volume.name, isDevice);
+      if (isDevice) return await this.#device(pod, pv, named.readOnly);
       return await this.#mount(pod, pv, named.readOnly);
     } catch (err) {
       throw setUpFailed(volume.name, err, name);
@@ -90,8 +95,7 @@ export class PersistentVolumes {
   }
 
   async #mount(pod: Pod, pv: PersistentVolume, readOnly: boolean): Promise<MountedVolume> {
-    const { hostPath, local, nfs, volumeMode } = pv.spec ?? {};
-    if (volumeMode === 'Block') throw new Error('block volumes are not supported on this node');
+    const { hostPath, local, nfs } = pv.spec ?? {};
     if (hostPath) {
       await checkHostPath(hostPath);
       return { hostPath: hostPath.path, readOnly };
@@ -106,6 +110,19 @@ export class PersistentVolumes {
     if (volume) return this.#deps.csi.setUp(pod, volume);
     const kinds = Object.keys(pv.spec ?? {}).join(', ');
     throw new Error(`no volume plugin matched (the volume has ${kinds})`);
+  }
+
+  async #device(pod: Pod, pv: PersistentVolume, readOnly: boolean): Promise<MountedVolume> {
+    const { local } = pv.spec ?? {};
+    if (local) {
+      if (!(await isBlockDevice(local.path))) {
+        throw new Error(`path "${local.path}" is not a block device`);
+      }
+      return { hostPath: local.path, readOnly, isDevice: true };
+    }
+    const volume = persistentCsiVolume(pv, readOnly);
+    if (volume) return this.#deps.csi.setUp(pod, volume);
+    throw new Error('only local and CSI volumes can have volumeMode Block');
   }
 
   async #nfs(pod: Pod, pv: PersistentVolume, readOnly: boolean): Promise<MountedVolume> {
@@ -160,9 +177,22 @@ function checkClaim(pod: Pod, volume: Volume, claim: PersistentVolumeClaim): voi
     throw new Error('PVC is not bound');
 }
 
-async function isDirectory(path: string): Promise<boolean> {
+/** A volume is mounted or is a device, as its volumeMode says; a container that asks for the other cannot have it. */
+function checkUse(pod: Pod, volume: string, isDevice: boolean): void {
+  const wrong = allContainersOf(pod).some(({ volumeMounts = [], volumeDevices = [] }) =>
+    (isDevice ? volumeMounts : volumeDevices).some(({ name }) => name === volume),
+  );
+  if (!wrong) return;
+  const [mode, field] = isDevice ? ['Block', 'volumeMounts'] : ['Filesystem', 'volumeDevices'];
+  throw new Error(`volume ${volume} has volumeMode ${mode}, but is specified in ${field}`);
+}
+
+const isBlockDevice = (path: string): Promise<boolean> => statIs(path, (s) => s.isBlockDevice());
+const isDirectory = (path: string): Promise<boolean> => statIs(path, (s) => s.isDirectory());
+
+async function statIs(path: string, test: (stats: Stats) => boolean): Promise<boolean> {
   try {
-    return (await stat(path)).isDirectory();
+    return test(await stat(path));
   } catch (err) {
     if (errnoOf(err) === 'ENOENT') return false;
     throw err;

@@ -4,6 +4,8 @@ import { errorMessage } from '../../util/errors.ts';
 export interface MountedVolume {
   readonly hostPath: string;
   readonly readOnly: boolean;
+  /** `hostPath` is a block device, for `volumeDevices`. */
+  readonly isDevice?: boolean | undefined;
   /** An image, which is pulled for the containers that mount it; `hostPath` is empty until then. */
   readonly image?: { reference: string; pullPolicy?: string | undefined } | undefined;
 }
