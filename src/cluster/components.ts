@@ -223,6 +223,8 @@ export function kubeletConfig(
     cgroupRoot: paths.cgroupRoot,
     clusterDNS: [settings.dnsIp],
     clusterDomain: settings.domain,
+    // Containers get no swap, but a machine may have some.
+    failSwapOn: false,
     containerRuntimeEndpoint: `unix://${paths.containerd.socket}`,
     podLogsDir: paths.podLogs,
     staticPodPath: paths.staticPods,

@@ -6,6 +6,8 @@ export interface MachineFacts {
   readonly cpus: number;
   /** Bytes. */
   readonly memory: number;
+  /** Bytes of swap; 0 when there is none. */
+  readonly swap: number;
   readonly machineId: string;
   readonly systemUuid: string;
   readonly bootId: string;
@@ -32,6 +34,7 @@ export async function machineFacts(): Promise<MachineFacts> {
   return {
     cpus: cpu.cores || 1,
     memory: memory.total,
+    swap: memory.swaptotal,
     machineId: machineId || uuid.os,
     systemUuid: (await firstLine('/sys/class/dmi/id/product_uuid')) || uuid.hardware || machineId,
     bootId: await firstLine('/proc/sys/kernel/random/boot_id'),

@@ -2,7 +2,7 @@ import { fitsNode } from '../api/node-affinity.ts';
 import { isPodTerminal } from '../api/pods.ts';
 import { milliValue, parseQuantity, wholeValue } from '../api/quantity.ts';
 import type { Node, Pod } from '../api/types.ts';
-import { isCriticalPod } from './eviction/ranking.ts';
+import { isCriticalPod } from './critical-pods.ts';
 import { containersOf, initContainersOf, isStatic } from './names.ts';
 import type { Failure } from './pod-state.ts';
 import { mayPreempt, preemptionVictims, type Shortage } from './preemption.ts';

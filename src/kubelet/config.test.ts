@@ -19,6 +19,30 @@ evictionHard: { memory.available: 1Gi }
     expect(config.evictionHard).toEqual({ 'memory.available': '1Gi' });
   });
 
+  it('takes what kubeadm writes: no time, no text and zero mean the default', async () => {
+    const text = `
+containerRuntimeEndpoint: ""
+cpuManagerReconcilePeriod: 0s
+crashLoopBackOff: {}
+evictionPressureTransitionPeriod: 0s
+fileCheckFrequency: 0s
+httpCheckFrequency: 0s
+imageMaximumGCAge: 0s
+imageMinimumGCAge: 0s
+logging: { flushFrequency: 0, options: { json: { infoBufferSize: "0" } }, verbosity: 0 }
+memorySwap: {}
+nodeStatusReportFrequency: 0s
+nodeStatusUpdateFrequency: 0s
+runtimeRequestTimeout: 0s
+shutdownGracePeriod: 0s
+streamingConnectionIdleTimeout: 0s
+syncFrequency: 0s
+volumeStatsAggPeriod: 0s
+authentication: { webhook: { cacheTTL: 0s } }
+`;
+    expect(await parse(text)).toEqual(DEFAULTS);
+  });
+
   it.each([
     ['an unknown field, with its line', 'maxPods: 7\nmaxPod: 8', 'line 4: unknown field "maxPod"'],
     ['a value of the wrong type', 'maxPods: many', 'line 3: maxPods must be a number'],
@@ -28,14 +52,14 @@ evictionHard: { memory.available: 1Gi }
       'line 3: cgroupDriver: "systemd" is not supported',
     ],
     [
-      'swap',
-      'memorySwap:\n  swapBehavior: LimitedSwap',
-      'line 4: swapBehavior: "LimitedSwap" is not supported',
+      'a processor policy',
+      'maxPods: 3\ncpuManagerPolicy: static',
+      'line 4: cpuManagerPolicy: "static" is not supported',
     ],
     [
-      'graceful shutdown',
-      'shutdownGracePeriod: 30s',
-      'line 3: shutdownGracePeriod: "30s" is not supported',
+      'feature gates',
+      'featureGates: { Some: true }',
+      'line 3: featureGates: {"Some":true} is not supported',
     ],
   ])('refuses %s', async (_what, text, message) => {
     await expect(parse(text)).rejects.toThrow(message);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { parseYaml } from '../api/yaml.ts';
 import { errorMessage } from '../util/errors.ts';
 import { isObject, type JsonObject } from '../util/json.ts';
+import { isAcceptedField, unsupportedField } from './config-accepted.ts';
 
 /**
  * KubeletConfiguration (kubelet.config.k8s.io/v1beta1) with its defaults: the fields that this kubelet acts on.
@@ -43,6 +44,13 @@ export interface KubeletConfiguration {
   registerWithTaints: { key: string; value?: string; effect: string }[];
   nodeLeaseDurationSeconds: number;
   nodeStatusReportFrequency: string;
+  nodeStatusUpdateFrequency: string;
+  fileCheckFrequency: string;
+  runtimeRequestTimeout: string;
+  enableServer: boolean;
+  failSwapOn: boolean;
+  failCgroupV1: boolean;
+  memorySwap: { swapBehavior?: string };
   containerLogMaxSize: string;
   containerLogMaxFiles: number;
   containerLogMonitorInterval: string;
@@ -99,6 +107,13 @@ export const DEFAULTS: KubeletConfiguration = {
   registerWithTaints: [],
   nodeLeaseDurationSeconds: 40,
   nodeStatusReportFrequency: '5m',
+  nodeStatusUpdateFrequency: '10s',
+  fileCheckFrequency: '20s',
+  runtimeRequestTimeout: '2m',
+  enableServer: true,
+  failSwapOn: true,
+  failCgroupV1: false,
+  memorySwap: {},
   containerLogMaxSize: '10Mi',
   containerLogMaxFiles: 5,
   containerLogMonitorInterval: '10s',
@@ -125,28 +140,6 @@ export const DEFAULTS: KubeletConfiguration = {
   enableDebuggingHandlers: true,
   allowedUnsafeSysctls: [],
 };
-
-/** Fields of upstream that are accepted so that its files work, and have nothing to act on here. */
-const IGNORED = new Set([
-  'apiVersion',
-  'kind',
-  'cgroupDriver',
-  'enableServer',
-  'logging',
-  'syncFrequency',
-  'fileCheckFrequency',
-  'httpCheckFrequency',
-  'nodeStatusUpdateFrequency',
-  'runtimeRequestTimeout',
-  'failSwapOn',
-  'failCgroupV1',
-  'featureGates',
-  'streamingConnectionIdleTimeout',
-  'volumeStatsAggPeriod',
-  'cpuManagerReconcilePeriod',
-  'memorySwap',
-  'hairpinMode',
-]);
 
 /** Reads a configuration file and, after it, every `*.conf` of a drop-in directory in their order. */
 export async function loadConfiguration(
@@ -190,7 +183,7 @@ export async function parseConfiguration(
   const known: JsonObject = {};
   for (const [field, value] of Object.entries(document)) {
     if (field in DEFAULTS) known[field] = value;
-    else if (!IGNORED.has(field)) {
+    else if (!isAcceptedField(field)) {
       throw new Error(`line ${lineOf(text, field)}: unknown field "${field}"`);
     }
   }
@@ -204,26 +197,31 @@ export async function parseConfiguration(
   return merged;
 }
 
-/** Settings of upstream whose other values would promise what this kubelet does not do. */
-const ONLY: Readonly<Record<string, readonly unknown[]>> = {
-  cgroupDriver: ['cgroupfs'],
-  shutdownGracePeriod: ['0s', '0'],
-  shutdownGracePeriodCriticalPods: ['0s', '0'],
-};
-
 function refuseUnsupported(document: JsonObject, text: string): void {
-  for (const [field, values] of Object.entries(ONLY)) {
-    const value = document[field];
-    if (value === undefined || values.includes(value)) continue;
-    const line = lineOf(text, field);
-    throw new Error(`line ${line}: ${field}: ${JSON.stringify(value)} is not supported`);
-  }
-  const { memorySwap } = document;
-  const behavior = isObject(memorySwap) ? memorySwap.swapBehavior : undefined;
-  if (behavior !== undefined && behavior !== '' && behavior !== 'NoSwap') {
-    const line = lineOf(text, 'swapBehavior');
-    throw new Error(`line ${line}: swapBehavior: ${JSON.stringify(behavior)} is not supported`);
-  }
+  const field = unsupportedField(document);
+  if (field === undefined) return;
+  const value = JSON.stringify(document[field]);
+  throw new Error(`line ${lineOf(text, field)}: ${field}: ${value} is not supported`);
+}
+
+/** Fields of which nothing, zero or no time means the default, as upstream reads what its own tools write. */
+const EMPTY_IS_DEFAULT = new Set([
+  ...['address', 'port', 'healthzBindAddress', 'containerRuntimeEndpoint', 'containerLogMaxSize'],
+  ...['nodeStatusUpdateFrequency', 'nodeStatusReportFrequency', 'nodeLeaseDurationSeconds'],
+  ...[
+    'fileCheckFrequency',
+    'runtimeRequestTimeout',
+    'imageMinimumGCAge',
+    'cgroupRoot',
+    'podLogsDir',
+  ],
+  ...['evictionPressureTransitionPeriod', 'containerLogMonitorInterval', 'maxPods'],
+  ...['cacheTTL', 'cacheAuthorizedTTL', 'cacheUnauthorizedTTL'],
+]);
+const EMPTY = new Set<unknown>(['', 0, '0s', '0']);
+
+function isLeftToDefault(field: string, value: unknown): boolean {
+  return value === null || (EMPTY_IS_DEFAULT.has(field) && EMPTY.has(value));
 }
 
 const MERGED = new Set(['authentication', 'anonymous', 'x509', 'webhook', 'authorization']);
@@ -232,6 +230,7 @@ const MERGED = new Set(['authentication', 'anonymous', 'x509', 'webhook', 'autho
 function overlay(base: JsonObject, over: JsonObject): JsonObject {
   const result: JsonObject = { ...base };
   for (const [field, value] of Object.entries(over)) {
+    if (isLeftToDefault(field, value)) continue;
     const before = result[field];
     const merges = MERGED.has(field);
     result[field] = merges && isObject(before) && isObject(value) ? overlay(before, value) : value;

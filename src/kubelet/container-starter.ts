@@ -14,7 +14,7 @@ import { ImageError, type Images } from './images.ts';
 import { runHook } from './lifecycle-hooks.ts';
 import { containerFieldPath, ephemeralContainersOf } from './names.ts';
 import type { PodDirs } from './pod-dirs.ts';
-import { containerResources } from './resources.ts';
+import { containerResources, type NodeMemory } from './resources.ts';
 import type {
   ContainerConfig,
   ContainerRuntime,
@@ -56,7 +56,7 @@ export interface StarterDeps {
   devices: DeviceManager;
   dirs: PodDirs;
   /** Bytes of the machine. */
-  memoryCapacity: number;
+  memory: NodeMemory;
   seccompDefault: boolean;
   /** The runtime can make mounts below a read-only one read-only too. */
   recursiveReadOnly(pod: Pod): boolean;
@@ -105,7 +105,7 @@ export class ContainerStarter {
     context: StartContext,
     signal: AbortSignal,
   ): Promise<ContainerConfig> {
-    const { images, environment, memoryCapacity, seccompDefault } = this.#deps;
+    const { images, environment, memory, seccompDefault } = this.#deps;
     const { pod, facts, sandbox, runtime, volumes } = context;
     try {
       const image = await images.ensure(pod, container, sandbox, signal);
@@ -131,7 +131,7 @@ export class ContainerStarter {
           ...devices,
           devices: [...devices.devices, ...volumeDevices(container, volumes)],
         },
-        resources: containerResources(pod, container, memoryCapacity),
+        resources: containerResources(pod, container, memory),
         seccompDefault,
         ...(targetId === undefined ? {} : { targetId }),
       });

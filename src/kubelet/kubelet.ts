@@ -226,6 +226,7 @@ export class Kubelet {
       ...this.#deps,
       pods: this.#pods,
       staticPodPath: config.staticPodPath,
+      fileCheckMs: parseDuration(config.fileCheckFrequency),
       nodeName,
       node: () => this.node.node,
       update: (pod) => this.workers.update(this.#allocations.view(pod)),

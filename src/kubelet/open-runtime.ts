@@ -11,7 +11,7 @@ const DOCKER_SOCKET = '/var/run/docker.sock';
  */
 export async function openRuntime(
   endpoint: string,
-  docker: Omit<DockerOptions, 'socket'>,
+  { requestTimeoutMs, ...docker }: Omit<DockerOptions, 'socket'> & { requestTimeoutMs?: number },
 ): Promise<ContainerRuntime> {
   const socket = socketOf(endpoint);
   if (isDocker(endpoint)) return createDockerRuntime({ ...docker, socket });
@@ -19,7 +19,7 @@ export async function openRuntime(
   if (!existsSync(socket) && existsSync(DOCKER_SOCKET)) {
     return createDockerRuntime({ ...docker, socket: DOCKER_SOCKET });
   }
-  return createCriRuntime(`unix://${socket}`);
+  return createCriRuntime(`unix://${socket}`, requestTimeoutMs);
 }
 
 const isDocker = (endpoint: string): boolean =>

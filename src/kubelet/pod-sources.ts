@@ -14,6 +14,8 @@ export interface PodSourcesDeps {
   pods: Informer<Pod>;
   /** Empty: no static pods. */
   staticPodPath: string;
+  /** How often its files are looked at, whatever the kernel tells. */
+  fileCheckMs: number;
   nodeName: string;
   node(): Node | undefined;
   /** A source has a new or changed pod. */
@@ -37,6 +39,7 @@ export class PodSources {
     this.#static = new StaticPods({
       directory: staticPodPath,
       nodeName,
+      recheckMs: deps.fileCheckMs,
       clock,
       log,
       isHere,

@@ -25,6 +25,7 @@ import type { ProbeManager } from './probes/probe-manager.ts';
 import { entriesOfSecret, type PullSecret } from './pull-credentials.ts';
 import type { Allocations } from './resize/allocations.ts';
 import { Resizer } from './resize/resizer.ts';
+import type { NodeMemory } from './resources.ts';
 import type { StatusManager } from './status-manager.ts';
 import { ImageVolumes } from './volumes/image-volumes.ts';
 import { PersistentVolumes } from './volumes/persistent-volumes.ts';
@@ -82,7 +83,7 @@ export function createPodStages(
       strictGroups: node.runtimeStatus?.features?.supplementalGroupsPolicy === true,
     }),
   });
-  const { allocations, runtime, groups, machine } = deps;
+  const { allocations, runtime, groups } = deps;
   const resizer = new Resizer({
     allocations,
     runtime,
@@ -90,7 +91,7 @@ export function createPodStages(
     recorder,
     allocatable: () => node.allocatable(),
     refusal: (pod) => admission.noRoom(pod),
-    memoryCapacity: machine.memory,
+    memory: nodeMemory(deps, options),
     wake: deps.wake,
   });
   const tell = (state: PodState): boolean => stages.tell(state);
@@ -186,10 +187,11 @@ function podSync(
 
 function containerStarter(
   deps: PodStagesDeps,
-  { config }: KubeletOptions,
+  options: KubeletOptions,
   imageVolumes: ImageVolumes,
 ): ContainerStarter {
-  const { runtime, recorder, clock, mounts, machine, dirs, node, configObjects } = deps;
+  const { config } = options;
+  const { runtime, recorder, clock, mounts, dirs, node, configObjects } = deps;
   return new ContainerStarter({
     runtime,
     recorder,
@@ -210,7 +212,7 @@ function containerStarter(
     imageVolumes,
     devices: deps.devices,
     dirs,
-    memoryCapacity: machine.memory,
+    memory: nodeMemory(deps, options),
     seccompDefault: config.seccompDefault,
     recursiveReadOnly: (pod) => {
       const handler = pod.spec?.runtimeClassName ?? '';
@@ -218,6 +220,17 @@ function containerStarter(
       return found?.features?.recursiveReadOnlyMounts === true;
     },
   });
+}
+
+function nodeMemory({ machine, cgroups }: KubeletDeps, { config }: KubeletOptions): NodeMemory {
+  return {
+    capacity: machine.memory,
+    swap: {
+      capacity: machine.swap,
+      limited: config.memorySwap.swapBehavior === 'LimitedSwap',
+      cgroupVersion: cgroups.version,
+    },
+  };
 }
 
 async function pullSecrets(

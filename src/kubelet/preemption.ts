@@ -1,6 +1,6 @@
 import { qosClassOf } from '../api/pods.ts';
 import type { Pod } from '../api/types.ts';
-import { isCriticalPod } from './eviction/ranking.ts';
+import { isCriticalPod } from './critical-pods.ts';
 import { podRequest } from './resources.ts';
 
 /** How much of a resource is wanting: thousandths for cpu, else whole units. */

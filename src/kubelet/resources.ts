@@ -1,6 +1,7 @@
 import { isSidecar, qosClassOf } from '../api/pods.ts';
 import { milliValue, parseQuantity, wholeValue } from '../api/quantity.ts';
 import type { Container, Pod } from '../api/types.ts';
+import { isCriticalPod } from './critical-pods.ts';
 import { containersOf, initContainersOf } from './names.ts';
 import type { LinuxContainerResources, PodSandboxConfig } from './runtime/runtime.ts';
 
@@ -28,11 +29,24 @@ const milli = (list: ResourceList, name: string): number =>
 const whole = (list: ResourceList, name: string): number =>
   list?.[name] === undefined ? 0 : wholeValue(parseQuantity(list[name]));
 
+/** What of the node's memory decides about a container. */
+export interface NodeMemory {
+  /** Bytes. */
+  readonly capacity: number;
+  readonly swap: {
+    /** Bytes of the node's swap. */
+    readonly capacity: number;
+    /** memorySwap.swapBehavior: LimitedSwap gives containers a share, NoSwap nothing. */
+    readonly limited: boolean;
+    readonly cgroupVersion: 1 | 2;
+  };
+}
+
 /** The kernel's side of a container's requests and limits. */
 export function containerResources(
   pod: Pod,
   container: Container,
-  memoryCapacity: number,
+  node: NodeMemory,
 ): LinuxContainerResources {
   const { requests, limits } = container.resources ?? {};
   const cpuLimit = milli(limits, 'cpu');
@@ -49,12 +63,37 @@ export function containerResources(
     cpuPeriod: CPU_PERIOD_US,
     cpuQuota: cpuQuota(cpuLimit),
     memoryLimitInBytes: memory,
-    // NoSwap: what a container may use of memory and swap together is its memory.
-    ...(memory > 0 ? { memorySwapLimitInBytes: memory } : {}),
-    oomScoreAdj: oomScoreAdj(pod, container, memoryCapacity),
+    ...swapResources(pod, container, node),
+    oomScoreAdj: oomScoreAdj(pod, container, node.capacity),
     hugepageLimits,
   };
 }
+
+/** How much a container may swap. https://kubernetes.io/docs/concepts/architecture/nodes/#swap-memory */
+function swapResources(
+  pod: Pod,
+  container: Container,
+  { capacity, swap }: NodeMemory,
+): Pick<LinuxContainerResources, 'memorySwapLimitInBytes' | 'unified'> {
+  if (swap.cgroupVersion === 1) {
+    // What it may use of memory and swap together is its memory.
+    const memory = whole(container.resources?.limits, 'memory');
+    return memory > 0 ? { memorySwapLimitInBytes: memory } : {};
+  }
+  if (swap.capacity === 0) return {};
+  const share = swap.limited && maySwap(pod, container) ? memoryShare(container, capacity) : 0;
+  return { unified: { 'memory.swap.max': String(Math.floor(share * swap.capacity)) } };
+}
+
+/** Only containers that asked for memory, and for less than they may use; never what the node lives on. */
+function maySwap(pod: Pod, { resources = {} }: Container): boolean {
+  if (!pod.spec || isCriticalPod(pod) || qosClassOf(pod.spec) !== 'Burstable') return false;
+  const request = whole(resources.requests, 'memory');
+  return request > 0 && request !== whole(resources.limits, 'memory');
+}
+
+const memoryShare = ({ resources }: Container, capacity: number): number =>
+  whole(resources?.requests, 'memory') / capacity;
 
 /** Who dies first when the node runs out of memory: the more of its request a pod may exceed, the sooner. */
 export function oomScoreAdj(pod: Pod, container: Container, memoryCapacity: number): number {

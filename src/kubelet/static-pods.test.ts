@@ -25,6 +25,7 @@ beforeEach(() => {
   told = [];
   here = new Set();
   pods = new StaticPods({
+    recheckMs: 20_000,
     directory,
     nodeName: 'n',
     clock: realClock,

@@ -12,6 +12,11 @@ import { parseStaticPod } from './static-pod.ts';
 export interface StaticPodsDeps {
   readonly directory: string;
   readonly nodeName: string;
+  /**
+   * fileCheckFrequency. Events make changes seen at once; this is for file systems that send none, and for a directory that
+   * comes later.
+   */
+  readonly recheckMs: number;
   readonly clock: Clock;
   readonly log: Logger;
   /** A manifest came or changed. */
@@ -22,8 +27,6 @@ export interface StaticPodsDeps {
   isHere(uid: string): boolean;
 }
 
-// Events make changes seen at once; this is for file systems that send none, and for a directory that comes later.
-const RECHECK_MS = 20_000;
 // An editor writes in several steps.
 const SETTLE_MS = 50;
 
@@ -58,7 +61,7 @@ export class StaticPods {
 
   /** Works until aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#deps;
+    const { clock, recheckMs } = this.#deps;
     let watcher: FSWatcher | undefined;
     signal.addEventListener('abort', () => watcher?.close(), { once: true });
     while (!signal.aborted) {
@@ -70,7 +73,7 @@ export class StaticPods {
       });
       await this.look();
       const pause = new AbortController();
-      const timer = clock.sleep(RECHECK_MS, AbortSignal.any([signal, pause.signal]));
+      const timer = clock.sleep(recheckMs, AbortSignal.any([signal, pause.signal]));
       await Promise.race([woken, timer.catch(() => {})]);
       pause.abort();
       if (!signal.aborted) await clock.sleep(SETTLE_MS, signal).catch(() => {});

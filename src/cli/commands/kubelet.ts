@@ -7,8 +7,13 @@ import { RestClient } from '../../client/rest-client.ts';
 import { createCgroups } from '../../host/cgroups.ts';
 import { machineAddresses, machineFacts } from '../../host/machine.ts';
 import { hostMounts } from '../../host/mounts.ts';
-import { type KubeletConfiguration, loadConfiguration } from '../../kubelet/config.ts';
+import {
+  type KubeletConfiguration,
+  loadConfiguration,
+  parseDuration,
+} from '../../kubelet/config.ts';
 import type { InformerFactory } from '../../kubelet/config-objects.ts';
+import { checkHost } from '../../kubelet/host-checks.ts';
 import {
   type IdentityOptions,
   kubeletAccess,
@@ -54,6 +59,7 @@ interface Options {
   cniBinDir: string;
   podInfraContainerImage: string;
   registerNode?: string;
+  failSwapOn?: string;
   v: string;
 }
 
@@ -93,6 +99,7 @@ export function command(): Command {
     .option('--resolv-conf <file>', "resolver configuration of pods with dnsPolicy 'Default'")
     .option('--pod-manifest-path <directory>', 'static pods')
     .option('--register-node [bool]', 'register the node with the API server')
+    .option('--fail-swap-on [bool]', 'refuse a machine with swap (default true)')
     .option('-v, --v <level>', 'log verbosity', '2')
     .action(run);
 }
@@ -102,6 +109,8 @@ async function run(options: Options): Promise<void> {
   const signal = shutdownSignal(log);
   const config = withFlags(await loadConfiguration(options.config, options.configDir), options);
   const machine = await machineFacts();
+  const cgroups = createCgroups();
+  checkHost(config, { swap: machine.swap, cgroupVersion: cgroups.version });
   const nodeName = (options.hostnameOverride ?? hostname()).toLowerCase();
   const nodeIps = options.nodeIp?.split(',') ?? machineAddresses().slice(0, 1);
   const identity = identityOf(options, config, { nodeName, nodeIps });
@@ -114,6 +123,7 @@ async function run(options: Options): Promise<void> {
       binDir: options.cniBinDir,
       stateDir: join(resolve(options.rootDir), 'docker-cni'),
       pauseImage: options.podInfraContainerImage,
+      requestTimeoutMs: parseDuration(config.runtimeRequestTimeout),
     }),
     metrics,
   );
@@ -128,7 +138,7 @@ async function run(options: Options): Promise<void> {
       runtime,
       recorder,
       machine,
-      cgroups: createCgroups(),
+      cgroups,
       mounts: hostMounts,
       metrics,
     },
@@ -145,7 +155,8 @@ async function run(options: Options): Promise<void> {
     ? issuedServing(identity, base)
     : await filedServing(identity, config, base);
   const server = new KubeletServer({ ...base, kubelet, serving }, config);
-  const loops = [recorder.run(signal), kubelet.run(signal), server.run(signal)];
+  const loops = [recorder.run(signal), kubelet.run(signal)];
+  if (config.enableServer) loops.push(server.run(signal));
   if (identity.rotates) loops.push(rotateClientCertificate(identity, base, signal));
   await runAll(signal, loops);
   runtime.close();
@@ -199,6 +210,7 @@ function withFlags(file: KubeletConfiguration, options: Options): KubeletConfigu
   }
   if (options.rotateCertificates) config.rotateCertificates = true;
   if (options.rotateServerCertificates) config.serverTLSBootstrap = true;
+  if (options.failSwapOn !== undefined) config.failSwapOn = options.failSwapOn !== 'false';
   if (options.registerNode !== undefined) config.registerNode = options.registerNode !== 'false';
   return config;
 }

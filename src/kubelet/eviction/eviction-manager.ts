@@ -6,6 +6,7 @@ import type { Clock } from '../../util/clock.ts';
 import { errorMessage } from '../../util/errors.ts';
 import type { Logger } from '../../util/log.ts';
 import { type KubeletConfiguration, parseDuration } from '../config.ts';
+import { isCriticalPod } from '../critical-pods.ts';
 import type { KubeletMetrics } from '../metrics.ts';
 import { CONTAINER_NAME_LABEL, POD_UID_LABEL, podKey } from '../names.ts';
 import type { PodDirs } from '../pod-dirs.ts';
@@ -14,7 +15,7 @@ import type { ContainerRuntime } from '../runtime/runtime.ts';
 import { podDisk } from '../stats/pod-disk.ts';
 import type { StatsProvider } from '../stats/stats-provider.ts';
 import { evictionMessage } from './messages.ts';
-import { isCriticalPod, rankForEviction } from './ranking.ts';
+import { rankForEviction } from './ranking.ts';
 import {
   type Pressure,
   readSignals,

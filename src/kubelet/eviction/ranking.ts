@@ -1,6 +1,5 @@
-import { isMirrorPod } from '../../api/pods.ts';
 import type { Pod } from '../../api/types.ts';
-import { isStatic } from '../names.ts';
+import { isCriticalPod } from '../critical-pods.ts';
 import { podRequest } from '../resources.ts';
 import type { PodStats } from '../stats/summary.ts';
 import type { Resource } from './signals.ts';
@@ -9,13 +8,6 @@ import type { Resource } from './signals.ts';
 export interface Candidate {
   readonly pod: Pod;
   readonly stats: PodStats | undefined;
-}
-
-const SYSTEM_CRITICAL = 2_000_000_000;
-
-/** Static pods and those of the system's priorities are what the node itself lives on. */
-export function isCriticalPod(pod: Pod): boolean {
-  return isStatic(pod) || isMirrorPod(pod) || (pod.spec?.priority ?? 0) >= SYSTEM_CRITICAL;
 }
 
 export function usageOf({ stats }: Candidate, resource: Resource): number {

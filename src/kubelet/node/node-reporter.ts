@@ -44,7 +44,6 @@ export interface NodeReporterDeps {
   onPodCidr(cidr: string): void;
 }
 
-const CHECK_MS = 10_000;
 const RETRY_MS = 1000;
 const IMAGES_AGE_MS = 60_000;
 
@@ -95,9 +94,9 @@ export class NodeReporter {
   }
 
   async #statusLoop(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#deps;
+    const { clock, log, config } = this.#deps;
     while (!signal.aborted) {
-      let wait = CHECK_MS;
+      let wait = parseDuration(config.nodeStatusUpdateFrequency);
       try {
         await this.#register();
         await this.#report(signal);
@@ -208,6 +207,7 @@ export class NodeReporter {
       kubeProxyVersion: '',
       operatingSystem: machine.operatingSystem,
       architecture: machine.architecture,
+      ...(machine.swap > 0 ? { swap: { capacity: machine.swap } } : {}),
     };
   }
 

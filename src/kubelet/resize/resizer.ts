@@ -6,7 +6,7 @@ import { allContainersOf } from '../names.ts';
 import type { ContainerToResize } from '../pod-actions.ts';
 import type { PodGroups } from '../pod-groups.ts';
 import type { PodState } from '../pod-state.ts';
-import { containerResources } from '../resources.ts';
+import { containerResources, type NodeMemory } from '../resources.ts';
 import type { ContainerRuntime } from '../runtime/runtime.ts';
 import type { Allocations } from './allocations.ts';
 import { type Pending, resizeRefusal } from './resize-decision.ts';
@@ -26,7 +26,7 @@ export interface ResizerDeps {
   recorder: EventRecorder;
   allocatable(): Readonly<Record<string, string>>;
   refusal(pod: Pod): { message: string } | undefined;
-  memoryCapacity: number;
+  memory: NodeMemory;
   wake(uid: string): void;
 }
 
@@ -124,8 +124,8 @@ export class Resizer {
     { id, spec }: { id: string; spec: Container },
     signal: AbortSignal,
   ): Promise<void> {
-    const { runtime, allocations, memoryCapacity } = this.#deps;
-    const resources = containerResources(pod, spec, memoryCapacity);
+    const { runtime, allocations, memory } = this.#deps;
+    const resources = containerResources(pod, spec, memory);
     const limit = resources.memoryLimitInBytes ?? 0;
     if (limit > 0) {
       const stats = await runtime.containerStats(id, signal);

@@ -17,7 +17,7 @@ import type {
   RuntimeVersion,
 } from './runtime.ts';
 
-// --runtime-request-timeout; creating and starting wait longer because a slow disk is no reason to do it twice.
+// runtimeRequestTimeout of the kubelet's configuration, unless it says otherwise.
 const REQUEST_TIMEOUT_MS = 120_000;
 const STATS_TIMEOUT_MS = 20_000;
 const STOP_MARGIN_MS = 120_000;
@@ -27,27 +27,31 @@ interface Url {
 }
 
 /** Speaks CRI v1 to containerd or CRI-O at `endpoint` (`unix:///run/containerd/containerd.sock`). */
-export function createCriRuntime(endpoint: string): ContainerRuntime {
+export function createCriRuntime(
+  endpoint: string,
+  requestTimeoutMs = REQUEST_TIMEOUT_MS,
+): ContainerRuntime {
   const rpcTo = (service: string): RpcClient =>
     createRpcClient({ proto: 'cri.proto', service: `runtime.v1.${service}`, address: endpoint });
   const runtime = rpcTo('RuntimeService');
   const image = rpcTo('ImageService');
-  const call = callerOf(runtime);
+  const call = callerOf(runtime, requestTimeoutMs);
+  const callImages = callerOf(image, requestTimeoutMs);
   const version = (signal?: AbortSignal): Promise<RuntimeVersion> =>
     call<RuntimeVersion>('Version', {}, signal);
   const views = imageViews(
     {
       version,
-      imageInfo: (spec, signal) => verbose(callerOf(image), 'ImageStatus', { image: spec }, signal),
+      imageInfo: (spec, signal) => verbose(callImages, 'ImageStatus', { image: spec }, signal),
       statusInfo: (signal) => verbose(call, 'Status', {}, signal),
     },
     endpoint,
   );
   return {
-    ...sandboxCalls(runtime),
-    ...containerCalls(runtime),
-    ...streamCalls(runtime),
-    ...imageCalls(image),
+    ...sandboxCalls(call, requestTimeoutMs),
+    ...containerCalls(call),
+    ...streamCalls(call),
+    ...imageCalls(callImages, image),
     viewImage: views.viewImage,
     removeImageView: views.removeImageView,
     version,
@@ -72,8 +76,8 @@ type Call = <Response>(
   timeoutMs?: number,
 ) => Promise<Response>;
 
-function callerOf(rpc: RpcClient): Call {
-  return (method, request, signal, timeoutMs = REQUEST_TIMEOUT_MS) =>
+function callerOf(rpc: RpcClient, usualMs: number): Call {
+  return (method, request, signal, timeoutMs = usualMs) =>
     rpc.call(method, request, { timeoutMs }, signal);
 }
 
@@ -120,8 +124,7 @@ type SandboxCalls = Pick<
   'runPodSandbox' | 'stopPodSandbox' | 'removePodSandbox' | 'podSandboxStatus' | 'listPodSandboxes'
 >;
 
-function sandboxCalls(rpc: RpcClient): SandboxCalls {
-  const call = callerOf(rpc);
+function sandboxCalls(call: Call, requestTimeoutMs: number): SandboxCalls {
   return {
     async runPodSandbox(config, runtimeHandler, signal) {
       const request = { config, runtimeHandler };
@@ -129,7 +132,8 @@ function sandboxCalls(rpc: RpcClient): SandboxCalls {
         'RunPodSandbox',
         request,
         signal,
-        2 * REQUEST_TIMEOUT_MS,
+        // A slow disk is no reason to do it twice.
+        2 * requestTimeoutMs,
       );
       return answer.podSandboxId;
     },
@@ -169,8 +173,7 @@ type ContainerCalls = Pick<
   | 'listContainerStats'
 >;
 
-function containerCalls(rpc: RpcClient): ContainerCalls {
-  const call = callerOf(rpc);
+function containerCalls(call: Call): ContainerCalls {
   return {
     async createContainer(podSandboxId, config, sandboxConfig, signal) {
       const request = { podSandboxId, config, sandboxConfig };
@@ -230,12 +233,11 @@ function containerCalls(rpc: RpcClient): ContainerCalls {
 
 type StreamCalls = Pick<ContainerRuntime, 'execSync' | 'exec' | 'attach' | 'portForward'>;
 
-function streamCalls(rpc: RpcClient): StreamCalls {
-  const call = callerOf(rpc);
+function streamCalls(call: Call): StreamCalls {
   return {
     execSync(containerId, cmd, timeout, signal) {
       // The engine keeps the time itself; ours only guards against an engine that hangs.
-      const timeoutMs = timeout > 0 ? timeout * 1000 + 5000 : REQUEST_TIMEOUT_MS;
+      const timeoutMs = timeout > 0 ? timeout * 1000 + 5000 : undefined;
       return call<ExecSyncResult>('ExecSync', { containerId, cmd, timeout }, signal, timeoutMs);
     },
     exec: async (request, signal) => (await call<Url>('Exec', request, signal)).url,
@@ -251,8 +253,7 @@ type ImageCalls = Pick<
   'listImages' | 'imageStatus' | 'pullImage' | 'removeImage' | 'imageFsInfo'
 >;
 
-function imageCalls(rpc: RpcClient): ImageCalls {
-  const call = callerOf(rpc);
+function imageCalls(call: Call, rpc: RpcClient): ImageCalls {
   return {
     async listImages(signal) {
       return (await call<{ images: Image[] }>('ListImages', {}, signal)).images;
