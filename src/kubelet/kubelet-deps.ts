@@ -1,5 +1,6 @@
 import type { Client, EventRecorder } from '../client/client.ts';
 import type { Cgroups } from '../host/cgroups.ts';
+import type { Logind } from '../host/logind.ts';
 import type { MachineFacts } from '../host/machine.ts';
 import type { Mounts } from '../host/mounts.ts';
 import type { Clock } from '../util/clock.ts';
@@ -21,6 +22,7 @@ export interface KubeletDeps {
   cgroups: Cgroups;
   mounts: Mounts;
   metrics: KubeletMetrics;
+  logind: Logind;
 }
 
 export interface KubeletOptions {

@@ -17,6 +17,7 @@ import { LogRotation } from './logs/log-rotation.ts';
 import { countProbe, type KubeletMetrics } from './metrics.ts';
 import { NodeReporter } from './node/node-reporter.ts';
 import { NodePlugins } from './node-plugins.ts';
+import { NodeShutdown } from './node-shutdown.ts';
 import { Pleg } from './pleg.ts';
 import { type PodDirs, podDirs } from './pod-dirs.ts';
 import { PodGroups } from './pod-groups.ts';
@@ -59,6 +60,7 @@ export class Kubelet {
   readonly #configObjects: ConfigObjects;
   readonly #housekeeping: Housekeeping;
   readonly #eviction: EvictionManager;
+  readonly #shutdown: NodeShutdown;
   readonly #images: ImageCollector;
   readonly #tokens: ServiceAccountTokens;
   readonly #sources: PodSources;
@@ -105,6 +107,7 @@ export class Kubelet {
     this.#drivers = drivers;
     this.#images = this.#makeImageCollector();
     this.#eviction = this.#makeEviction();
+    this.#shutdown = this.#makeShutdown();
     this.#housekeeping = new Housekeeping({
       runtime,
       clock,
@@ -180,7 +183,7 @@ export class Kubelet {
       gitVersion,
       devices: () => this.#plugins.devices.resources(),
       conditions: async (asked) => ({
-        problems: health.problems(asked?.conditions),
+        problems: [...health.problems(asked?.conditions), ...this.#shutdown.problems],
         pressure: this.#eviction.pressure,
       }),
       onPodCidr: (cidr) => this.#usePodCidr(cidr),
@@ -220,6 +223,26 @@ export class Kubelet {
     );
   }
 
+  #makeShutdown(): NodeShutdown {
+    const { logind, clock, log } = this.#deps;
+    const { shutdownGracePeriod, shutdownGracePeriodCriticalPods } = this.options.config;
+    return new NodeShutdown(
+      {
+        logind,
+        clock,
+        log,
+        pods: () => this.workers.active().map(({ pod }) => pod),
+        end: (uid, failure) => this.workers.fail(uid, failure),
+        isOver: (uid) => this.workers.get(uid)?.over ?? true,
+        onChange: () => this.node.poke(),
+      },
+      {
+        totalMs: parseDuration(shutdownGracePeriod),
+        criticalMs: parseDuration(shutdownGracePeriodCriticalPods),
+      },
+    );
+  }
+
   #makeSources(): PodSources {
     const { config, nodeName } = this.options;
     return new PodSources({
@@ -253,7 +276,7 @@ export class Kubelet {
         node,
         networkProblem: () => networkProblem(node.runtimeStatus?.conditions),
         resolver: () => this.#resolver,
-        pressure: (pod) => this.#eviction.refusal(pod),
+        pressure: (pod) => this.#shutdown.refusal() ?? this.#eviction.refusal(pod),
         others: (uid) =>
           this.workers
             .active()
@@ -278,7 +301,7 @@ export class Kubelet {
     await this.#sources.lookAtFiles();
     loops.push(this.pleg.run(signal), this.#sources.runStatic(signal), this.#plugins.run(signal));
     loops.push(this.#logRotation().run(signal), this.#eviction.run(signal));
-    loops.push(this.#images.run(signal));
+    loops.push(this.#images.run(signal), this.#shutdown.run(signal));
     await Promise.all([...loops, this.#followApi(signal)]);
   }
 
@@ -337,6 +360,7 @@ export class Kubelet {
     const { machine } = this.#deps;
     await this.#housekeeping.makeDirectories();
     await this.#plugins.devices.open();
+    await this.#shutdown.check();
     await this.#groups.ensureTop({ cpuShares: machine.cpus * 1024, memoryLimit: 0 });
     signal.throwIfAborted();
   }

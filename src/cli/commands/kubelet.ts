@@ -5,6 +5,7 @@ import { EventWriter } from '../../client/events.ts';
 import { createInformer } from '../../client/informer.ts';
 import { RestClient } from '../../client/rest-client.ts';
 import { createCgroups } from '../../host/cgroups.ts';
+import { systemLogind } from '../../host/logind.ts';
 import { machineAddresses, machineFacts } from '../../host/machine.ts';
 import { hostMounts } from '../../host/mounts.ts';
 import {
@@ -141,6 +142,7 @@ async function run(options: Options): Promise<void> {
       cgroups,
       mounts: hostMounts,
       metrics,
+      logind: systemLogind,
     },
     {
       config,
