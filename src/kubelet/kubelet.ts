@@ -18,6 +18,7 @@ import { countProbe, type KubeletMetrics } from './metrics.ts';
 import { NodeReporter } from './node/node-reporter.ts';
 import { NodePlugins } from './node-plugins.ts';
 import { NodeShutdown } from './node-shutdown.ts';
+import { watchSystemOom } from './oom-watcher.ts';
 import { Pleg } from './pleg.ts';
 import { type PodDirs, podDirs } from './pod-dirs.ts';
 import { PodGroups } from './pod-groups.ts';
@@ -302,6 +303,7 @@ export class Kubelet {
     loops.push(this.pleg.run(signal), this.#sources.runStatic(signal), this.#plugins.run(signal));
     loops.push(this.#logRotation().run(signal), this.#eviction.run(signal));
     loops.push(this.#images.run(signal), this.#shutdown.run(signal));
+    loops.push(watchSystemOom({ ...this.#deps, ...this.options }, signal));
     await Promise.all([...loops, this.#followApi(signal)]);
   }
 
