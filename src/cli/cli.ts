@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { errorMessage } from '../util/errors.ts';
+import { sourceStack } from '../util/source-stack.ts';
 
 /** Sub-command → its file. A command's code is loaded only when it is asked for: a component must start fast. */
 const COMMANDS: Record<
@@ -100,6 +101,12 @@ async function main(argv: readonly string[]): Promise<void> {
   process.title = ['k8ts', ...argv].join(' ');
   await program.parseAsync(argv, { from: 'user' });
 }
+
+process.on('uncaughtException', (err: unknown) => {
+  const text = err instanceof Error ? (err.stack ?? err.message) : String(err);
+  process.stderr.write(`k8ts: ${sourceStack(text)}\n`);
+  process.exit(1);
+});
 
 try {
   await main(process.argv.slice(2));

@@ -7,13 +7,26 @@ import type { ClusterAccess, Material } from './kubeconfig.ts';
 /** Files are looked at again when they were last looked at this long ago; upstream re-reads tokens each minute. */
 const RECHECK_MS = 60_000;
 
+/**
+ * Requests wait for a connection rather than open one more: a handshake costs both sides more than a request. Enough of
+ * them that many writes reach the store together.
+ */
+const MAX_CONNECTIONS = 16;
+const KEEP_ALIVE = { keepAlive: true, keepAliveMsecs: 30_000 };
+
+/** Watches have connections of their own, so that no number of them keeps a request waiting. */
+export interface Agents {
+  readonly requests: HttpAgent;
+  readonly watches: HttpAgent;
+}
+
 /** The connections and headers that make this process known to the server; follows rotated files. */
 export class Credentials {
   readonly #access: ClusterAccess;
   readonly #clock: Clock;
   #checkedAt = Number.NEGATIVE_INFINITY;
   #stamp = '';
-  #agent: HttpAgent | undefined;
+  #agents: Agents | undefined;
   #headers: Record<string, string> = {};
   #checking: Promise<void> | undefined;
   #refused = false;
@@ -23,15 +36,15 @@ export class Credentials {
     this.#clock = clock;
   }
 
-  async current(): Promise<{ agent: HttpAgent; headers: Record<string, string> }> {
-    if (!this.#agent || this.#clock.now() - this.#checkedAt >= RECHECK_MS) {
+  async current(): Promise<{ agents: Agents; headers: Record<string, string> }> {
+    if (!this.#agents || this.#clock.now() - this.#checkedAt >= RECHECK_MS) {
       this.#checking ??= this.#check().finally(() => {
         this.#checking = undefined;
       });
       await this.#checking;
     }
-    if (!this.#agent) throw new Error('Credentials are not loaded');
-    return { agent: this.#agent, headers: this.#headers };
+    if (!this.#agents) throw new Error('Credentials are not loaded');
+    return { agents: this.#agents, headers: this.#headers };
   }
 
   /** The server did not take them: they are looked at anew before the next request. */
@@ -42,7 +55,8 @@ export class Credentials {
 
   /** Cuts every connection. */
   close(): void {
-    this.#agent?.destroy();
+    this.#agents?.requests.destroy();
+    this.#agents?.watches.destroy();
   }
 
   async #check(): Promise<void> {
@@ -53,30 +67,38 @@ export class Credentials {
     const stamps = await Promise.all([ca, certificate, key, token].map(stampOf));
     const stamp = [...stamps, provided].join(' ');
     this.#checkedAt = this.#clock.now();
-    if (this.#agent && stamp === this.#stamp) return;
+    if (this.#agents && stamp === this.#stamp) return;
     const secret = (provided ?? (await read(token)))?.trim();
-    // The old agent is left alone: destroying it would cut the requests under way. Its idle sockets end
+    // The old agents are left alone: destroying them would cut the requests under way. Their idle sockets end
     // when the server closes them.
-    this.#agent = await this.#connect();
+    this.#agents = await this.#connect();
     this.#headers = secret ? { authorization: `Bearer ${secret}` } : {};
     this.#stamp = stamp;
   }
 
-  async #connect(): Promise<HttpAgent> {
+  async #connect(): Promise<Agents> {
     const { server, tlsServerName, insecureSkipTlsVerify } = this.#access;
-    const keepAlive = { keepAlive: true, keepAliveMsecs: 30_000, maxFreeSockets: 4 };
-    if (server.startsWith('http:')) return new HttpAgent(keepAlive);
+    const requests = {
+      ...KEEP_ALIVE,
+      maxSockets: MAX_CONNECTIONS,
+      maxFreeSockets: MAX_CONNECTIONS,
+    };
+    if (server.startsWith('http:'))
+      return { requests: new HttpAgent(requests), watches: new HttpAgent(KEEP_ALIVE) };
     const [ca, cert, key] = await Promise.all(
       [this.#access.ca, this.#access.certificate, this.#access.key].map(read),
     );
-    return new HttpsAgent({
-      ...keepAlive,
+    const tls = {
       ...(ca === undefined ? {} : { ca }),
       ...(cert === undefined ? {} : { cert }),
       ...(key === undefined ? {} : { key }),
       ...(tlsServerName === undefined ? {} : { servername: tlsServerName }),
       ...(insecureSkipTlsVerify ? { rejectUnauthorized: false } : {}),
-    });
+    };
+    return {
+      requests: new HttpsAgent({ ...requests, ...tls }),
+      watches: new HttpsAgent({ ...KEEP_ALIVE, ...tls }),
+    };
   }
 }
 

@@ -3,7 +3,7 @@ import { request as httpsRequest } from 'node:https';
 import { ApiError, REASON_CODES, type Status } from '../api/errors.ts';
 import type { Clock } from '../util/clock.ts';
 import { errnoOf } from '../util/errors.ts';
-import type { Credentials } from './credentials.ts';
+import type { Agents, Credentials } from './credentials.ts';
 
 export interface WireRequest {
   readonly method: string;
@@ -33,7 +33,7 @@ export class Transport {
   /** The parsed JSON answer; undefined for an empty one. */
   async json(request: WireRequest, signal?: AbortSignal): Promise<unknown> {
     for (let tries = 0; ; tries++) {
-      const response = await this.#send(request, signal);
+      const response = await this.#send(request, 'requests', signal);
       const text = await readText(response);
       const status = response.statusCode ?? 0;
       if (status >= 200 && status < 300) return parseBody(text, response);
@@ -46,7 +46,7 @@ export class Transport {
 
   /** The answer's body as it arrives. Ends with the response; throws when the connection breaks. */
   async *stream(request: WireRequest, signal: AbortSignal): AsyncGenerator<Buffer> {
-    const response = await this.#send(request, signal);
+    const response = await this.#send(request, 'watches', signal);
     const status = response.statusCode ?? 0;
     if (status === 401) this.#deps.credentials.refused();
     if (status < 200 || status >= 300) throw refusal(status, await readText(response));
@@ -58,12 +58,16 @@ export class Transport {
     }
   }
 
-  async #send(request: WireRequest, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+  async #send(
+    request: WireRequest,
+    kind: keyof Agents,
+    signal: AbortSignal | undefined,
+  ): Promise<IncomingMessage> {
     for (let tries = 0; ; tries++) {
       signal?.throwIfAborted();
-      const { agent, headers } = await this.#deps.credentials.current();
+      const { agents, headers } = await this.#deps.credentials.current();
       const options = {
-        agent,
+        agent: agents[kind],
         method: request.method,
         host: this.#server.hostname.replace(/^\[|\]$/g, ''),
         port: this.#server.port || (this.#server.protocol === 'http:' ? 80 : 443),

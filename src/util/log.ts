@@ -1,4 +1,5 @@
 import { pino } from 'pino';
+import { sourceStack } from './source-stack.ts';
 
 /** What a component may write to its log. Constant message, fields as data: `log.info({ pod: key }, 'Started pod')`. */
 export interface Logger {
@@ -23,9 +24,16 @@ export function createLogger(component: string, verbosity = 2): Logger {
       base: { component, pid: process.pid },
       level: levelOf(verbosity),
       timestamp: pino.stdTimeFunctions.isoTime,
+      serializers: { err: errorFields },
     },
     pino.destination({ dest: 2, sync: true }),
   );
+}
+
+function errorFields(err: unknown): unknown {
+  if (!(err instanceof Error)) return err;
+  const fields = pino.stdSerializers.err(err);
+  return { ...fields, stack: sourceStack(fields.stack) };
 }
 
 /** Swallows everything; for tests and one-shot commands. */
