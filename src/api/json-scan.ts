@@ -23,11 +23,16 @@ export function exceedsDepth(text: string, limit: number): boolean {
 
 /** The index of the quote that ends the string which starts at `start`. */
 function endOfString(text: string, start: number): number {
-  let i = start + 1;
-  while (i < text.length && text.charCodeAt(i) !== QUOTE) {
-    i += text.charCodeAt(i) === BACKSLASH ? 2 : 1;
-  }
-  return i;
+  let end = text.indexOf('"', start + 1);
+  while (end > 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1);
+  return end < 0 ? text.length : end;
+}
+
+/** An odd number of backslashes stands before it. */
+function isEscaped(text: string, at: number): boolean {
+  let i = at - 1;
+  while (text.charCodeAt(i) === BACKSLASH) i--;
+  return (at - i) % 2 === 0;
 }
 
 /** One open object or array. */

@@ -42,25 +42,41 @@ export interface AdmissionPlugin {
   validate?(request: AdmissionRequest): Promise<void> | void;
 }
 
+type Mutating = AdmissionPlugin & Required<Pick<AdmissionPlugin, 'mutate'>>;
+type Validating = AdmissionPlugin & Required<Pick<AdmissionPlugin, 'validate'>>;
+
 /** The plug-ins in their order: all that mutate, later all that validate. */
 export class Admission {
-  readonly #plugins: readonly AdmissionPlugin[];
+  readonly #mutating: readonly Mutating[];
+  readonly #validating: readonly Validating[];
 
   constructor(plugins: readonly AdmissionPlugin[]) {
-    this.#plugins = plugins;
+    this.#mutating = plugins.filter((plugin): plugin is Mutating => !!plugin.mutate);
+    this.#validating = plugins.filter((plugin): plugin is Validating => !!plugin.validate);
   }
 
   async mutate(request: AdmissionRequest): Promise<void> {
     const first: MutationRound = { isSecond: false, again: false, outcomes: new Map() };
-    for (const plugin of this.#plugins) await plugin.mutate?.(request, first);
+    await this.#round(request, first);
     if (!first.again) return;
-    const second: MutationRound = { isSecond: true, again: false, outcomes: first.outcomes };
-    for (const plugin of this.#plugins) await plugin.mutate?.(request, second);
+    await this.#round(request, { isSecond: true, again: false, outcomes: first.outcomes });
+  }
+
+  // Most plug-ins have nothing to say about most requests, at once: who awaits them all waits a turn for each.
+  async #round(request: AdmissionRequest, round: MutationRound): Promise<void> {
+    for (const plugin of this.#mutating) {
+      const pending = plugin.mutate(request, round);
+      if (pending) await pending;
+    }
   }
 
   async validate(request: AdmissionRequest): Promise<void> {
-    for (const plugin of this.#plugins) await plugin.validate?.(request);
+    for (const plugin of this.#validating) {
+      const pending = plugin.validate(request);
+      if (pending) await pending;
+    }
   }
+
   /** Both, for a request that writes no object of its own: connections, tokens, evictions. */
   async admit(request: AdmissionRequest): Promise<void> {
     await this.mutate(request);

@@ -41,8 +41,12 @@ export function jsonEqual(a: unknown, b: unknown): boolean {
     return Array.isArray(b) && a.length === b.length && a.every((item, i) => jsonEqual(item, b[i]));
   }
   if (!isObject(a) || !isObject(b)) return false;
-  return (
-    Object.keys(a).every((key) => jsonEqual(a[key], own(b, key))) &&
-    Object.keys(b).every((key) => b[key] === undefined || Object.hasOwn(a, key))
-  );
+  // Compared for every write, member by member: loops, not closures.
+  for (const key in a) {
+    if (!jsonEqual(a[key], own(b, key))) return false;
+  }
+  for (const key in b) {
+    if (b[key] !== undefined && !Object.hasOwn(a, key)) return false;
+  }
+  return true;
 }

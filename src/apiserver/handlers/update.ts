@@ -1,5 +1,6 @@
 import { badRequest, isNotFound } from '../../api/errors.ts';
 import type { KubeObject } from '../../api/types.ts';
+import { cloneJson } from '../../util/json.ts';
 import { readObject } from '../decode-body.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
@@ -26,7 +27,7 @@ export async function update(
   checkName(given, target.name);
   const fields = { kind, schema, subresource, manager: options.fieldManager, now };
   const tracked = (live: KubeObject | undefined): KubeObject => {
-    const object = structuredClone(given);
+    const object = cloneJson(given);
     trackUpdate(live && inServedVersion(kind, live), object, fields);
     return kind.storedAs ? kind.storedAs.toStored(object) : object;
   };
