@@ -76,6 +76,13 @@ function validateWebhook(webhook: Webhook, at: string): FieldError[] {
   }
   return [
     ...out,
+    ...('reinvocationPolicy' in webhook
+      ? optionalOneOf(
+          webhook.reinvocationPolicy as string,
+          ['IfNeeded', 'Never'],
+          `${at}.reinvocationPolicy`,
+        )
+      : []),
     ...validateLabelSelector(webhook.namespaceSelector, `${at}.namespaceSelector`),
     ...validateLabelSelector(webhook.objectSelector, `${at}.objectSelector`),
     ...validateClientConfig(webhook.clientConfig, `${at}.clientConfig`),

@@ -5,6 +5,7 @@ import { cloneJson, jsonEqual } from '../../../util/json.ts';
 import { validatePodTemplate } from '../pod-spec/validate-pod-spec.ts';
 import { each, immutable, notNegative, oneOf, validateLabelSelector } from '../validation.ts';
 import type { JobSpec } from './job-defaults.ts';
+import { validateManagedBy, validateReplacement, validateSuccessPolicy } from './job-policies.ts';
 
 const MAX_INDEXED_PARALLELISM = 100_000;
 const MAX_CRON_NAME = 52;
@@ -41,6 +42,9 @@ export function validateJobSpec(spec: JobSpec, path: string): FieldError[] {
     ...validateRestart(spec, path),
     ...validateFailurePolicy(spec, path),
     ...validatePerIndex(spec, path),
+    ...validateSuccessPolicy(spec, `${path}.successPolicy`),
+    ...validateReplacement(spec, `${path}.podReplacementPolicy`),
+    ...validateManagedBy(spec.managedBy, `${path}.managedBy`),
   ];
 }
 

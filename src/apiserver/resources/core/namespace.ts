@@ -1,3 +1,4 @@
+import { invalid } from '../../../api/field-errors.ts';
 import { dns1123Label, nameCheck, qualifiedName } from '../../../api/names.ts';
 import { NAMESPACES } from '../../../api/resource-types.ts';
 import type { Namespace } from '../../../api/types.ts';
@@ -14,6 +15,8 @@ import {
 import { keepAllButStatus, keepStatus } from '../status.ts';
 import { checked, each } from '../validation.ts';
 
+const STANDARD_FINALIZERS = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
+const UNQUALIFIED_FINALIZER = 'name is neither a standard finalizer name nor is it fully qualified';
 const FINALIZER = 'kubernetes';
 
 export const namespaceKind = defineKind<Namespace>({
@@ -37,7 +40,12 @@ export const namespaceKind = defineKind<Namespace>({
     },
     validateName: nameCheck(dns1123Label),
     validate: ({ spec }) =>
-      each(spec?.finalizers, 'spec.finalizers', (name, at) => checked(name, qualifiedName, at)),
+      each(spec?.finalizers, 'spec.finalizers', (name) => [
+        ...checked(name, qualifiedName, 'spec.finalizers'),
+        ...(name.includes('/') || STANDARD_FINALIZERS.has(name)
+          ? []
+          : [invalid('spec.finalizers', name, UNQUALIFIED_FINALIZER)]),
+      ]),
     prepareForUpdate(namespace, old) {
       keepStatus(namespace, old);
       // Only `finalize` takes these away.

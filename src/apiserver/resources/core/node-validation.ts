@@ -7,6 +7,7 @@ import {
 } from '../../../api/field-errors.ts';
 import { labelValue, qualifiedName } from '../../../api/names.ts';
 import type { Node } from '../../../api/types.ts';
+import { familyOf } from '../../../util/ip.ts';
 import { checked, each, oneOf, repeated } from '../validation.ts';
 
 const EFFECTS = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];
@@ -22,13 +23,24 @@ export function validateNode({ spec }: Node): FieldError[] {
       ...(doubles.has(index) ? [{ ...duplicate(at, taint) }] : []),
     ]),
     ...each(spec?.podCIDRs, 'spec.podCIDRs', validateCidr),
+    ...validateFamilies(spec?.podCIDRs ?? []),
   ];
+}
+
+/** One range of Pods for each family. */
+function validateFamilies(ranges: readonly string[]): FieldError[] {
+  if (ranges.length < 2) return [];
+  const detail = 'may specify no more than one CIDR for each IP family';
+  const families = new Set(ranges.map(familyOf));
+  return families.size === ranges.length ? [] : [invalid('spec.podCIDRs', ranges, detail)];
 }
 
 /** `10.244.1.0/24` */
 export function validateCidr(text: string, field: string): FieldError[] {
   if (text === '') return [required(field)];
-  const good = /^(\d{1,3}(\.\d{1,3}){3}|[0-9a-fA-F:.]+)\/\d{1,3}$/.test(text);
+  const [, address = '', bits = ''] = /^([^/]+)\/(\d{1,3})$/.exec(text) ?? [];
+  const family = familyOf(address);
+  const good = family !== undefined && Number(bits) <= (family === 4 ? 32 : 128);
   const detail = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';
   return good ? [] : [invalid(field, text, detail)];
 }

@@ -1,4 +1,10 @@
-import { duplicate, type FieldError, forbidden, invalid } from '../../../api/field-errors.ts';
+import {
+  duplicate,
+  type FieldError,
+  forbidden,
+  invalid,
+  required,
+} from '../../../api/field-errors.ts';
 import { qualifiedName } from '../../../api/names.ts';
 import { compareQuantities, parseQuantity } from '../../../api/quantity.ts';
 import type { LimitRange, ResourceQuota } from '../../../api/types.ts';
@@ -17,6 +23,23 @@ const SCOPES = [
 const STANDARD =
   /^(cpu|memory|ephemeral-storage|storage|pods|services|replicationcontrollers|resourcequotas|secrets|configmaps|persistentvolumeclaims|services\.(nodeports|loadbalancers)|(requests|limits)\.(cpu|memory|storage|ephemeral-storage)|(requests\.)?hugepages-.+|(limits\.)?hugepages-.+)$/;
 
+/** What comes in whole numbers only. */
+const COUNTED =
+  /^(pods|services|replicationcontrollers|resourcequotas|secrets|configmaps|persistentvolumeclaims|services\.(nodeports|loadbalancers))$/;
+const WHOLE = 1_000_000_000n;
+
+/** What quotas of Pods of some kind can bound; those of best effort ask for nothing that could be. */
+const OF_PODS =
+  /^(pods|cpu|memory|ephemeral-storage|(requests|limits)\.(cpu|memory|ephemeral-storage))$/;
+const SCOPED: Readonly<Record<string, RegExp>> = {
+  BestEffort: /^pods$/,
+  NotBestEffort: OF_PODS,
+  Terminating: OF_PODS,
+  NotTerminating: OF_PODS,
+  PriorityClass: OF_PODS,
+  CrossNamespacePodAffinity: OF_PODS,
+};
+
 /** A resource that a quota may bound: a known one, or a name with a domain. */
 function quotaResource(name: string, field: string): FieldError[] {
   const out = checked(name, qualifiedName, field);
@@ -29,8 +52,11 @@ function validateAmounts(
   path: string,
 ): FieldError[] {
   return Object.entries(amounts ?? {}).flatMap(([name, text]) => [
-    ...quotaResource(name, path),
+    ...quotaResource(name, `${path}[${name}]`),
     ...quantityNotNegative(text, `${path}[${name}]`),
+    ...(COUNTED.test(name) && parseQuantity(text).nanos % WHOLE !== 0n
+      ? [invalid(`${path}[${name}]`, text, 'must be an integer')]
+      : []),
   ]);
 }
 
@@ -46,6 +72,7 @@ export function validateQuota({ spec }: ResourceQuota): FieldError[] {
       out.push(invalid('spec.scopes', scopes, 'conflicting scopes'));
     }
   }
+  out.push(...validateScopedNames(scopes, Object.keys(hard ?? {})));
   const at = 'spec.scopeSelector.matchExpressions';
   return [
     ...out,
@@ -63,6 +90,17 @@ export function validateQuota({ spec }: ResourceQuota): FieldError[] {
         : []),
     ]),
   ];
+}
+
+/** A scope can only narrow what comes with Pods. */
+function validateScopedNames(scopes: readonly string[], names: readonly string[]): FieldError[] {
+  return scopes.flatMap((scope) => {
+    const fits = SCOPED[scope];
+    const others = fits ? names.filter((name) => !fits.test(name) && !name.includes('/')) : [];
+    return others.map(() =>
+      invalid('spec.scopes', scopes, 'unsupported scope applied to resource'),
+    );
+  });
 }
 
 export function validateQuotaUpdate(next: ResourceQuota, old: ResourceQuota): FieldError[] {
@@ -87,7 +125,24 @@ export function validateLimitRange({ spec }: LimitRange): FieldError[] {
     ...(doubles.has(index) ? [duplicate(`${at}.type`, item.type)] : []),
     ...podHasNoDefaults(item, at),
     ...validateOrder(item, at),
+    ...validateRatio(item, at),
+    ...claimIsBound(item, at),
   ]);
+}
+
+function validateRatio(item: Item, at: string): FieldError[] {
+  return Object.entries(item.maxLimitRequestRatio ?? {}).flatMap(([name, ratio]) => {
+    if (compareQuantities(parseQuantity(ratio), parseQuantity('1')) >= 0) return [];
+    const field = `${at}.maxLimitRequestRatio[${name}]`;
+    return [invalid(field, ratio, `ratio ${ratio} is less than 1`)];
+  });
+}
+
+function claimIsBound({ type, min, max }: Item, at: string): FieldError[] {
+  if (type !== 'PersistentVolumeClaim') return [];
+  if (min?.storage !== undefined || max?.storage !== undefined) return [];
+  const detail = 'either minimum or maximum storage value is required, but neither was provided';
+  return [required(`${at}.limits`, detail)];
 }
 
 function podHasNoDefaults(item: Item, at: string): FieldError[] {

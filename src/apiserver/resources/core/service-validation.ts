@@ -6,7 +6,13 @@ import {
   required,
 } from '../../../api/field-errors.ts';
 import { validateLabels } from '../../../api/metadata-validation.ts';
-import { dns1123Label, dns1123Subdomain, inRange, portNumber } from '../../../api/names.ts';
+import {
+  dns1123Label,
+  dns1123Subdomain,
+  inRange,
+  portNumber,
+  qualifiedName,
+} from '../../../api/names.ts';
 import type { Service } from '../../../api/types.ts';
 import { validatePort } from '../pod-spec/validate-probe.ts';
 import {
@@ -20,6 +26,8 @@ import {
   validateIp,
   within,
 } from '../validation.ts';
+import { validateCidr } from './node-validation.ts';
+import { validateEndpointIp } from './small-validation.ts';
 
 type Spec = NonNullable<Service['spec']>;
 type Port = NonNullable<Spec['ports']>[number];
@@ -36,7 +44,7 @@ export function validateService(service: Service): FieldError[] {
     ...oneOf(spec.type, TYPES, 'spec.type'),
     ...validateLabels(spec.selector, 'spec.selector'),
     ...validateSession(spec),
-    ...each(spec.externalIPs, 'spec.externalIPs', (ip, at) => validateIp(ip, at)),
+    ...each(spec.externalIPs, 'spec.externalIPs', validateEndpointIp),
     ...validateClusterIps(spec),
     ...validateTraffic(spec),
     ...validateLoadBalancer(spec),
@@ -104,6 +112,7 @@ function validateServicePort(port: Port, needsName: boolean, at: string): FieldE
     ...within(port.port, portNumber(port.port), `${at}.port`),
     ...oneOf(port.protocol, ['SCTP', 'TCP', 'UDP'], `${at}.protocol`),
     ...validatePort(port.targetPort ?? 0, `${at}.targetPort`),
+    ...(port.appProtocol ? checked(port.appProtocol, qualifiedName, `${at}.appProtocol`) : []),
   ];
 }
 
@@ -185,6 +194,8 @@ function validateTraffic(spec: Spec): FieldError[] {
     out.push(...optionalOneOf(spec.externalTrafficPolicy, policies, 'spec.externalTrafficPolicy'));
   }
   out.push(...optionalOneOf(spec.internalTrafficPolicy, policies, 'spec.internalTrafficPolicy'));
+  const near = ['PreferClose', 'PreferSameNode', 'PreferSameZone'];
+  out.push(...optionalOneOf(spec.trafficDistribution, near, 'spec.trafficDistribution'));
   const health = spec.healthCheckNodePort ?? 0;
   if (health !== 0 && (spec.type !== 'LoadBalancer' || spec.externalTrafficPolicy !== 'Local')) {
     const detail =
@@ -195,15 +206,17 @@ function validateTraffic(spec: Spec): FieldError[] {
 }
 
 function validateLoadBalancer(spec: Spec): FieldError[] {
-  if (spec.type === 'LoadBalancer') return [];
-  const out: FieldError[] = [];
+  const ranges = spec.loadBalancerSourceRanges;
+  const field = 'spec.LoadBalancerSourceRanges';
+  // Spaces around them were allowed once, and stay so.
+  const out = each(ranges, field, (range, at) => validateCidr(range.trim(), at));
+  if (spec.type === 'LoadBalancer') return out;
   for (const part of ['loadBalancerClass', 'allocateLoadBalancerNodePorts'] as const) {
     if (spec[part] === undefined) continue;
     out.push(forbidden(`spec.${part}`, "may only be used when `type` is 'LoadBalancer'"));
   }
-  if (spec.loadBalancerSourceRanges?.length) {
-    const detail = "may only be used when `type` is 'LoadBalancer'";
-    out.push(forbidden('spec.LoadBalancerSourceRanges', detail));
+  if (ranges?.length) {
+    out.unshift(forbidden(field, "may only be used when `type` is 'LoadBalancer'"));
   }
   return out;
 }

@@ -4,6 +4,7 @@ import { compareQuantities, parseQuantity, ZERO } from '../../../api/quantity.ts
 import type { PersistentVolume, PersistentVolumeClaim } from '../../../api/types.ts';
 import { cloneJson, jsonEqual } from '../../../util/json.ts';
 import { validateNodeTerm } from '../pod-spec/validate-scheduling.ts';
+import { validateDriverName } from '../storage/validation.ts';
 import {
   checked,
   each,
@@ -84,10 +85,16 @@ function sourceErrors(spec: NonNullable<PersistentVolume['spec']>): FieldError[]
   if (first === 'local' && !spec.nodeAffinity) {
     out.push(required('spec.nodeAffinity', 'Local volume requires node affinity'));
   }
-  if (first === 'hostPath') out.push(...mustBeThere(spec.hostPath?.path, 'spec.hostPath.path'));
+  if (first === 'hostPath') {
+    out.push(...mustBeThere(spec.hostPath?.path, 'spec.hostPath.path'));
+    if (spec.hostPath?.path === '/' && spec.persistentVolumeReclaimPolicy === 'Recycle') {
+      const detail = "may not be 'recycle' for a hostPath mount of '/'";
+      out.push(forbidden('spec.persistentVolumeReclaimPolicy', detail));
+    }
+  }
   if (first === 'csi') {
     out.push(
-      ...mustBeThere(spec.csi?.driver, 'spec.csi.driver'),
+      ...validateDriverName(spec.csi?.driver ?? '', 'spec.csi.driver'),
       ...mustBeThere(spec.csi?.volumeHandle, 'spec.csi.volumeHandle'),
     );
   }

@@ -6,7 +6,7 @@ import {
   required,
   tooMany,
 } from '../../../api/field-errors.ts';
-import { dns1123Label, dns1123Subdomain, portNumber } from '../../../api/names.ts';
+import { dns1123Label, dns1123Subdomain, portNumber, qualifiedName } from '../../../api/names.ts';
 import type { EndpointSlice } from '../../../api/types.ts';
 import { validateEndpointIp } from '../core/small-validation.ts';
 import { checked, each, oneOf, repeated, within } from '../validation.ts';
@@ -31,6 +31,7 @@ export function validateEndpointSlice(slice: Slice): FieldError[] {
       ...(names.has(index) ? [duplicate(`${at}.name`, port.name ?? '')] : []),
       ...(port.name ? checked(port.name, dns1123Label, `${at}.name`) : []),
       ...oneOf(port.protocol, ['SCTP', 'TCP', 'UDP'], `${at}.protocol`),
+      ...(port.appProtocol ? checked(port.appProtocol, qualifiedName, `${at}.appProtocol`) : []),
       ...(port.port === undefined ? [] : within(port.port, portNumber(port.port), `${at}.port`)),
     ]),
   ];

@@ -133,8 +133,16 @@ function validateLimited(limited: Limited): FieldError[] {
   if (lendable < 0 || lendable > 100) {
     out.push(invalid(`${at}.lendablePercent`, lendable, 'must be between 0 and 100, inclusive'));
   }
-  const response = limited.limitResponse;
-  const where = `${at}.limitResponse`;
+  const borrowing = limited.borrowingLimitPercent ?? 0;
+  if (borrowing < 0) {
+    const detail = 'if specified, must be a non-negative integer';
+    out.push(invalid(`${at}.borrowingLimitPercent`, borrowing, detail));
+  }
+  return [...out, ...validateResponse(limited.limitResponse, `${at}.limitResponse`)];
+}
+
+function validateResponse(response: Limited['limitResponse'], where: string): FieldError[] {
+  const out: FieldError[] = [];
   if (response?.type === 'Reject') {
     if (response.queuing) {
       out.push(

@@ -7,6 +7,7 @@ import {
   wildcardSubdomain,
 } from '../../../api/names.ts';
 import type { Ingress, IngressClass, NetworkPolicy } from '../../../api/types.ts';
+import { cidrContains } from '../../../util/ip.ts';
 import { validateCidr } from '../core/node-validation.ts';
 import { validatePort } from '../pod-spec/validate-probe.ts';
 import {
@@ -49,9 +50,10 @@ export function validateIngress({ spec }: Ingress): FieldError[] {
           ]
         : []),
     ]),
-    ...each(spec?.tls, 'spec.tls', ({ hosts }, at) =>
-      each(hosts, `${at}.hosts`, (host, where) => validateHost(host, where)),
-    ),
+    ...each(spec?.tls, 'spec.tls', ({ hosts, secretName }, at) => [
+      ...each(hosts, `${at}.hosts`, (host, where) => validateHost(host, where)),
+      ...(secretName ? checked(secretName, dns1123Subdomain, `${at}.secretName`) : []),
+    ]),
   ];
 }
 
@@ -141,6 +143,15 @@ export function validateIngressClassUpdate(next: IngressClass, old: IngressClass
   return immutable(next.spec?.controller, old.spec?.controller, 'spec.controller');
 }
 
+/** What is left out of a block lies in it, and is not all of it. */
+function validateExcept(range: string, block: string, field: string): FieldError[] {
+  const out = validateCidr(range, field);
+  if (out.length > 0 || validateCidr(block, '').length > 0) return out;
+  const bitsOf = (cidr: string) => Number(cidr.split('/')[1]);
+  const inside = cidrContains(block, range.split('/')[0] ?? '') && bitsOf(range) > bitsOf(block);
+  return inside ? [] : [invalid(field, range, 'must be a strict subset of `cidr`')];
+}
+
 export function validateNetworkPolicy({ spec }: NetworkPolicy): FieldError[] {
   const { podSelector, ingress, egress, policyTypes = [] } = spec ?? {};
   const out = validateLabelSelector(podSelector, 'spec.podSelector');
@@ -204,7 +215,9 @@ function validatePeer(peer: PolicyPeer, at: string): FieldError[] {
     ...(ipBlock
       ? [
           ...validateCidr(ipBlock.cidr, `${at}.ipBlock.cidr`),
-          ...each(ipBlock.except, `${at}.ipBlock.except`, validateCidr),
+          ...each(ipBlock.except, `${at}.ipBlock.except`, (range, where) =>
+            validateExcept(range, ipBlock.cidr, where),
+          ),
         ]
       : []),
   ];

@@ -12,7 +12,6 @@ const ENV_FIELDS = [
   'metadata.name',
   'metadata.namespace',
   'metadata.uid',
-  'spec.host',
   'spec.nodeName',
   'spec.serviceAccountName',
   'status.hostIP',
@@ -20,6 +19,16 @@ const ENV_FIELDS = [
   'status.podIP',
   'status.podIPs',
 ];
+/** Fields of a Pod that the downward API knows by name, here or in volumes. */
+const CONVERTIBLE: ReadonlySet<string> = new Set([
+  ...ENV_FIELDS,
+  'metadata.annotations',
+  'metadata.labels',
+  'spec.host',
+  'spec.restartPolicy',
+  'spec.schedulerName',
+  'status.phase',
+]);
 const RESOURCES = [
   'limits.cpu',
   'limits.ephemeral-storage',
@@ -85,7 +94,13 @@ export function validateFieldRef(
   if (subscript) {
     return subscript[2] ? [] : [invalid(path, ref.fieldPath, 'name part must be non-empty')];
   }
-  return oneOf(ref.fieldPath, supported, `${path}.fieldPath`);
+  // Upstream converts the label first, and only then asks whether it fits here.
+  if (!CONVERTIBLE.has(ref.fieldPath)) {
+    const detail = `error converting fieldPath: field label not supported: ${ref.fieldPath}`;
+    return [invalid(`${path}.fieldPath`, ref.fieldPath, detail)];
+  }
+  const label = ref.fieldPath === 'spec.host' ? 'spec.nodeName' : ref.fieldPath;
+  return oneOf(label, supported, `${path}.fieldPath`);
 }
 
 export function validateResourceRef(ref: ResourceRef, path: string): FieldError[] {

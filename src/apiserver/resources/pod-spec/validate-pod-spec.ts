@@ -98,11 +98,24 @@ function validateTimes(spec: PodSpec, path: string): FieldError[] {
   return out;
 }
 
+/** What a Pod with users of its own cannot share with its node, and what upstream calls the field. */
+const HOST_PARTS = [
+  ['hostNetwork', 'hostNetwork'],
+  ['hostPID', 'HostPID'],
+  ['hostIPC', 'HostIPC'],
+] as const;
+
 function validateHost(spec: PodSpec, path: string): FieldError[] {
   const out: FieldError[] = [];
   if (spec.shareProcessNamespace && spec.hostPID) {
     const detail = 'ShareProcessNamespace and HostPID cannot both be enabled';
     out.push(invalid(`${path}.shareProcessNamespace`, true, detail));
+  }
+  if (spec.hostUsers === false) {
+    for (const [part, field] of HOST_PARTS) {
+      if (!spec[part]) continue;
+      out.push(forbidden(`${path}.${field}`, 'when `pod.Spec.HostUsers` is false'));
+    }
   }
   if (spec.os) out.push(...oneOf(spec.os.name, ['linux', 'windows'], `${path}.os.name`));
   if (spec.preemptionPolicy) {

@@ -1,4 +1,4 @@
-import { type FieldError, invalid } from '../../../api/field-errors.ts';
+import { type FieldError, invalid, required } from '../../../api/field-errors.ts';
 import { qualifiedName } from '../../../api/names.ts';
 import { compareQuantities, parseQuantity } from '../../../api/quantity.ts';
 import type { ResourceRequirements } from '../../../api/types.ts';
@@ -14,15 +14,16 @@ export function validateResources(
   const { limits = {}, requests = {} } = resources ?? {};
   const out: FieldError[] = [];
   for (const [name, text] of Object.entries(limits)) {
-    out.push(...validateResourceName(name, `${path}.limits`));
-    out.push(...quantityNotNegative(text, `${path}.limits[${name}]`));
-    out.push(...wholeIfExtended(name, text, `${path}.limits[${name}]`));
+    const field = `${path}.limits[${name}]`;
+    out.push(...validateResourceName(name, field));
+    out.push(...quantityNotNegative(text, field));
+    out.push(...wholeIfExtended(name, text, field));
   }
   for (const [name, text] of Object.entries(requests)) {
-    const field = `${path}.requests`;
+    const field = `${path}.requests[${name}]`;
     out.push(...validateResourceName(name, field));
-    out.push(...quantityNotNegative(text, `${field}[${name}]`));
-    out.push(...wholeIfExtended(name, text, `${field}[${name}]`));
+    out.push(...quantityNotNegative(text, field));
+    out.push(...wholeIfExtended(name, text, field));
     out.push(...withinLimit(name, text, limits[name], path));
   }
   return out;
@@ -37,7 +38,7 @@ function withinLimit(
   const field = `${path}.requests`;
   if (limit === undefined) {
     if (overcommittable(name)) return [];
-    return [invalid(`${path}.limits`, '', 'Limit must be set for non overcommitable resources')];
+    return [required(`${path}.limits`, 'Limit must be set for non overcommitable resources')];
   }
   const order = compareQuantities(parseQuantity(request), parseQuantity(limit));
   if (overcommittable(name) ? order > 0 : order !== 0) {

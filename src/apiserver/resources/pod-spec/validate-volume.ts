@@ -46,7 +46,9 @@ const SOURCES: Readonly<Record<string, (volume: Volume, path: string) => FieldEr
   emptyDir: ({ emptyDir }, path) =>
     emptyDir?.sizeLimit === undefined
       ? []
-      : quantityNotNegative(emptyDir.sizeLimit, `${path}.sizeLimit`),
+      : quantityNotNegative(emptyDir.sizeLimit, `${path}.sizeLimit`).map(({ field }) =>
+          forbidden(field, 'SizeLimit field must be a valid resource quantity'),
+        ),
   hostPath: ({ hostPath }, path) => [
     ...mustBeThere(hostPath?.path, `${path}.path`),
     ...noWayUp(hostPath?.path ?? '', `${path}.path`),

@@ -1,7 +1,7 @@
 import { type FieldError, invalid, notSupported, required } from '../../../api/field-errors.ts';
-import { pathSegmentName } from '../../../api/names.ts';
+import { dns1123Subdomain, pathSegmentName } from '../../../api/names.ts';
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from '../../../api/types.ts';
-import { each, immutable, mustBeThere, validateLabelSelector } from '../validation.ts';
+import { checked, each, immutable, mustBeThere, validateLabelSelector } from '../validation.ts';
 
 type Rule = NonNullable<Role['rules']>[number];
 type AnyBinding = RoleBinding | ClusterRoleBinding;
@@ -74,6 +74,7 @@ function validateSubject(subject: Subject, namespaced: boolean, at: string): Fie
   switch (subject.kind) {
     case 'ServiceAccount':
       if (group !== '') out.push(notSupported(`${at}.apiGroup`, group, ['']));
+      if (subject.name) out.push(...checked(subject.name, dns1123Subdomain, `${at}.name`));
       if (!namespaced && !subject.namespace) out.push(required(`${at}.namespace`));
       return out;
     case 'User':

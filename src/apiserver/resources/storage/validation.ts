@@ -51,6 +51,12 @@ export function validateStorageClass(storageClass: StorageClass): FieldError[] {
     ),
     ...optionalOneOf(reclaimPolicy, ['Delete', 'Retain'], 'reclaimPolicy'),
     ...oneOf(volumeBindingMode, ['Immediate', 'WaitForFirstConsumer'], 'volumeBindingMode'),
+    ...each(storageClass.allowedTopologies, 'allowedTopologies', (term, at) =>
+      each(term.matchLabelExpressions, `${at}.matchLabelExpressions`, ({ key, values }, where) => [
+        ...mustBeThere(values, `${where}.values`),
+        ...checked(key, qualifiedName, `${where}.key`),
+      ]),
+    ),
   ];
 }
 
