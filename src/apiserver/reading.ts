@@ -1,6 +1,7 @@
 import { encodeYaml } from '../api/encoding.ts';
 import { badRequest } from '../api/errors.ts';
-import { type Exchange, send } from './exchange.ts';
+import { gzipped, wantsGzip } from './compression.ts';
+import { type Exchange, send, writeHead } from './exchange.ts';
 import { MEDIA_TYPES, negotiate } from './negotiation.ts';
 import { type IncludeObject, type Shape, shapeObject } from './representation.ts';
 import type { ResourceKind } from './resource-kind.ts';
@@ -47,11 +48,27 @@ export async function sendJson(
   if (format === 'json') {
     const indent = wantsPretty(exchange);
     const body = indent ? prettyPrint(json) : Buffer.concat([json, NEWLINE]);
-    send(exchange, code, body, { 'Content-Type': MEDIA_TYPES.json });
+    await sendBody(exchange, code, body, MEDIA_TYPES.json);
     return;
   }
   const text = await encodeYaml(JSON.parse(json.toString()));
-  send(exchange, code, Buffer.from(text), { 'Content-Type': MEDIA_TYPES.yaml });
+  await sendBody(exchange, code, Buffer.from(text), MEDIA_TYPES.yaml);
+}
+
+async function sendBody(
+  exchange: Exchange,
+  code: number,
+  body: Buffer,
+  type: string,
+): Promise<void> {
+  if (!wantsGzip(exchange, body.length)) {
+    send(exchange, code, body, { 'Content-Type': type });
+    return;
+  }
+  const { body: small, headers } = await gzipped(body);
+  exchange.audit?.sawResponse(code, body);
+  writeHead(exchange, code, { 'Content-Length': small.length, 'Content-Type': type, ...headers });
+  exchange.res.end(small);
 }
 
 /** `?pretty=1`, or a person at a browser or curl. */

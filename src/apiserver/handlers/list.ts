@@ -1,6 +1,7 @@
 import { ApiError } from '../../api/errors.ts';
 import { isStorageError } from '../../storage/storage.ts';
 import type { CacheEntry } from '../cache-entry.ts';
+import { gzipInto, wantsGzip } from '../compression.ts';
 import { type ContinueToken, decodeContinue, encodeContinue } from '../continue-token.ts';
 import { type Exchange, writeHead } from '../exchange.ts';
 import { Gathered } from '../gathered.ts';
@@ -184,9 +185,11 @@ async function sendList(exchange: Exchange, shape: Shape, page: Page, turns: Tur
     await sendJson(exchange, 200, json, shape.representation.format);
     return;
   }
-  writeHead(exchange, 200, { 'Content-Type': 'application/json' });
   const { res } = exchange;
-  const out = new Gathered(res);
+  const bytes = page.items.reduce((sum, { served }) => sum + served.bytes.length, 0);
+  const { sink, headers } = wantsGzip(exchange, bytes) ? gzipInto(res) : { sink: res, headers: {} };
+  writeHead(exchange, 200, { 'Content-Type': 'application/json', ...headers });
+  const out = new Gathered(sink);
   out.add(Buffer.from(head));
   for (const [index, entry] of page.items.entries()) {
     if (index > 0) out.add(COMMA);
@@ -197,7 +200,7 @@ async function sendList(exchange: Exchange, shape: Shape, page: Page, turns: Tur
   }
   out.add(Buffer.from(tail));
   await out.flush();
-  res.end();
+  sink.end();
 }
 
 const COMMA = Buffer.from(',');
