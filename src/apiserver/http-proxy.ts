@@ -6,6 +6,7 @@ import {
 } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ApiError } from '../api/errors.ts';
 import { errorMessage } from '../util/errors.ts';
@@ -54,11 +55,16 @@ export function forward(exchange: Exchange, target: ProxyTarget): Promise<Incomi
   });
 }
 
-/** Passes an answer on as it is. */
+export interface Instead {
+  readonly headers?: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body?: Readable;
+}
+
+/** Passes an answer on, but for what is to be said instead. */
 export async function passOn(
   exchange: Exchange,
   answer: IncomingMessage,
-  headers: Record<string, string | string[] | undefined> = {},
+  { headers = {}, body = answer }: Instead = {},
 ): Promise<void> {
   const { res } = exchange;
   for (const [name, value] of Object.entries({ ...answer.headers, ...headers })) {
@@ -66,7 +72,7 @@ export async function passOn(
   }
   res.writeHead(answer.statusCode ?? 502);
   res.flushHeaders();
-  await pipeline(answer, res).catch(() => {
+  await pipeline(body, res).catch(() => {
     // One of the two has gone; the other learns of it by the end of its connection.
     res.destroy();
   });

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -22,8 +21,7 @@ describe('a large answer', () => {
   };
   const fetchRaw = (path: string, headers: Record<string, string>) =>
     new Promise<{ encoding: unknown; vary: unknown; body: Buffer }>((resolve, reject) => {
-      const { ca, cert, key } = credentials();
-      const asked = request(`${server.url}${path}`, { ca, cert, key, headers }, (answer) => {
+      const asked = request(`${server.url}${path}`, { ...server.tls, headers }, (answer) => {
         const chunks: Buffer[] = [];
         answer.on('data', (chunk: Buffer) => chunks.push(chunk));
         answer.on('end', () => {
@@ -33,22 +31,11 @@ describe('a large answer', () => {
       });
       asked.on('error', reject).end();
     });
-  const credentials = () => {
-    const { clusters, users } = JSON.parse(readFileSync(server.kubeconfig, 'utf8'));
-    const decoded = (text: string) => Buffer.from(text, 'base64').toString();
-    return {
-      ca: decoded(clusters[0].cluster['certificate-authority-data']),
-      cert: decoded(users[0].user['client-certificate-data']),
-      key: decoded(users[0].user['client-key-data']),
-    };
-  };
-
   it('is compressed for those who accept it, above 128 KiB', async () => {
     const data = { text: 'x'.repeat(20_000) };
     for (let i = 0; i < 10; i++) {
       await server.request('POST', big, { body: { metadata: { name: `big-${i}` }, data } });
     }
-    // The first answer tells what the other is measured by.
     const plain = await raw(big, {});
     expect(plain.encoding).toBeUndefined();
     const small = await raw(big, accept);

@@ -36,6 +36,8 @@ const ADMIN: TestUser = { name: 'admin', groups: ['system:masters'] };
 /** A real API server in this process, over an in-memory store, on a free port of the loopback. */
 export interface TestApiServer {
   readonly url: string;
+  /** The administrator's credentials, for clients of one's own. */
+  readonly tls: { readonly ca: string; readonly cert: string; readonly key: string };
   /** A kubeconfig for the administrator, for real clients. */
   readonly kubeconfig: string;
   request(method: string, path: string, options?: RequestOptions): Promise<Answer>;
@@ -129,6 +131,7 @@ export async function startApiServer(
   writeFileSync(kubeconfig, kubeconfigOf(url, authority.certificate, admin), { mode: 0o600 });
   return {
     url,
+    tls: { ca: authority.certificate, cert: admin.certificate, key: admin.key },
     kubeconfig,
     storage,
     apiServer: server,

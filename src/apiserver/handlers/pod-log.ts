@@ -46,7 +46,7 @@ export async function podLog(
   });
   const code = answer.statusCode ?? 500;
   if (code < 200 || code > 206) throw await refused(answer, code);
-  await passOn(exchange, answer, { 'content-type': 'text/plain' });
+  await passOn(exchange, answer, { headers: { 'content-type': 'text/plain' } });
 }
 
 function checkOptions(query: URLSearchParams): void {

@@ -1,13 +1,13 @@
-import type { IncomingMessage } from 'node:http';
 import { ApiError, badRequest } from '../../api/errors.ts';
 import type { Node, Pod, Service } from '../../api/types.ts';
 import { proxyUpgrade } from '../../http/upgrade-proxy.ts';
 import { joinHostPort } from '../../util/ip.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
-import { forward, type ProxyTarget, passOn } from '../http-proxy.ts';
+import { forward, type ProxyTarget } from '../http-proxy.ts';
 import type { Kubelets } from '../kubelets.ts';
 import { proxyable } from '../proxyable.ts';
+import { passOnRewritten } from '../rewritten-answer.ts';
 import type { ServiceResolver } from '../service-resolver.ts';
 
 export type ProxyDeps = HandlerDeps & { kubelets: Kubelets; resolver: ServiceResolver };
@@ -40,27 +40,19 @@ export async function proxy(deps: ProxyDeps, exchange: Exchange, target: Target)
     await proxyUpgrade(upgrade, { url, ...(found.tls ? { tls: found.tls } : {}) });
     return;
   }
-  const answer = await forward(exchange, { ...found, url });
-  await passOn(exchange, answer, rewriteLocation(answer, url, base));
+  const headers = { 'x-forwarded-uri': base + url.pathname };
+  const answer = await forward(exchange, { ...found, url, headers });
+  await passOnRewritten(exchange, answer, { asked: url, host: hostOf(exchange), base });
+}
+
+function hostOf({ req }: Exchange): string {
+  return String(req.headers[':authority'] ?? req.headers.host ?? '');
 }
 
 /** How much of the path is ours: /api/v1/[namespaces/NAMESPACE/]RESOURCE/NAME/proxy. Any of the names may be `proxy` too. */
 function proxyPathEnd(path: string, namespace: string): number {
   const parts = path.split('/', namespace === '' ? 6 : 8);
   return parts.join('/').length;
-}
-
-/** A redirect to the same back end is made to come back through here. */
-function rewriteLocation(
-  { headers }: IncomingMessage,
-  asked: URL,
-  base: string,
-): Record<string, string> {
-  const { location } = headers;
-  if (location === undefined) return {};
-  const to = URL.parse(location, asked);
-  if (!to || to.host !== asked.host) return {};
-  return { location: `${base}${to.pathname}${to.search}${to.hash}` };
 }
 
 function parseAddress(text: string): Address {
