@@ -9,6 +9,8 @@ export interface Usage {
   /** How long its event loop kept something waiting: at most, and 99 % of the time. */
   readonly loopMaxMs: number;
   readonly loopP99Ms: number;
+  /** The same at most, if its main thread had had a core to itself: what it worked at a stretch. */
+  readonly loopWorkMaxMs: number;
   readonly cpuSeconds: number;
   /** The same of a process that does nothing: how late the machine itself lets anybody run. */
   readonly idleMaxMs: number;
@@ -68,8 +70,8 @@ async function ask(child: ChildProcess): Promise<Omit<Usage, 'idleMaxMs'>> {
 
 /** One line about the server, behind each figure. */
 export function describeUsage(usage: Usage): string {
-  const { loopMaxMs, loopP99Ms, idleMaxMs, busy, rssMb } = usage;
-  const delay = `event loop delay: p99 ${loopP99Ms.toFixed(0)} ms, max ${loopMaxMs.toFixed(0)} ms`;
+  const { loopMaxMs, loopP99Ms, loopWorkMaxMs, idleMaxMs, busy, rssMb } = usage;
+  const delay = `event loop delay: p99 ${loopP99Ms.toFixed(0)} ms, max ${loopMaxMs.toFixed(0)} ms, of it own work ${Math.max(0, loopWorkMaxMs).toFixed(0)} ms`;
   const idle = `an idle process: max ${idleMaxMs.toFixed(0)} ms`;
   return `${delay} (${idle}); busy ${(100 * busy).toFixed(0)} %; ${rssMb.toFixed(0)} MB`;
 }

@@ -9,6 +9,15 @@ let cpu = process.cpuUsage();
 let loop = performance.eventLoopUtilization();
 let peakRss = 0;
 let peakHeap = 0;
+// What the main thread worked between two turns of its timers. On a busy machine a delay is mostly somebody else's work.
+let worked = process.threadCpuUsage();
+let workMax = 0;
+const watchWork = setInterval(() => {
+  const { user, system } = process.threadCpuUsage(worked);
+  workMax = Math.max(workMax, (user + system) / 1000 - RESOLUTION_MS);
+  worked = process.threadCpuUsage();
+}, RESOLUTION_MS);
+watchWork.unref();
 const watchMemory = setInterval(() => {
   const { heapUsed, external, rss } = process.memoryUsage();
   peakRss = Math.max(peakRss, rss);
@@ -23,6 +32,7 @@ process.on('message', () => {
     // A sample is the time between two ticks: what is beyond the tick itself is delay.
     loopMaxMs: Math.max(0, delay.max / 1e6 - RESOLUTION_MS),
     loopP99Ms: Math.max(0, delay.percentile(99) / 1e6 - RESOLUTION_MS),
+    loopWorkMaxMs: workMax,
     cpuSeconds: (used.user + used.system) / 1e6,
     busy: performance.eventLoopUtilization(loop).utilization,
     rssMb: rss / 2 ** 20,
@@ -31,6 +41,7 @@ process.on('message', () => {
     peakHeapMb: Math.max(peakHeap, heapUsed + external) / 2 ** 20,
   });
   delay.reset();
+  workMax = 0;
   cpu = process.cpuUsage();
   loop = performance.eventLoopUtilization();
   peakRss = 0;

@@ -33,7 +33,7 @@ type FieldsOf = (object: KubeObject) => Readonly<Record<string, string>>;
 export class State {
   readonly storage: Storage;
   /** Of all watches. */
-  readonly flushes = new FlushQueue();
+  readonly flushes: FlushQueue;
   /** Of the pieces in which lists are sent: several per turn of the event loop, however many lists there are. */
   readonly pieces = new Turns(PIECES_PER_TURN);
   readonly #log: Logger;
@@ -53,6 +53,7 @@ export class State {
 
   constructor(deps: { storage: Storage; kinds: KindRegistry; clock: Clock; log: Logger }) {
     this.#clock = deps.clock;
+    this.flushes = new FlushQueue(deps.clock);
     this.#kinds = deps.kinds;
     this.storage = deps.storage;
     this.#log = deps.log;
