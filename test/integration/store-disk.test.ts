@@ -1,10 +1,19 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LmdbStorage } from '../../src/storage/lmdb.ts';
 import { isStorageError, type KeyValue, type StorageEvent } from '../../src/storage/storage.ts';
+import { restoreSnapshot, saveDirectory } from '../../src/storage/store-directory.ts';
 import { realClock } from '../../src/util/clock.ts';
 import { silent } from '../../src/util/log.ts';
 import { startApiProcess } from '../support/api-process.ts';
@@ -120,6 +129,37 @@ describe('an API server on a full disk', () => {
     } finally {
       await server.stop();
     }
+  });
+});
+
+describe('a file system of its own', () => {
+  it('takes a restored store at its root, once, also after a restore that was killed', async () => {
+    run('mount', '-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', disk);
+    mkdirSync(join(disk, 'lost+found'));
+    mkdirSync(join(disk, 'restore.partial'));
+    writeFileSync(join(disk, 'restore.partial', 'data.mdb'), 'torn');
+    const deps = { clock: realClock, log: silent };
+    const before = await LmdbStorage.open(join(directory, 'before'), deps);
+    await before.create('/registry/a', value(10, 'a'));
+    await before.close();
+    const file = join(directory, 'snapshot');
+    await saveDirectory(join(directory, 'before'), file);
+    await restoreSnapshot(file, disk);
+    await expect(restoreSnapshot(file, disk)).rejects.toThrow('is not empty');
+    const after = await LmdbStorage.open(disk, deps);
+    expect((await after.get('/registry/a'))?.value).toEqual(value(10, 'a'));
+    await after.close();
+    expect(readdirSync(disk)).not.toContain('restore.partial');
+  });
+
+  it('holds nothing of a snapshot that turned out to be damaged', async () => {
+    run('mount', '-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', disk);
+    const file = join(directory, 'snapshot');
+    writeFileSync(file, '{"format":"k8ts-snapshot/v1","revision":1}\n{"key":"/registry/a","by');
+    await expect(restoreSnapshot(file, disk)).rejects.toThrow('damaged');
+    expect(readdirSync(disk)).toEqual([]);
+    await expect(restoreSnapshot(file, join(disk, 'new'))).rejects.toThrow('damaged');
+    expect(readdirSync(disk)).toEqual([]);
   });
 });
 

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { linkSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Dump, DumpItem } from '../storage.ts';
-import { syncDirectory, writeFormat } from './files.ts';
+import { DATA_FILE, syncDirectory, writeFormat } from './files.ts';
 import { encodeHead, encodeJson, encodeLog } from './records.ts';
 import { TableView } from './table-view.ts';
 import { Tables } from './tables.ts';
@@ -30,21 +30,27 @@ export function dumpTables(tables: Tables): Dump {
   return { revision, items: items() };
 }
 
+/** Where a store is made before it is whole. Found later, it is what a process left that was killed over it. */
+const PARTIAL = 'restore.partial';
+// What the root of a file system of its own may hold.
+const NOTHING = new Set([PARTIAL, 'lost+found']);
+
 /**
  * Makes a store of a dump. Objects keep their revisions, the store begins at `revision`, and no history before it can be
- * read. The directory appears when it is whole; one that holds anything is refused.
+ * read. The data file appears when it is whole; a directory that holds anything is refused. It may be a mount point.
  */
 export async function fillDirectory(
   directory: string,
   items: AsyncIterable<DumpItem>,
   revision: number,
 ): Promise<void> {
-  if (existsSync(directory) && readdirSync(directory).length > 0) {
+  const made = mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (readdirSync(directory).some((name) => !NOTHING.has(name))) {
     throw new Error(`${directory} is not empty: a store is never overwritten`);
   }
-  const partial = `${directory}.partial`;
+  const partial = join(directory, PARTIAL);
   rmSync(partial, { recursive: true, force: true });
-  mkdirSync(partial, { recursive: true, mode: 0o700 });
+  mkdirSync(partial, { mode: 0o700 });
   try {
     const tables = new Tables(partial);
     try {
@@ -52,13 +58,25 @@ export async function fillDirectory(
     } finally {
       await tables.root.close();
     }
-    writeFormat(partial);
-    rmSync(directory, { recursive: true, force: true });
-    renameSync(partial, directory);
+    // Unlike a rename, this fails when somebody has begun a store there meanwhile.
+    linkSync(join(partial, DATA_FILE), join(directory, DATA_FILE));
+    rmSync(partial, { recursive: true });
+    syncDirectory(directory);
+    writeFormat(directory);
     syncDirectory(dirname(directory));
   } catch (err) {
     rmSync(partial, { recursive: true, force: true });
+    if (made !== undefined) removeEmpty(directory);
     throw err;
+  }
+}
+
+/** Leaves a directory in which somebody has begun something meanwhile. */
+function removeEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw err;
   }
 }
 
