@@ -1,5 +1,9 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startApiProcess } from '../support/api-process.ts';
 import { startApiServer, type TestApiServer } from '../support/api-server.ts';
+import { startEtcd } from '../support/etcd.ts';
+import { eventually } from '../support/eventually.ts';
 
 let server: TestApiServer;
 beforeAll(async () => {
@@ -55,4 +59,66 @@ describe('/metrics', () => {
     const inFlight = await series('apiserver_current_inflight_requests');
     expect(inFlight).toContain('apiserver_current_inflight_requests{request_kind="readOnly"} 1');
   });
+});
+
+describe("/metrics of a server's store", () => {
+  it.each(['lmdb', 'etcd'])(
+    'tell size, revision and compaction of %s',
+    {
+      timeout: 120_000,
+    },
+    async (engine) => {
+      const etcd = engine === 'etcd' ? await startEtcd() : undefined;
+      const own = await startApiProcess({
+        storage: (directory) => [
+          ...(etcd
+            ? ['--etcd-servers', etcd.endpoints.join(',')]
+            : ['--data-dir', join(directory, 'data')]),
+          ...['--etcd-compaction-interval', '1s'],
+        ],
+      });
+      const scrape = async (): Promise<string> => (await own.send('GET', '/metrics')).text;
+      const value = (text: string, name: string): number =>
+        Number(
+          new RegExp(`^${name}\\{storage_cluster_id="etcd-0"\\} (\\d+)$`, 'm').exec(text)?.[1],
+        );
+      const read = async (name: string): Promise<number> => value(await scrape(), name);
+      try {
+        const write = async (): Promise<number> => {
+          const { text, status } = await own.send('POST', PATH, {
+            metadata: { generateName: 'a-' },
+            data: { text: 'x'.repeat(100_000) },
+          });
+          expect(status, text).toBe(201);
+          return Number(JSON.parse(text).metadata.resourceVersion);
+        };
+        const first = await write();
+        expect(await read('apiserver_storage_revision')).toBeGreaterThanOrEqual(first);
+        const size = await read('apiserver_storage_size_bytes');
+        const inUse = await read('apiserver_storage_size_in_use_bytes');
+        expect(size).toBeGreaterThan(100_000);
+        expect(inUse).toBeGreaterThan(100_000);
+        for (let i = 0; i < 20; i++) await write();
+        expect(await read('apiserver_storage_size_in_use_bytes')).toBeGreaterThan(
+          inUse + 2_000_000,
+        );
+        expect(await read('apiserver_storage_revision')).toBeGreaterThan(first + 19);
+        // Compacted by itself: first the interval marks where it is, then it goes there.
+        await eventually(
+          'the first write is compacted',
+          async () => {
+            expect(await read('apiserver_storage_compacted_revision')).toBeGreaterThan(first);
+            return true;
+          },
+          60_000,
+        );
+        const text = await scrape();
+        expect(text).toContain('apiserver_storage_alarm{alarm="NOSPACE"} 0');
+        expect(text).toMatch(/^apiserver_storage_objects\{resource="configmaps"\} \d+$/m);
+      } finally {
+        await own.stop();
+        await etcd?.stop();
+      }
+    },
+  );
 });
