@@ -44,13 +44,9 @@ import { ResourceStore } from './resource-store.ts';
 import { builtinKinds } from './resources/registry.ts';
 import { ServiceResolver } from './service-resolver.ts';
 import { State } from './state.ts';
-import { Turns } from './turns.ts';
 import { GIT_VERSION, versionInfo } from './version.ts';
 import { WebhookClient } from './webhook-client.ts';
 import type { WriteHooks } from './write-hooks.ts';
-
-// Of a thousand requests that arrive together, so many begin before answers are written.
-const REQUESTS_PER_TURN = 32;
 
 export interface ApiServerDeps {
   readonly storage: Storage;
@@ -155,9 +151,7 @@ function answerer(
   resources: ResourceDeps,
   others: NonResourceDeps,
 ): Handler {
-  const turns = new Turns(REQUESTS_PER_TURN);
   return async (exchange) => {
-    await turns.next();
     const remote = apiServices.remoteFor(exchange.info.path);
     if (remote) return aggregated(exchange, remote);
     return exchange.info.isResource

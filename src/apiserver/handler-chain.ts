@@ -13,6 +13,10 @@ import { forbidden } from './forbidden.ts';
 import type { ServerMetrics } from './metrics.ts';
 import { parseRequestInfo } from './request-info.ts';
 import { asApiError } from './storage-errors.ts';
+import { Turns } from './turns.ts';
+
+// Of a thousand requests that arrive together, so many begin before answers are written.
+const REQUESTS_PER_TURN = 32;
 
 export interface ChainDeps {
   readonly authenticators: readonly Authenticator[];
@@ -28,6 +32,7 @@ export interface ChainDeps {
 /** The way of every request: request info → authenticate → impersonate → flow control → authorize → handler. Whatever a stage throws becomes the answer. */
 export class HandlerChain {
   readonly #deps: ChainDeps;
+  readonly #turns = new Turns(REQUESTS_PER_TURN);
 
   constructor(deps: ChainDeps) {
     this.#deps = deps;
@@ -37,6 +42,7 @@ export class HandlerChain {
     const exchange = begin(req, res);
     const done = this.#deps.metrics.began(exchange);
     try {
+      await this.#turns.next();
       await this.#admit(exchange);
       await this.#serve(exchange);
     } catch (err) {
