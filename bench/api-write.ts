@@ -4,9 +4,9 @@ import { rateOf } from './support/rate.ts';
 import { printer } from './support/table.ts';
 
 // Durable ConfigMap writes through the whole server, over HTTPS, each client with a connection of its own. Beside it,
-// GETs of the same objects: what the way through the server costs without a write.
+// GETs of the same objects: what the way through the server costs without a write. Connections are made before.
 
-const CLIENTS = [1, 16, 256, 1000];
+const CLIENTS = (process.argv[2] ?? '1,16,256,1000').split(',').map(Number);
 const SECONDS = 4;
 const PATH = '/api/v1/namespaces/default/configmaps';
 const data = { text: 'x'.repeat(1000) };
@@ -21,14 +21,21 @@ const print = printer([
   'p99 ms',
   'errors',
   'gets/s',
+  'CPU ms/write',
 ]);
 const lines: string[] = [];
+await server.usage();
 for (const clients of CLIENTS) {
   const connections: LeanClient[] = [];
+  const began = performance.now();
   for (let i = 0; i < clients; i += 50) {
     const some = Array.from({ length: Math.min(50, clients - i) }, () => server.connect());
     connections.push(...(await Promise.all(some)));
   }
+  const each = (performance.now() - began) / clients;
+  const greeting = await server.usage();
+  const cost = `${each.toFixed(1)} ms, ${((greeting.cpuSeconds * 1000) / clients).toFixed(1)} ms of CPU`;
+  lines.push(`${clients} TLS handshakes: each ${cost}; ${describeUsage(greeting)}`);
   const send = async (client: number, method: string, path: string, body?: object) =>
     (await connections[client]?.request(method, path, body ? JSON.stringify(body) : ''))?.status;
   const names = Array.from({ length: clients }, (_, c) => `own-${clients}-${c}`);
@@ -42,7 +49,9 @@ for (const clients of CLIENTS) {
     const metadata = { name: names[client], labels: { n: String(n) } };
     return (await send(client, 'PUT', `${PATH}/${names[client]}`, { metadata, data })) === 200;
   });
-  lines.push(`${clients} clients: ${describeUsage(await server.usage())}`);
+  const usage = await server.usage();
+  const perWrite = (usage.cpuSeconds * 1000) / (creates.done + updates.done);
+  lines.push(`${clients} clients: ${describeUsage(usage)}`);
   const gets = await rateOf(clients, SECONDS / 2, async (client) => {
     return (await send(client, 'GET', `${PATH}/${names[client]}`)) === 200;
   });
@@ -51,7 +60,7 @@ for (const clients of CLIENTS) {
     p99.toFixed(1),
     errors,
   ]);
-  print([clients, ...figures, gets.perSecond.toFixed(0)]);
+  print([clients, ...figures, gets.perSecond.toFixed(0), perWrite.toFixed(2)]);
   for (const connection of connections) connection.close();
 }
 for (const line of lines) console.log(line);

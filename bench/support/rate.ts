@@ -1,4 +1,5 @@
 export interface Rate {
+  readonly done: number;
   readonly perSecond: number;
   readonly p99: number;
   readonly errors: number;
@@ -26,5 +27,6 @@ export async function rateOf(
   const elapsed = (performance.now() - start) / 1000;
   latencies.sort((a, b) => a - b);
   const p99 = latencies[Math.floor(latencies.length * 0.99)] ?? 0;
-  return { perSecond: latencies.length / elapsed, p99, errors };
+  const done = latencies.length;
+  return { done, perSecond: done / elapsed, p99, errors };
 }
