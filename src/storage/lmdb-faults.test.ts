@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   cpSync,
   existsSync,
@@ -140,7 +141,9 @@ describe('a damaged data file', () => {
 });
 
 describe('a store has one owner', () => {
-  it('a second one is refused while the first lives, and takes over when it was killed', async () => {
+  it('a second one is refused while the first lives, and takes over when it was killed', {
+    timeout: 60_000,
+  }, async () => {
     const first = await LmdbStorage.open(directory, deps);
     await first.create('/registry/a', value(1, 'a'));
     await expect(LmdbStorage.open(directory, deps)).rejects.toThrow(/in use by another process/);
@@ -148,11 +151,13 @@ describe('a store has one owner', () => {
     expect(await directoryStatus(directory)).toMatchObject({ inUse: true, keys: 1, revision: 1 });
     await first.close();
     const script = join(import.meta.dirname, '../../test/support/robustness/traffic.ts');
-    const killed = spawnSync(process.execPath, [script, directory, '2'], {
-      timeout: 1500,
-      killSignal: 'SIGKILL',
+    const traffic = spawn(process.execPath, [script, directory, '2'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
     });
-    expect(killed.signal).toBe('SIGKILL');
+    const closed = once(traffic, 'close');
+    for await (const chunk of traffic.stdout) if (String(chunk).includes('"written"')) break;
+    traffic.kill('SIGKILL');
+    expect(await closed).toEqual([null, 'SIGKILL']);
     const second = await LmdbStorage.open(directory, deps);
     expect((await second.status()).revision).toBeGreaterThan(1);
     await second.close();

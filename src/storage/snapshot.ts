@@ -55,6 +55,8 @@ export interface SnapshotReader {
   readonly items: AsyncIterable<DumpItem>;
   /** Known when `items` has ended. */
   info(): SnapshotInfo;
+  /** For those who do not read the items to their end. */
+  close(): Promise<void>;
 }
 
 /** Reads a snapshot piece by piece. */
@@ -92,7 +94,7 @@ export async function readSnapshot(file: string): Promise<SnapshotReader> {
     if (!known) throw new Error(`${file} has not been read to its end`);
     return known;
   };
-  return { revision, items: items(), info };
+  return { revision, items: items(), info, close: () => reader.close() };
 }
 
 async function checkSums(

@@ -32,8 +32,12 @@ export async function restoreSnapshot(
   dataDir: string,
   bump = DEFAULT_BUMP,
 ): Promise<SnapshotInfo> {
-  const { revision, items, info } = await readSnapshot(file);
-  await fillDirectory(dataDir, items, revision + bump);
+  const { revision, items, info, close } = await readSnapshot(file);
+  try {
+    await fillDirectory(dataDir, items, revision + bump);
+  } finally {
+    await close();
+  }
   return info();
 }
 
