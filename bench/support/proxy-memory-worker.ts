@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { heapOptions } from '../../src/cluster/components.ts';
 import { startApiServer, type TestApiServer } from '../../test/support/api-server.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import { benchService, benchSlice, ENDPOINTS } from './many-services.ts';
@@ -52,8 +53,8 @@ function startProxy(mode: string, kubeconfig: string): ChildProcess {
     METRICS,
   ];
   const args = ['proxy', '--hostname-override', 'node-a', '-v', '0', ...options, ...addresses];
-  // As `k8ts up` starts it: the bundle, with a small young heap.
-  const env = { ...process.env, NODE_OPTIONS: '--max-semi-space-size=1' };
+  // As `k8ts up` starts it.
+  const env = { ...process.env, NODE_OPTIONS: heapOptions('proxy') };
   return spawn(k8ts, args, { stdio: ['ignore', 'ignore', 'inherit'], env });
 }
 

@@ -11,11 +11,11 @@ import type { Logger } from '../util/log.ts';
 import { applyAddons, unknownPart } from './addons.ts';
 import { keepIdentities } from './certificate-care.ts';
 import {
+  heapOptions,
   PORTS,
   type ProcessSpec,
   processSpecs,
   type SelfCommand,
-  youngHeap,
 } from './components.ts';
 import { readIfExists, writeWhole } from './files.ts';
 import { importBundles } from './images.ts';
@@ -136,7 +136,7 @@ export async function detach(
 ): Promise<void> {
   const logFile = supervisorLog(paths);
   const child = start(self.program, [...self.args, 'up', ...options], {
-    env: { NODE_OPTIONS: youngHeap('up') },
+    env: { NODE_OPTIONS: heapOptions('up') },
     logFile,
     detached: true,
   });

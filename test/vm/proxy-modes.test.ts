@@ -6,19 +6,38 @@ const LIMIT_MS = 240_000;
 /** IPVS in full, as hardly any machine that runs tests has it; of the others the core, on a kernel as it is shipped. */
 const CORE = ['answers on the cluster IP', 'carries SCTP'];
 const OTHERS = ['iptables', 'nftables', 'userspace'];
+const KERNEL = { sctp: true, emulated: true };
 
-const wanted = ['ipvs', ...OTHERS].flatMap((mode) => {
-  const { shared, own } = behavioursOf(mode, { sctp: true, emulated: true });
-  const names = [...shared, ...own].map(({ name }) => name);
-  const isWanted = (name: string) => mode === 'ipvs' || CORE.some((part) => name.includes(part));
-  return names.filter(isWanted).map((name) => ({ mode, name }));
-});
+interface Run {
+  readonly what: string;
+  /** What the machine is asked to run. */
+  readonly modes: readonly string[];
+  readonly wanted: readonly { mode: string; name: string }[];
+}
 
-describe("proxy modes on Debian's kernel", () => {
+const ipvs = behavioursOf('ipvs', KERNEL);
+const named = (mode: string, scenarios: readonly { name: string }[]) =>
+  scenarios.map(({ name }) => ({ mode, name }));
+const isCore = ({ name }: { name: string }) => CORE.some((words) => name.includes(words));
+
+const RUNS: readonly Run[] = [
+  { what: 'one proxy', modes: ['ipvs/shared'], wanted: named('ipvs', ipvs.shared) },
+  {
+    what: 'proxies that start and end',
+    modes: [
+      'ipvs/own',
+      ...OTHERS.map((mode) => `${mode}/shared:${CORE.join('|').replaceAll(' ', '+')}`),
+    ],
+    wanted: [
+      ...named('ipvs', ipvs.own),
+      ...OTHERS.flatMap((mode) => named(mode, behavioursOf(mode, KERNEL).shared.filter(isCore))),
+    ],
+  },
+];
+
+describe.each(RUNS)("$what, on Debian's kernel", ({ modes, wanted }) => {
   let output = '';
   beforeAll(async () => {
-    const text = CORE.join('|').replaceAll(' ', '+');
-    const modes = ['ipvs', ...OTHERS.map((mode) => `${mode}:${text}`)];
     output = await runInVirtualMachine(modes, LIMIT_MS);
   }, LIMIT_MS + 60_000);
 

@@ -1,4 +1,5 @@
 // Runs the behaviours of proxy modes without a test runner, as a virtual machine has none. Each argument is a mode, with
+// `/shared` or `/own` after it only those of one proxy, or those that start proxies of their own, and with
 // `:TEXT|TEXT` after it only the behaviours that have one of the texts in their names (`+` for blanks). Prints `ok MODE: NAME` or `FAILED …` for each.
 import { errorMessage } from '../../../src/util/errors.ts';
 import { behavioursOf, presentKernel } from './behaviours.ts';
@@ -10,12 +11,16 @@ let failures = 0;
 try {
   await world.start();
   for (const argument of process.argv.slice(2)) {
-    const [mode = '', text = ''] = argument.replaceAll('+', ' ').split(':');
+    const [which = '', text = ''] = argument.replaceAll('+', ' ').split(':');
+    const [mode = '', part] = which.split('/');
     const { shared, own } = behavioursOf(mode, presentKernel());
-    const wanted = ({ name }: Scenario) => text.split('|').some((part) => name.includes(part));
-    await world.startProxy(mode);
-    for (const scenario of shared.filter(wanted)) await behaviour(scenario, mode);
-    await world.cleanup();
+    const wanted = ({ name }: Scenario) => text.split('|').some((words) => name.includes(words));
+    if (part !== 'own') {
+      await world.startProxy(mode);
+      for (const scenario of shared.filter(wanted)) await behaviour(scenario, mode);
+      await world.cleanup();
+    }
+    if (part === 'shared') continue;
     for (const scenario of own.filter(wanted)) await behaviour(scenario, mode);
   }
 } finally {
