@@ -99,6 +99,7 @@ export class ApiServer {
         apiServices.run(signal),
         auditor?.run(signal),
         endpoints.run(signal),
+        this.#parts.flowControl.lend(signal),
         tendFlowConfiguration({ state, kinds, store, ...this.#deps }, signal),
         tendPolicyStatus({ state, kinds, store, schema, ...this.#deps }, signal),
         compactPeriodically(this.#deps, signal, this.#options.compactionIntervalMs),

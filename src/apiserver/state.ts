@@ -118,6 +118,11 @@ export class State {
     this.#parsed.set(stored, object);
   }
 
+  /** How many objects of a kind there are, as far as somebody wanted to know. */
+  sizeOf({ storagePrefix }: CachedKind): number | undefined {
+    return this.#caches.get(storagePrefix)?.size;
+  }
+
   /** The kind's cache, loaded. */
   cache(kind: CachedKind): Promise<WatchCache> | WatchCache {
     if (kind.conversion) return this.#converted(kind as ResourceKind);

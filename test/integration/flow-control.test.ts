@@ -127,6 +127,26 @@ describe('flow control', () => {
     expect(text).toContain(`${rejected}{${labels}} ${codes.get(429)}`);
   });
 
+  it('lends the seats of quiet levels to those that are asked for more, and tells so', async () => {
+    const current = async (level: string) => {
+      const { text } = await server.request('GET', '/metrics');
+      const line = new RegExp(
+        `^apiserver_flowcontrol_current_limit_seats\\{priority_level="${level}"\\} (\\d+)$`,
+        'm',
+      );
+      return Number(line.exec(text)?.[1]);
+    };
+    const own = await current('global-default');
+    const busy = await server.as({ name: 'busy', groups: [] });
+    // More than its own seats are wanted for a while.
+    const asked = Array.from({ length: 200 }, () => busy('GET', CONFIG_MAPS));
+    await eventually('it has more than its own', async () => {
+      asked.push(...Array.from({ length: 50 }, () => busy('GET', CONFIG_MAPS)));
+      await Promise.all(asked.splice(0));
+      return (await current('global-default')) > own;
+    });
+  }, 40_000);
+
   it('shows what goes on', async () => {
     const dump = (name: string) =>
       server.request('GET', `/debug/api_priority_and_fairness/${name}`);

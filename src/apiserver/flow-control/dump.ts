@@ -41,11 +41,14 @@ const queues: Dump = (levels) =>
       ...['NextDispatchR', 'InitialSeatsSum', 'MaxSeatsSum', 'TotalWorkSum'],
     ],
     levels.flatMap(({ name, queue }) =>
-      (queue?.queues ?? []).map(({ index, waiting, executing, virtualStart }) => [
-        ...[name, index, waiting.length, executing, executing],
-        ...[`${virtualStart.toFixed(8)}ss`, waiting.length, waiting.length],
-        `${(waiting.length * 0.003).toFixed(8)}ss`,
-      ]),
+      (queue?.queues ?? []).map(({ index, waiting, executing, seats, virtualStart }) => {
+        const wanted = waiting.reduce((sum, { width }) => sum + width, 0);
+        return [
+          ...[name, index, waiting.length, executing, seats],
+          ...[`${virtualStart.toFixed(8)}ss`, wanted, wanted],
+          `${(wanted * 0.003).toFixed(8)}ss`,
+        ];
+      }),
     ),
   );
 
@@ -58,10 +61,10 @@ const requests: Dump = (levels) =>
     ],
     levels.flatMap(({ name, queue }) =>
       (queue?.queues ?? []).flatMap(({ index, waiting }) =>
-        waiting.map(({ schema, flow, arrived }, i) => {
+        waiting.map(({ schema, flow, arrived, width }, i) => {
           const distinguisher = flow.slice(schema.length + 1);
           const time = new Date(arrived).toISOString();
-          return [name, schema, index, i, distinguisher, time, 1, 0, '0s', '<none>'];
+          return [name, schema, index, i, distinguisher, time, width, 0, '0s', '<none>'];
         }),
       ),
     ),

@@ -18,6 +18,27 @@ const reason = (outcome: Promise<unknown>): Promise<Rejection | 'admitted'> =>
   );
 
 describe('FairQueue', () => {
+  it('gives several seats to who needs them, and all of them to who needs more', async () => {
+    const queuing = { queues: 1, handSize: 1, queueLengthLimit: 50 };
+    const level = new FairQueue({ seats: 4, queuing }, new FakeClock());
+    const of = (flow: string, width: number) => ({ flow, schema: 's', width });
+    const wide = await level.acquire(of('a', 3), NEVER);
+    const narrow = await level.acquire(of('b', 1), NEVER);
+    expect(level.seatsInUse).toBe(4);
+    const huge = level.acquire(of('c', 9), NEVER);
+    wide();
+    // Its turn, but not its room: nobody runs past it either.
+    const late = level.acquire(of('d', 1), NEVER);
+    expect([level.executing, level.waiting]).toEqual([1, 2]);
+    narrow();
+    const release = await huge;
+    expect([level.executing, level.seatsInUse, level.waiting]).toEqual([1, 9, 1]);
+    release();
+    (await late)();
+    expect([level.executing, level.seatsInUse, level.waiting]).toEqual([0, 0, 0]);
+    expect(level.demand.take().high).toBe(13);
+  });
+
   it('gives out its seats, and rejects the rest where nobody may wait', async () => {
     const level = new FairQueue({ seats: 2 }, new FakeClock());
     const first = await ask(level, 'a');

@@ -1,8 +1,9 @@
 import type { Clock } from '../../util/clock.ts';
+import { SeatDemand } from './seat-demand.ts';
 
 /** How many requests of a priority level may run at once, and where the others wait. */
 export interface LevelLimits {
-  /** Requests at once. */
+  /** Seats at once: requests, but for those that take several. */
   readonly seats: number;
   /** Absent: what finds no seat is rejected. */
   readonly queuing?:
@@ -30,6 +31,15 @@ export interface Waiting {
   /** Milliseconds since the epoch. */
   readonly arrived: number;
   readonly queue: number;
+  /** Seats that it takes. */
+  readonly width: number;
+}
+
+/** What is known of a request: its flow, the schema that it matched, the seats that it takes (1 unless said). */
+export interface Asked {
+  readonly flow: string;
+  readonly schema: string;
+  readonly width?: number;
 }
 
 interface Waiter extends Waiting {
@@ -40,6 +50,8 @@ export interface Queue {
   readonly index: number;
   readonly waiting: Waiter[];
   executing: number;
+  /** Of those that execute. */
+  seats: number;
   /** Seconds of work that this queue was given, on the level's common scale: the one with the least is next. */
   virtualStart: number;
 }
@@ -59,6 +71,11 @@ export class FairQueue {
   readonly queues: Queue[] = [];
   executing = 0;
   waiting = 0;
+  /** Taken by those that execute. */
+  seatsInUse = 0;
+  /** In use or waited for. */
+  readonly demand: SeatDemand;
+  #seatsWaiting = 0;
   readonly counts = { dispatched: 0, rejected: 0, timedOut: 0, cancelled: 0 };
   readonly #clock: Clock;
   #limits: LevelLimits;
@@ -66,6 +83,7 @@ export class FairQueue {
 
   constructor(limits: LevelLimits, clock: Clock) {
     this.#clock = clock;
+    this.demand = new SeatDemand(clock);
     this.#limits = limits;
     this.#fitQueues();
   }
@@ -82,21 +100,29 @@ export class FairQueue {
   }
 
   /** Resolves when the request may run; call what it answers when it has. Rejects with RejectedError. */
-  acquire(
-    of: { flow: string; schema: string },
-    signal: AbortSignal,
-  ): Promise<() => void> | (() => void) {
+  acquire(of: Asked, signal: AbortSignal): Promise<() => void> | (() => void) {
     const queue = this.#queueFor(of.flow);
-    if (this.executing < this.#limits.seats && this.waiting === 0) return this.#start(queue);
+    if (this.hasRoom(of.width)) return this.#start(queue, of.width);
     const { queuing } = this.#limits;
     if (!queuing || !queue) return this.#reject('concurrency-limit');
     if (queue.waiting.length >= queuing.queueLengthLimit) return this.#reject('queue-full');
     return this.#wait(queue, of, signal);
   }
 
+  /** Whether a request would run at once. */
+  hasRoom(width = 1): boolean {
+    return this.waiting === 0 && this.#fits(width);
+  }
+
+  /** Who needs more seats than there are, runs when it has them all. */
+  #fits(width: number): boolean {
+    const { seats } = this.#limits;
+    return this.seatsInUse + width <= seats || (seats > 0 && this.seatsInUse === 0);
+  }
+
   #wait(
     queue: Queue,
-    { flow, schema }: { flow: string; schema: string },
+    { flow, schema, width = 1 }: Asked,
     signal: AbortSignal,
   ): Promise<() => void> {
     return new Promise((resolve, reject) => {
@@ -104,7 +130,7 @@ export class FairQueue {
         const at = queue.waiting.indexOf(waiter);
         if (at < 0) return;
         queue.waiting.splice(at, 1);
-        this.waiting--;
+        this.#waitingChanged(-1, -width);
         end();
         this.counts[reason === 'time-out' ? 'timedOut' : 'cancelled']++;
         reject(new RejectedError(reason));
@@ -116,10 +142,10 @@ export class FairQueue {
         signal.removeEventListener('abort', onAbort);
       };
       const waiter: Waiter = {
-        ...{ flow, schema, arrived: this.#clock.now(), queue: queue.index },
+        ...{ flow, schema, width, arrived: this.#clock.now(), queue: queue.index },
         admit: () => {
           end();
-          resolve(this.#start(queue));
+          resolve(this.#start(queue, width));
         },
       };
       signal.addEventListener('abort', onAbort, { once: true });
@@ -128,38 +154,51 @@ export class FairQueue {
         queue.virtualStart = Math.max(queue.virtualStart, this.#virtualTime);
       }
       queue.waiting.push(waiter);
-      this.waiting++;
+      this.#waitingChanged(1, width);
     });
   }
 
-  #start(queue: Queue | undefined): () => void {
-    this.executing++;
-    this.counts.dispatched++;
+  #waitingChanged(requests: number, seats: number): void {
+    this.waiting += requests;
+    this.#seatsWaiting += seats;
+    this.demand.set(this.seatsInUse + this.#seatsWaiting);
+  }
+
+  #executingChanged(requests: number, seats: number, queue: Queue | undefined): void {
+    this.executing += requests;
+    this.seatsInUse += seats;
     if (queue) {
-      queue.executing++;
-      queue.virtualStart += GUESS_SECONDS;
+      queue.executing += requests;
+      queue.seats += seats;
     }
+    this.demand.set(this.seatsInUse + this.#seatsWaiting);
+  }
+
+  #start(queue: Queue | undefined, width = 1): () => void {
+    this.#executingChanged(1, width, queue);
+    this.counts.dispatched++;
+    if (queue) queue.virtualStart += width * GUESS_SECONDS;
     const started = this.#clock.now();
     let isDone = false;
     return () => {
       if (isDone) return;
       isDone = true;
-      this.executing--;
-      if (queue) {
-        queue.executing--;
-        queue.virtualStart += (this.#clock.now() - started) / 1000 - GUESS_SECONDS;
-      }
+      this.#executingChanged(-1, -width, queue);
+      const took = (this.#clock.now() - started) / 1000;
+      if (queue) queue.virtualStart += width * (took - GUESS_SECONDS);
       this.#dispatch();
     };
   }
 
   #dispatch(): void {
-    while (this.executing < this.#limits.seats && this.waiting > 0) {
+    while (this.waiting > 0) {
       const queue = this.#next();
-      const waiter = queue?.waiting.shift();
-      if (!queue || !waiter) return;
+      const [waiter] = queue?.waiting ?? [];
+      // Whose turn it is, keeps it until there is room: others would else run past it for ever.
+      if (!queue || !waiter || !this.#fits(waiter.width)) return;
+      queue.waiting.shift();
       this.#virtualTime = Math.max(this.#virtualTime, queue.virtualStart);
-      this.waiting--;
+      this.#waitingChanged(-1, -waiter.width);
       waiter.admit();
     }
   }
@@ -193,7 +232,10 @@ export class FairQueue {
       this.queues.pop();
     }
     for (let index = this.queues.length; index < wanted; index++) {
-      this.queues.push({ index, waiting: [], executing: 0, virtualStart: this.#virtualTime });
+      this.queues.push({
+        ...{ index, waiting: [], executing: 0, seats: 0 },
+        virtualStart: this.#virtualTime,
+      });
     }
   }
 

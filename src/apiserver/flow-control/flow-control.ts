@@ -2,11 +2,13 @@ import { ApiError } from '../../api/errors.ts';
 import { FLOW_SCHEMAS, PRIORITY_LEVEL_CONFIGURATIONS } from '../../api/system-resource-types.ts';
 import type { FlowSchema, PriorityLevelConfiguration } from '../../api/types.ts';
 import type { Clock } from '../../util/clock.ts';
+import { jsonEqual } from '../../util/json.ts';
 import { disconnectSignal, type Exchange } from '../exchange.ts';
 import type { KindRegistry } from '../kind-registry.ts';
 import type { ResourceKind } from '../resource-kind.ts';
 import type { State } from '../state.ts';
 import { parseObject } from '../stored-object.ts';
+import { allocateSeats, type SeatRange, seatRange, sharesOf, smoothDemand } from './concurrency.ts';
 import { DUMPS } from './dump.ts';
 import { FairQueue, type LevelLimits, RejectedError } from './fair-queue.ts';
 import { flowOf, matchesSchema } from './match.ts';
@@ -21,8 +23,12 @@ export interface FlowControlDeps {
 
 interface Level {
   readonly uid: string;
+  readonly spec: PriorityLevelConfiguration['spec'];
+  readonly range: SeatRange;
   /** Undefined: exempt. */
   readonly queue: FairQueue | undefined;
+  /** The demand that counts when seats are lent. */
+  smooth: number;
 }
 
 /** Where a request belongs. */
@@ -35,6 +41,12 @@ interface Flow {
 
 const LONG_SUBRESOURCES = new Set(['exec', 'attach', 'portforward', 'log', 'proxy']);
 const RETRY_AFTER_SECONDS = 1;
+// Upstream's borrowing period.
+const LENDING_MS = 10_000;
+const OBJECTS_PER_SEAT = 100;
+const MAX_LIST_SEATS = 10;
+/** No list may take more of its level's seats. */
+const MAX_LIST_PART = 0.15;
 const NOTHING = (): void => {};
 
 /**
@@ -66,6 +78,31 @@ export class FlowControl {
     schemas.addWatcher({ scope: { namespace: '' }, offer: readSchemas });
     readLevels();
     readSchemas();
+  }
+
+  /** Lends seats of levels that do not need them to those that do, from time to time. */
+  async lend(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#deps.clock.sleep(LENDING_MS, signal).catch(() => undefined);
+      if (!signal.aborted) this.adjust();
+    }
+  }
+
+  /** Deals the seats anew by what was asked for since the last time. */
+  adjust(): void {
+    const busy = [...this.#levels].flatMap(([name, level]) => {
+      if (!level.queue) return [];
+      const demand = level.queue.demand.take();
+      level.smooth = smoothDemand(demand, level.smooth);
+      return [{ name, level, queue: level.queue, high: demand.high }];
+    });
+    const claims = busy.map(({ level, high }) => ({ ...level, high }));
+    const seats = allocateSeats(claims, this.#totalSeats);
+    for (const [index, { name, level, queue }] of busy.entries()) {
+      const own = seats[index] ?? level.range.nominal;
+      queue.limits = limitsOf(level.spec, own);
+      this.#deps.metrics.limit(name, level.range, own);
+    }
   }
 
   /** Waits for a seat. Answers what gives it back. Throws TooManyRequests. */
@@ -111,16 +148,29 @@ export class FlowControl {
   }
 
   async #acquire(flow: Flow, queue: FairQueue, exchange: Exchange): Promise<() => void> {
-    const of = { flow: flow.name, schema: flow.schema.metadata.name };
+    const width = this.#widthOf(flow, exchange);
+    const of = { flow: flow.name, schema: flow.schema.metadata.name, width };
     const { metrics } = this.#deps;
-    const hasSeat = queue.executing < queue.limits.seats && queue.waiting === 0;
-    if (hasSeat) return queue.acquire(of, NEVER);
+    if (queue.hasRoom(width)) return queue.acquire(of, NEVER);
     const stop = metrics.waiting(flow.labels);
     try {
       return await queue.acquire(of, disconnectSignal(exchange));
     } finally {
       stop();
     }
+  }
+
+  /** A list takes a seat for each hundred objects that it goes through, up to a part of its level. */
+  #widthOf({ level }: Flow, { info, query }: Exchange): number {
+    if (info.verb !== 'list') return 1;
+    const { kinds, state } = this.#deps;
+    const kind = kinds.get(info.group, info.version, info.resource);
+    const all = kind ? (state.sizeOf(kind) ?? 0) : 0;
+    const limit = Number(query.get('limit') ?? 0);
+    const selects = query.has('labelSelector') || query.has('fieldSelector');
+    const read = limit > 0 && !selects ? Math.min(limit, all) : all;
+    const most = Math.min(MAX_LIST_SEATS, Math.ceil(level.range.nominal * MAX_LIST_PART));
+    return Math.max(1, Math.min(most, Math.ceil(read / OBJECTS_PER_SEAT)));
   }
 
   #classify({ user, info }: Exchange): Flow | undefined {
@@ -146,10 +196,14 @@ export class FlowControl {
     const kept = new Set<string>();
     for (const { metadata, spec } of levels) {
       kept.add(metadata.name);
-      const seats = Math.ceil((this.#totalSeats * sharesOf(spec)) / Math.max(sum, 1));
-      const queue = spec?.limited && this.#queueOf(metadata.name, limitsOf(spec, seats));
-      this.#levels.set(metadata.name, { uid: metadata.uid ?? '', queue });
-      this.#deps.metrics.limit(metadata.name, seats);
+      const { name, uid = '' } = metadata;
+      const range = seatRange(spec, sum, this.#totalSeats);
+      const known = this.#levels.get(name);
+      // What it was lent stays with it while nothing but its status changes.
+      if (known && jsonEqual([known.spec, known.range, known.uid], [spec, range, uid])) continue;
+      const queue = spec?.limited && this.#queueOf(name, limitsOf(spec, range.nominal));
+      this.#levels.set(name, { uid, spec, range, queue, smooth: known?.smooth ?? 0 });
+      this.#deps.metrics.limit(name, range, range.nominal);
     }
     for (const name of this.#levels.keys()) if (!kept.has(name)) this.#levels.delete(name);
   }
@@ -171,10 +225,6 @@ export class FlowControl {
 const NEVER = new AbortController().signal;
 
 type LevelSpec = PriorityLevelConfiguration['spec'];
-
-function sharesOf(spec: LevelSpec): number {
-  return (spec?.limited ?? spec?.exempt)?.nominalConcurrencyShares ?? 0;
-}
 
 function limitsOf(spec: LevelSpec, seats: number): LevelLimits {
   const { type, queuing } = spec?.limited?.limitResponse ?? {};

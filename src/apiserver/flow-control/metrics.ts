@@ -1,4 +1,5 @@
 import type { Metrics } from '../../util/metrics.ts';
+import type { SeatRange } from './concurrency.ts';
 import type { Rejection } from './fair-queue.ts';
 
 export interface FlowLabels {
@@ -16,7 +17,7 @@ export class FlowMetrics {
   readonly #inQueue;
   readonly #executing;
   readonly #wait;
-  readonly #seats;
+  readonly #limits;
 
   constructor(registry: Metrics) {
     const name = (part: string): string => `apiserver_flowcontrol_${part}`;
@@ -41,9 +42,14 @@ export class FlowMetrics {
       'How long requests waited for their seats',
       { labelNames: FLOW, buckets: WAIT_SECONDS },
     );
-    this.#seats = registry.gauge(name('nominal_limit_seats'), 'Seats of a priority level', [
-      'priority_level',
-    ]);
+    const seats = (part: string, help: string) =>
+      registry.gauge(name(`${part}_limit_seats`), help, ['priority_level']);
+    this.#limits = {
+      nominal: seats('nominal', 'Seats that are a priority level’s own'),
+      lower: seats('lower', 'Seats that it does not lend'),
+      upper: seats('upper', 'Seats that it may have with all that it may borrow'),
+      current: seats('current', 'Seats that it has now'),
+    };
   }
 
   dispatched(labels: FlowLabels, seconds: number): void {
@@ -66,7 +72,10 @@ export class FlowMetrics {
     return () => this.#inQueue.dec({ ...labels });
   }
 
-  limit(priority_level: string, seats: number): void {
-    this.#seats.set({ priority_level }, seats);
+  limit(priority_level: string, { nominal, min, max }: SeatRange, current: number): void {
+    this.#limits.nominal.set({ priority_level }, nominal);
+    this.#limits.lower.set({ priority_level }, min);
+    this.#limits.upper.set({ priority_level }, max);
+    this.#limits.current.set({ priority_level }, current);
   }
 }
