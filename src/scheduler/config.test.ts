@@ -56,7 +56,7 @@ describe('readConfig', () => {
           { pluginConfig: [{ name: 'InterPodAffinity', args: { hardPodAffinityWeight: 200 } }] },
         ],
       },
-      'profiles[0].pluginConfig[0].args.hardPodAffinityWeight: Invalid value: 200: not in valid range [0-100]',
+      'profiles[0].pluginConfig[0].args.hardPodAffinityWeight: Invalid value: 200: not in valid range [0, 100]',
     ],
     [
       { profiles: [{ pluginConfig: [{ name: 'Nonsense', args: {} }] }] },
@@ -68,6 +68,170 @@ describe('readConfig', () => {
     ],
   ])('refuses %j by field', (fields, message) => {
     expect(mistakes(fields)).toContain(message);
+  });
+
+  const ARGS = 'profiles[0].pluginConfig[0].args';
+  const shape = (...points: number[]) => ({
+    scoringStrategy: {
+      type: 'RequestedToCapacityRatio',
+      requestedToCapacityRatio: {
+        shape: points.map((utilization) => ({ utilization, score: utilization })),
+      },
+    },
+  });
+  const required = (...nodeSelectorTerms: object[]) => ({
+    addedAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms } },
+  });
+  const expression = (operator: string, ...values: string[]) =>
+    required({ matchExpressions: [{ key: 'a', operator, values }] });
+  const TERM = `addedAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms`;
+  it.each([
+    [
+      'NodeResourcesFit',
+      { ignoredResources: ['not a name'] },
+      'ignoredResources[0]: Invalid value: "not a name"',
+    ],
+    [
+      'NodeResourcesFit',
+      { ignoredResourceGroups: ['example.com/x'] },
+      `ignoredResourceGroups[0]: Invalid value: "example.com/x": resource group name can't contain '/'`,
+    ],
+    [
+      'NodeResourcesFit',
+      { scoringStrategy: { type: 'Best' } },
+      'scoringStrategy.type: Unsupported value: "Best"',
+    ],
+    [
+      'NodeResourcesFit',
+      { scoringStrategy: { resources: [{ name: 'cpu', weight: 101 }] } },
+      'scoringStrategy.resources[0].weight: Invalid value: 101: resource weight of cpu not in valid range (0, 100]',
+    ],
+    [
+      'NodeResourcesFit',
+      { scoringStrategy: { type: 'RequestedToCapacityRatio' } },
+      'scoringStrategy.requestedToCapacityRatio: Required value: must be specified when type is RequestedToCapacityRatio',
+    ],
+    [
+      'NodeResourcesFit',
+      { scoringStrategy: { requestedToCapacityRatio: {} } },
+      'scoringStrategy.requestedToCapacityRatio: Forbidden: must be nil when type is not RequestedToCapacityRatio',
+    ],
+    [
+      'NodeResourcesFit',
+      shape(),
+      'scoringStrategy.requestedToCapacityRatio.shape: Required value: at least one point must be specified',
+    ],
+    [
+      'NodeResourcesFit',
+      shape(10, 10),
+      'scoringStrategy.requestedToCapacityRatio.shape[1].utilization: Invalid value: 10: values must be sorted in increasing order',
+    ],
+    [
+      'NodeResourcesFit',
+      shape(11),
+      'scoringStrategy.requestedToCapacityRatio.shape[0].score: Invalid value: 11: not in valid range [0, 10]',
+    ],
+    [
+      'NodeResourcesBalancedAllocation',
+      { resources: [{ name: 'cpu', weight: 2 }] },
+      'resources[0].weight: Invalid value: 2: must be 1',
+    ],
+    [
+      'NodeResourcesBalancedAllocation',
+      { resources: [{ name: 'cpu' }, { name: 'cpu' }] },
+      'resources[1].name: Duplicate value: "cpu"',
+    ],
+    [
+      'PodTopologySpread',
+      {
+        defaultConstraints: [{ maxSkew: 1, topologyKey: 'z', whenUnsatisfiable: 'DoNotSchedule' }],
+      },
+      'defaultingType: Invalid value: "System": when .defaultConstraints are not empty',
+    ],
+    [
+      'PodTopologySpread',
+      { defaultingType: 'List', defaultConstraints: [{ maxSkew: 0 }] },
+      'defaultConstraints[0].maxSkew: Invalid value: 0: not in valid range (0, inf)',
+    ],
+    [
+      'PodTopologySpread',
+      { defaultingType: 'List', defaultConstraints: [{ maxSkew: 1, labelSelector: {} }] },
+      'defaultConstraints[0].labelSelector: Forbidden: constraint must not define a selector, as they deduced for each pod',
+    ],
+    [
+      'PodTopologySpread',
+      {
+        defaultingType: 'List',
+        defaultConstraints: [1, 2].map((maxSkew) => ({
+          ...{ maxSkew, topologyKey: 'zone', whenUnsatisfiable: 'ScheduleAnyway' },
+        })),
+      },
+      'defaultConstraints[1]: Duplicate value: "{zone, ScheduleAnyway}"',
+    ],
+    [
+      'DefaultPreemption',
+      { minCandidateNodesPercentage: 101 },
+      'minCandidateNodesPercentage: Invalid value: 101: not in valid range [0, 100]',
+    ],
+    [
+      'DefaultPreemption',
+      { minCandidateNodesPercentage: 0, minCandidateNodesAbsolute: 0 },
+      'minCandidateNodesPercentage: Invalid value: 0: cannot be zero at the same time as minCandidateNodesAbsolute',
+    ],
+    [
+      'VolumeBinding',
+      { bindTimeoutSeconds: -1 },
+      'bindTimeoutSeconds: Invalid value: -1: invalid BindTimeoutSeconds, should not be a negative value',
+    ],
+    [
+      'DynamicResources',
+      { bindingTimeout: '10ms' },
+      'bindingTimeout: Invalid value: "10ms": must be at least 1 second',
+    ],
+    [
+      'NodeAffinity',
+      required(),
+      `${TERM}: Required value: must have at least one node selector term`,
+    ],
+    [
+      'NodeAffinity',
+      expression('In'),
+      `${TERM}[0].matchExpressions[0].values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty`,
+    ],
+    [
+      'NodeAffinity',
+      expression('Gt', 'many'),
+      `${TERM}[0].matchExpressions[0].values: Invalid value: ["many"]: for 'Gt', 'Lt' operators, the value must be an integer`,
+    ],
+    [
+      'NodeAffinity',
+      expression('Like', 'a'),
+      `${TERM}[0].matchExpressions[0].operator: Unsupported value: "Like"`,
+    ],
+    [
+      'NodeAffinity',
+      required({ matchFields: [{ key: 'metadata.uid', operator: 'In', values: ['a'] }] }),
+      `${TERM}[0].matchFields[0].key: Forbidden: "metadata.uid" is not a valid field selector key`,
+    ],
+    ['ImageLocality', { anything: 1 }, 'anything: Forbidden: unknown field'],
+    ['InterPodAffinity', { kind: 'Other' }, 'kind: Unsupported value: "Other"'],
+  ])('refuses args of %s: %j', (name, args, message) => {
+    const found = mistakes({ profiles: [{ pluginConfig: [{ name, args }] }] });
+    expect(found.filter((line) => line.startsWith(`${ARGS}.${message}`))).toHaveLength(1);
+  });
+
+  it.each([
+    [
+      { leaseDuration: '5s', renewDeadline: '10s' },
+      'leaseDuration: Invalid value: "5s": LeaseDuration must be greater than RenewDeadline',
+    ],
+    [{ retryPeriod: '0' }, 'retryPeriod: Invalid value: "0": must be greater than zero'],
+    [
+      { resourceLock: 'endpoints' },
+      'resourceLock: Unsupported value: "endpoints": supported values: "leases"',
+    ],
+  ])('refuses a leader election with %j', (leaderElection, message) => {
+    expect(mistakes({ leaderElection })).toContain(`leaderElection.${message}`);
   });
 
   it('names the plugin that is not known', () => {

@@ -155,14 +155,27 @@ function readLeaderElection(reader: ConfigReader): SchedulerConfig['leaderElecti
     ...['resourceLock', 'resourceName', 'resourceNamespace'],
   );
   reader.choice('resourceLock', ['leases'], 'leases');
+  const leaseMs = positive(reader, 'leaseDuration', 15_000);
+  const renewDeadlineMs = positive(reader, 'renewDeadline', 10_000);
+  if (leaseMs <= renewDeadlineMs) {
+    const detail = 'LeaseDuration must be greater than RenewDeadline';
+    reader.errors.push(
+      invalid(reader.at('leaseDuration'), reader.raw('leaseDuration') ?? '15s', detail),
+    );
+  }
   return {
     leaderElect: reader.boolean('leaderElect', true),
-    leaseMs: reader.duration('leaseDuration', 15_000),
-    renewDeadlineMs: reader.duration('renewDeadline', 10_000),
-    retryMs: reader.duration('retryPeriod', 2_000),
+    ...{ leaseMs, renewDeadlineMs, retryMs: positive(reader, 'retryPeriod', 2_000) },
     resourceName: reader.string('resourceName', 'kube-scheduler'),
     resourceNamespace: reader.string('resourceNamespace', 'kube-system'),
   };
+}
+
+function positive(reader: ConfigReader, field: string, fallbackMs: number): number {
+  const ms = reader.duration(field, fallbackMs);
+  if (ms > 0) return ms;
+  reader.errors.push(invalid(reader.at(field), reader.raw(field), 'must be greater than zero'));
+  return fallbackMs;
 }
 
 function readProfiles(top: ConfigReader): ProfileConfig[] {
