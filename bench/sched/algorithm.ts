@@ -7,6 +7,7 @@ import { createScheduler } from '../../src/scheduler/create-scheduler.ts';
 import { realClock } from '../../src/util/clock.ts';
 import { silent } from '../../src/util/log.ts';
 import { Metrics } from '../../src/util/metrics.ts';
+import { steadyClock } from '../../src/util/steady-clock.ts';
 import { MemoryInformer, memoryClient } from './memory-api.ts';
 import { benchNode, type Workload } from './workloads.ts';
 
@@ -38,7 +39,8 @@ export async function measureAlgorithm(workload: Workload): Promise<Measured> {
       extenders: [],
       events: { event: () => {} },
       metrics: new Metrics(),
-      clock: realClock,
+      clock: steadyClock,
+      wall: realClock,
       random: Math.random,
       log: silent,
     },

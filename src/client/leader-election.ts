@@ -5,6 +5,7 @@ import type { Lease } from '../api/types.ts';
 import { type Clock, realClock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
+import { steadyClock } from '../util/steady-clock.ts';
 import type { Client, EventRecorder } from './client.ts';
 import { subjectOf } from './events.ts';
 
@@ -26,6 +27,8 @@ interface ElectionDeps {
   readonly log: Logger;
   readonly events?: EventRecorder;
   readonly clock?: Clock;
+  /** Measures how long leases last; default: `clock`, where one is given. */
+  readonly steady?: Clock;
 }
 
 /** client-go spreads the tries of candidates over 1 to 2.2 retry periods. */
@@ -36,13 +39,15 @@ const JITTER = 1.2;
  * It does not promise that two never lead at once: a paused process finds out late.
  */
 export class LeaderElector {
-  readonly #deps: Required<Pick<ElectionDeps, 'client' | 'log' | 'clock'>> & ElectionDeps;
+  readonly #deps: Required<Pick<ElectionDeps, 'client' | 'log' | 'clock' | 'steady'>> &
+    ElectionDeps;
   readonly #options: Required<LeaderElectionOptions>;
   /** The lease as last seen, and when this process saw it change: clocks of others are not trusted. */
   #seen: { lease: Lease; at: number } | undefined;
 
   constructor(deps: ElectionDeps, options: LeaderElectionOptions) {
-    this.#deps = { ...deps, clock: deps.clock ?? realClock };
+    const { clock = realClock, steady = deps.clock ?? steadyClock } = deps;
+    this.#deps = { ...deps, clock, steady };
     this.#options = { leaseMs: 15_000, renewDeadlineMs: 10_000, retryMs: 2_000, ...options };
   }
 
@@ -94,20 +99,20 @@ export class LeaderElector {
 
   /** Returns when the lead is lost or not wanted any more. */
   async #renew(signal: AbortSignal): Promise<void> {
-    const { clock } = this.#deps;
+    const { clock, steady } = this.#deps;
     const { retryMs, renewDeadlineMs } = this.#options;
-    let renewedAt = clock.now();
+    let renewedAt = steady.now();
     for (let quiet = false; !signal.aborted; ) {
       await clock.sleep(retryMs, signal).catch(() => {});
       if (signal.aborted) return;
       try {
         if (!(await this.#tryHold())) return;
-        renewedAt = clock.now();
+        renewedAt = steady.now();
         quiet = false;
       } catch (err) {
         this.#complain(quiet, err, 'Cannot renew the lease; retrying');
         quiet = true;
-        if (clock.now() - renewedAt >= renewDeadlineMs) return;
+        if (steady.now() - renewedAt >= renewDeadlineMs) return;
       }
     }
   }
@@ -169,13 +174,13 @@ export class LeaderElector {
 
   #saw(lease: Lease): void {
     if (this.#seen?.lease.metadata.resourceVersion === lease.metadata.resourceVersion) return;
-    this.#seen = { lease, at: this.#deps.clock.now() };
+    this.#seen = { lease, at: this.#deps.steady.now() };
   }
 
   #isFresh(): boolean {
     if (!this.#seen) return false;
     const seconds = this.#seen.lease.spec?.leaseDurationSeconds ?? this.#options.leaseMs / 1000;
-    return this.#deps.clock.now() < this.#seen.at + seconds * 1000;
+    return this.#deps.steady.now() < this.#seen.at + seconds * 1000;
   }
 
   /** Lets the next candidate lead at once. */

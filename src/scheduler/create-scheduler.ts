@@ -26,7 +26,10 @@ export interface CreateDeps {
   readonly extenders: readonly Extender[];
   readonly events: EventRecorder;
   readonly metrics: Metrics;
+  /** Passes evenly: what takes how long must not depend on who sets the time. */
   readonly clock: Clock;
+  /** The time of day, for what people read. */
+  readonly wall: Clock;
   readonly random: () => number;
   readonly log: Logger;
 }
@@ -39,12 +42,12 @@ export function createScheduler(deps: CreateDeps, config: SchedulerConfig): Sche
   const cache = new Cache(deps);
   const nominator = new Nominator();
   const waitingPods = new WaitingPods(deps);
-  const decisions = new DecisionRecord(deps);
+  const decisions = new DecisionRecord({ clock: deps.wall });
   const metrics = schedulerMetrics(deps.metrics);
-  const statusWriter = new PodStatusWriter(deps);
+  const statusWriter = new PodStatusWriter({ ...deps, clock: deps.wall });
   const evictor: Evictor = new Evictor({
     ...deps,
-    ...{ nominator, statusWriter },
+    ...{ nominator, statusWriter, clock: deps.wall },
     activate: (uids) => queue.activate(uids),
   });
   const profiles = createProfiles(config.profiles, {

@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CONFIG_API_VERSION, readConfig } from './config.ts';
@@ -14,6 +14,19 @@ afterEach(() => {
   for (const close of closers.splice(0)) close();
 });
 
+const DIES = Symbol('the connection breaks');
+const STOPS = Symbol('the answer breaks off');
+const REFUSES = Symbol('503');
+
+function reply(res: ServerResponse, told: unknown): void {
+  if (told === DIES) res.socket?.destroy();
+  else if (told === REFUSES) res.writeHead(503).end();
+  else if (told === STOPS) {
+    res.write('{"nodenames":');
+    res.socket?.end();
+  } else if (told !== undefined) res.end(typeof told === 'string' ? told : JSON.stringify(told));
+}
+
 /** Places a Pod on nodes a, b and c with one extender that answers as told; `undefined` hangs. */
 async function placeWith(
   answer: (verb: string, args: { nodenames: string[] }) => unknown,
@@ -26,7 +39,7 @@ async function placeWith(
     });
     req.on('end', () => {
       const told = answer((req.url ?? '').slice(1), JSON.parse(body));
-      if (told !== undefined) res.end(typeof told === 'string' ? told : JSON.stringify(told));
+      reply(res, told);
     });
   });
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
@@ -77,12 +90,25 @@ describe('an HTTP extender', () => {
 
   it.each([
     ['hangs', () => undefined],
+    ['dies', () => DIES],
+    ['dies while it answers', () => STOPS],
+    ['is overloaded', () => REFUSES],
     ['answers nonsense', () => 'not json'],
+    ['answers something else', () => ({ nodenames: 'a' })],
+    ['answers nothing', () => 'null'],
     ['names a node that it was not asked about', () => ({ nodenames: ['z'] })],
     ['says that it failed', () => ({ error: 'out of order' })],
   ])('that %s fails the attempt, unless it may be ignored', async (_what, answer) => {
     expect((await placeWith(answer)).kind).toBe('failed');
     expect((await placeWith(answer, { ignorable: true, prioritizeVerb: '' })).kind).toBe('placed');
+  });
+
+  it('that is not there fails the attempt, unless it may be ignored', async () => {
+    const urlPrefix = 'http://127.0.0.1:1';
+    const answer = () => undefined;
+    expect((await placeWith(answer, { urlPrefix })).kind).toBe('failed');
+    const optional = { urlPrefix, ignorable: true, prioritizeVerb: '' };
+    expect((await placeWith(answer, optional)).kind).toBe('placed');
   });
 
   it('that fails to prefer is passed over', async () => {

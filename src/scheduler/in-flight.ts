@@ -28,17 +28,23 @@ export class InFlight {
     this.#events.push({ number: this.#next++, events, change, uid });
   }
 
-  /** Ends the flight; answers what happened during it. */
-  end(uid: string): readonly Recorded[] {
+  /** Ends the flight of a Pod that is not coming back. */
+  end(uid: string): void {
+    if (this.#starts.delete(uid)) this.#trim(this.#events[0]?.number ?? this.#next);
+  }
+
+  /** Ends the flight; answers whether something happened during it for which `helps` holds. */
+  endWith(uid: string, helps: (event: Recorded) => boolean): boolean {
     const start = this.#starts.get(uid);
-    if (start === undefined) return [];
-    this.#starts.delete(uid);
+    if (start === undefined) return false;
     const first = this.#events[0]?.number ?? this.#next;
-    const missed = this.#events
-      .slice(start - first)
-      .filter((event) => event.uid === undefined || event.uid === uid);
-    this.#trim(first);
-    return missed;
+    let helped = false;
+    for (let i = start - first; i < this.#events.length && !helped; i++) {
+      const event = this.#events[i];
+      helped = event !== undefined && (event.uid ?? uid) === uid && helps(event);
+    }
+    this.end(uid);
+    return helped;
   }
 
   /** Drops what no Pod in flight needs any more, in large steps: slicing off one at a time would be slow. */

@@ -46,6 +46,21 @@ describe('SchedulingQueue', () => {
     expect([pop(), pop(), pop(), pop()]).toEqual(['vip', 'old', 'new', undefined]);
   });
 
+  it('lets new Pods and refused ones of the same priority take turns', async () => {
+    const { clock, queue, refuse, pop } = start();
+    for (let i = 0; i < 1000; i++) queue.add(podInfo(`refused-${i}`));
+    for (let i = 0; i < 1000; i++) refuse('Fit');
+    await clock.advance(60_000);
+    queue.move(['Node/Add'], {});
+    expect(queue.sizes.active).toBe(1000);
+    queue.add(podInfo('new-1'));
+    queue.add(podInfo('new-2'));
+    queue.add(podInfo('low', { priority: -1 }));
+    expect([pop(), pop(), pop(), pop()]).toEqual(['new-1', 'refused-0', 'new-2', 'refused-1']);
+    queue.add(podInfo('vip', { priority: 1 }));
+    expect(pop()).toBe('vip');
+  });
+
   it('wakes a refused Pod only for an event that can help it', () => {
     const { queue, refuse } = start();
     queue.add(podInfo('p'));

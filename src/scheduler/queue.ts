@@ -1,5 +1,6 @@
 import type { Clock } from '../util/clock.ts';
 import { KeyedHeap } from '../util/heap.ts';
+import { ActivePods } from './active-pods.ts';
 import type { Change, ClusterEvent } from './cluster-events.ts';
 import { InFlight } from './in-flight.ts';
 import type { PodInfo } from './pod-info.ts';
@@ -26,7 +27,7 @@ const FLUSH_PERIOD_MS = 30_000;
 const MAX_UNSCHEDULABLE_MS = 5 * 60_000;
 
 /**
- * Pods that wait for a node. Three places: `active` (ready, in the order of the QueueSort plugin), `backoff`
+ * Pods that wait for a node. Three places: `active` (ready), `backoff`
  * (ready when their time comes, or when nothing else is to do) and `unschedulable` (until an event happens
  * that can help them, or five minutes). A popped Pod is in flight until it is given back or done; events
  * that happen meanwhile are not lost on it.
@@ -34,7 +35,7 @@ const MAX_UNSCHEDULABLE_MS = 5 * 60_000;
 export class SchedulingQueue {
   readonly #deps: QueueDeps;
   readonly #options: Required<QueueOptions>;
-  readonly #active: KeyedHeap<QueuedPod>;
+  readonly #active: ActivePods;
   readonly #backoff: KeyedHeap<QueuedPod>;
   readonly #unschedulable = new UnschedulablePods();
   readonly #inFlight = new InFlight();
@@ -45,7 +46,7 @@ export class SchedulingQueue {
   constructor(deps: QueueDeps, options: QueueOptions) {
     this.#deps = deps;
     this.#options = { maxUnschedulableMs: MAX_UNSCHEDULABLE_MS, ...options };
-    this.#active = new KeyedHeap((pod) => pod.info.uid, deps.less);
+    this.#active = new ActivePods(deps.less);
     this.#backoff = new KeyedHeap(
       (pod) => pod.info.uid,
       (a, b) => a.readyAt < b.readyAt,
@@ -76,10 +77,11 @@ export class SchedulingQueue {
       this.#inFlight.record(events, { before: before.pod, after: after.pod }, uid);
       return;
     }
-    const waiting = this.#active.get(uid) ?? this.#backoff.get(uid);
+    const active = this.#active.get(uid);
+    const waiting = active ?? this.#backoff.get(uid);
     if (waiting) {
       waiting.info = after;
-      (this.#active.has(uid) ? this.#active : this.#backoff).set(waiting);
+      (active ? this.#active : this.#backoff).set(waiting);
       return;
     }
     const pod = this.#unschedulable.get(uid);
@@ -140,14 +142,19 @@ export class SchedulingQueue {
    */
   giveBack(pod: QueuedPod): void {
     const { uid } = pod.info;
-    const missed = this.#inFlight.end(uid);
-    if (this.#find(uid)) return;
+    if (this.#find(uid)) {
+      this.#inFlight.end(uid);
+      return;
+    }
     const failed = pod.rejectedBy.size === 0 && pod.pendingOn.size === 0;
     pod.errors = failed ? pod.errors + 1 : 0;
     if (!failed) pod.rejections++;
     pod.addedAt = this.#deps.clock.now();
     pod.readyAt = pod.addedAt + this.#backoffMs(pod);
-    if (failed || missed.some(({ events, change }) => this.#wakes(pod, events, change))) {
+    const helped = this.#inFlight.endWith(uid, ({ events, change }) =>
+      this.#wakes(pod, events, change),
+    );
+    if (failed || helped) {
       this.#wake(pod);
     } else {
       this.#unschedulable.set(pod);

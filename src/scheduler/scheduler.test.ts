@@ -1,15 +1,8 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { NODES, PODS } from '../api/resource-types.ts';
-import { FakeClient } from '../client/client.fake.ts';
-import { FakeEvents } from '../client/events.fake.ts';
-import { createInformer } from '../client/informer.ts';
 import { realClock } from '../util/clock.ts';
-import { silent } from '../util/log.ts';
-import { Metrics } from '../util/metrics.ts';
-import { clusterView, informersOf } from './cluster-view.ts';
-import { readConfig } from './config.ts';
-import { createScheduler } from './create-scheduler.ts';
 import { makeNode, makePod } from './objects.fake.ts';
+import { runningScheduler } from './running.fake.ts';
 
 const stops: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -17,30 +10,9 @@ afterEach(async () => {
 });
 
 function start() {
-  const client = new FakeClient();
-  const events = new FakeEvents();
-  const abort = new AbortController();
-  const view = clusterView((type, selection) => createInformer(client, type, selection));
-  const scheduler = createScheduler(
-    {
-      ...{ client, view, events, metrics: new Metrics(), extenders: [] },
-      ...{ clock: realClock, random: () => 0, log: silent },
-    },
-    readConfig(undefined),
-  );
-  const running = Promise.all([
-    ...informersOf(view).map((informer) => informer.run(abort.signal)),
-    scheduler.run(abort.signal),
-  ]).catch(() => {});
-  stops.push(async () => {
-    abort.abort();
-    await running;
-  });
-  const nodeOf = (name: string) =>
-    client.all(PODS).find((pod) => pod.metadata.name === name)?.spec?.nodeName;
-  const condition = (name: string) =>
-    client.all(PODS).find((pod) => pod.metadata.name === name)?.status?.conditions?.[0];
-  return { client, events, nodeOf, condition };
+  const scheduler = runningScheduler(realClock);
+  stops.push(scheduler.stop);
+  return scheduler;
 }
 
 describe('Scheduler', () => {

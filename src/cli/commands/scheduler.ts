@@ -23,6 +23,7 @@ import { realClock } from '../../util/clock.ts';
 import { runAll, shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger } from '../../util/log.ts';
 import { Metrics } from '../../util/metrics.ts';
+import { steadyClock } from '../../util/steady-clock.ts';
 
 interface Flags {
   readonly kubeconfig?: string;
@@ -67,6 +68,7 @@ async function run(flags: Flags): Promise<void> {
     {
       ...deps,
       ...{ view, events, metrics, extenders, random: Math.random },
+      ...{ clock: steadyClock, wall: realClock },
     },
     config,
   );
@@ -77,7 +79,9 @@ async function run(flags: Flags): Promise<void> {
       ...informersOf(view).map((informer) => informer.run(signal)),
       events.run(signal),
       serveComponent(serving(flags), answers(scheduler, metrics, client), signal),
-      leads ? elector({ ...deps, events }, config).run(signal, work) : work(signal),
+      leads
+        ? elector({ ...deps, events, steady: steadyClock }, config).run(signal, work)
+        : work(signal),
     ]);
   } finally {
     client.close();

@@ -1,0 +1,114 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { NODES, PODS } from '../api/resource-types.ts';
+import { FakeClock } from '../util/clock.fake.ts';
+import { type Clock, realClock } from '../util/clock.ts';
+import { makeNode, makePod } from './objects.fake.ts';
+import { runningScheduler } from './running.fake.ts';
+
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0)) await stop();
+});
+
+function start(clock: Clock = realClock, wall = clock) {
+  const scheduler = runningScheduler(clock, wall);
+  stops.push(scheduler.stop);
+  return scheduler;
+}
+
+describe('Scheduler in trouble', () => {
+  it('binds every Pod once when the API server was gone for a minute', async () => {
+    const clock = new FakeClock();
+    const { client, nodeOf } = start(clock);
+    client.seed(NODES, makeNode('one'));
+    let down = true;
+    let bindings = 0;
+    client.react((action) => {
+      if (down && action.verb !== 'create') return new Error('connect ECONNREFUSED');
+      if (action.subresource === 'binding') bindings++;
+      return undefined;
+    });
+    const names = Array.from({ length: 20 }, (_, i) => `pod-${i}`);
+    for (const name of names) await client.create(PODS, makePod(name, { cpu: '100m' }));
+    for (let second = 0; second < 60; second++) await clock.advance(1000);
+    expect(names.filter(nodeOf)).toEqual([]);
+    down = false;
+    // No back-off is longer than ten seconds.
+    for (let second = 0; second <= 10; second++) await clock.advance(1000);
+    await vi.waitFor(() => expect(names.filter((name) => nodeOf(name) === 'one')).toEqual(names));
+    expect(bindings).toBe(names.length);
+  });
+
+  it('goes on when a node is deleted between the choice and the binding', async () => {
+    const { client, nodeOf } = start();
+    const chosen: unknown[] = [];
+    client.seed(NODES, makeNode('gone', { cpu: '16' }), makeNode('left'));
+    const stop = client.react((action) => {
+      if (action.subresource !== 'binding') return undefined;
+      stop();
+      chosen.push((action.body as { target: { name: string } }).target.name);
+      client.delete(NODES, { namespace: '', name: 'gone' }).catch(() => {});
+      return new Error('connection lost');
+    });
+    await client.create(PODS, makePod('first'));
+    await vi.waitFor(() => expect(chosen).toEqual(['gone']));
+    await client.create(PODS, makePod('second'));
+    await vi.waitFor(() => expect(nodeOf('second')).toBe('left'));
+    await vi.waitFor(() => expect(nodeOf('first')).toBe('left'), { timeout: 4000 });
+  });
+
+  it('places a Pod at once beside thousands that fit nowhere, also when an event has woken them', async () => {
+    const { client, events, nodeOf } = start();
+    client.seed(NODES, makeNode('one'));
+    const huge = Array.from({ length: 500 }, (_, i) => makePod(`huge-${i}`, { cpu: '64' }));
+    client.seed(PODS, ...huge);
+    const refusals = () => events.lines.filter((line) => line.includes('FailedScheduling')).length;
+    await vi.waitFor(() => expect(refusals()).toBe(500), { timeout: 20_000 });
+    const taints = [{ key: 'dedicated', effect: 'NoSchedule' }];
+    await client.create(NODES, { ...makeNode('two', { cpu: '64' }), spec: { taints } });
+    await client.create(PODS, makePod('small'));
+    await vi.waitFor(() => expect(nodeOf('small')).toBeDefined());
+    const at = events.lines.findIndex((line) => line.includes('Scheduled default/small'));
+    expect(at).toBeLessThan(750);
+    await vi.waitFor(() => expect(refusals()).toBe(1000), { timeout: 20_000 });
+  });
+
+  it('keeps its back-offs when the wall clock is set', async () => {
+    const clock = new FakeClock();
+    // An hour back, and an hour forth.
+    for (const at of [-3_600_000, 3_600_000]) {
+      let time = clock.now();
+      const wall = { ...realClock, now: () => time };
+      const { client, nodeOf } = start(clock, wall);
+      client.seed(NODES, makeNode('one'));
+      let tries = 0;
+      client.react((action) =>
+        action.subresource === 'binding' && ++tries === 1
+          ? new Error('connection lost')
+          : undefined,
+      );
+      await client.create(PODS, makePod('p'));
+      await vi.waitFor(() => expect(tries).toBe(1));
+      time += at;
+      await clock.advance(900);
+      expect(tries).toBe(1);
+      await clock.advance(100);
+      await vi.waitFor(() => expect(nodeOf('p')).toBe('one'));
+    }
+  });
+
+  it('forgets a Pod that is deleted while it is bound', async () => {
+    const { client, nodeOf } = start();
+    client.seed(NODES, makeNode('one', { cpu: '1' }));
+    const stop = client.react((action) => {
+      if (action.subresource !== 'binding') return undefined;
+      stop();
+      client.delete(PODS, { namespace: 'default', name: 'first' }).catch(() => {});
+      return new Error('not found');
+    });
+    await client.create(PODS, makePod('first', { cpu: '1' }));
+    await vi.waitFor(() => expect(client.all(PODS)).toEqual([]));
+    await client.create(PODS, makePod('second', { cpu: '1' }));
+    await vi.waitFor(() => expect(nodeOf('second')).toBe('one'), { timeout: 4000 });
+  });
+});
