@@ -105,6 +105,28 @@ describe('the other volume plugins', () => {
     expect(await why()).toContain('ReadWriteOncePod access mode');
   });
 
+  it.each([
+    ['awsElasticBlockStore', { volumeID: 'v' }, { volumeID: 'v', readOnly: true }, true],
+    ['gcePersistentDisk', { pdName: 'v' }, { pdName: 'v', readOnly: true }, true],
+    ['gcePersistentDisk', { pdName: 'v', readOnly: true }, { pdName: 'v', readOnly: true }, false],
+    ['iscsi', { iqn: 'v', lun: 1 }, { iqn: 'v', lun: 2 }, true],
+    ['iscsi', { iqn: 'v' }, { iqn: 'w' }, false],
+    ['rbd', { monitors: ['a', 'b'], image: 'i' }, { monitors: ['b'], image: 'i' }, true],
+    ['rbd', { monitors: ['a'], image: 'i' }, { monitors: ['b'], image: 'i' }, false],
+  ])(
+    'VolumeRestrictions: two Pods on a node with %s %j and %j conflict: %s',
+    async (kind, mine, theirs, conflict) => {
+      const made = testBench();
+      made.addNodes(makeNode('a'));
+      const using = (disk: object) => ({ volumes: [{ name: 'disk', [kind]: disk }] }) as object;
+      made.addPods(makePod('other', { nodeName: 'a', spec: using(theirs) }));
+      const placement = await made.place(makePod('p', { spec: using(mine) }));
+      expect(placement.kind).toBe(conflict ? 'unschedulable' : 'placed');
+      if (placement.kind !== 'unschedulable') return;
+      expect(fitErrorMessage(placement.diagnosis)).toContain('1 node(s) had no available disk');
+    },
+  );
+
   it('VolumeZone: a volume’s zone label binds its Pods', async () => {
     const { storage, why, addNodes } = bench();
     addNodes(makeNode('c', { labels: { 'topology.kubernetes.io/zone': 'z1' } }));
