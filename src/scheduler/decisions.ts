@@ -1,5 +1,6 @@
 import type { Clock } from '../util/clock.ts';
 import type { ScoreSheet } from './profile.ts';
+import { type RingEntry, ScoreRing } from './score-ring.ts';
 import type { Status } from './status.ts';
 
 /** How one attempt to place a Pod went. */
@@ -44,41 +45,45 @@ export interface DecisionReport {
 }
 
 interface Kept {
-  readonly decision: Decision;
+  readonly decision: Omit<Decision, 'scores'>;
   readonly at: number;
-  /** Names instead of nodes: a record must not keep old snapshots alive. */
-  readonly names: readonly string[];
-  readonly size: number;
+  /** Numbers instead of nodes: a record must not keep old snapshots alive. */
+  readonly scores: RingEntry | undefined;
 }
 
 const MAX_PODS = 10_000;
-/** Numbers and refusals kept in all: some ten megabytes. */
-const MAX_CELLS = 1_000_000;
+/** Refusals kept in all: some ten megabytes. */
+const MAX_REFUSALS = 1_000_000;
 
 /** The last decision about each of the latest Pods. The oldest are forgotten first. */
 export class DecisionRecord {
   readonly #clock: Clock;
   readonly #kept = new Map<string, Kept>();
-  #cells = 0;
+  readonly #ring = new ScoreRing();
+  #refusals = 0;
 
   constructor(deps: { clock: Clock }) {
     this.#clock = deps.clock;
   }
 
-  add(decision: Decision): void {
-    const { scores, rejections } = decision;
+  /** The scores are copied. */
+  add({ scores, ...decision }: Decision): void {
     this.#drop(decision.uid);
-    const size =
-      1 + rejections.size + (scores?.totals.length ?? 0) * ((scores?.columns.length ?? 0) + 1);
-    const names = scores?.nodes.map((node) => node.name) ?? [];
-    const kept = scores ? { ...decision, scores: { ...scores, nodes: [] } } : decision;
-    this.#kept.set(decision.uid, { decision: kept, at: this.#clock.now(), names, size });
-    this.#cells += size;
-    while (this.#kept.size > MAX_PODS || (this.#cells > MAX_CELLS && this.#kept.size > 1)) {
-      const [oldest] = this.#kept.keys();
-      if (oldest === undefined) break;
-      this.#drop(oldest);
+    const entry = scores && this.#ring.add(scores);
+    this.#kept.set(decision.uid, { decision, at: this.#clock.now(), scores: entry });
+    this.#refusals += decision.rejections.size;
+    for (const [uid, kept] of this.#kept) {
+      if (!this.#isTooMuch() && !this.#isOver(kept)) break;
+      this.#drop(uid);
     }
+  }
+
+  #isTooMuch(): boolean {
+    return this.#kept.size > MAX_PODS || (this.#refusals > MAX_REFUSALS && this.#kept.size > 1);
+  }
+
+  #isOver({ scores }: Kept): boolean {
+    return scores !== undefined && !this.#ring.holds(scores);
   }
 
   /** What is known of the Pod of that name; of the newest, should there have been several. */
@@ -88,24 +93,18 @@ export class DecisionRecord {
       const { decision } = kept;
       if (decision.name === name && decision.namespace === namespace) found = kept;
     }
-    return found && reportOf(found);
+    if (!found || this.#isOver(found)) return undefined;
+    return reportOf(found, found.scores ? this.#ring.read(found.scores) : []);
   }
 
   #drop(uid: string): void {
-    this.#cells -= this.#kept.get(uid)?.size ?? 0;
+    this.#refusals -= this.#kept.get(uid)?.decision.rejections.size ?? 0;
     this.#kept.delete(uid);
   }
 }
 
-function reportOf({ decision, at, names }: Kept): DecisionReport {
-  const { scores, rejections, node, message } = decision;
-  const fits = names.map((name, i) => ({
-    node: name,
-    total: scores?.totals[i] ?? 0,
-    scores: Object.fromEntries(
-      (scores?.columns ?? []).map((column) => [column.plugin, column.scores[i] ?? 0]),
-    ),
-  }));
+function reportOf({ decision, at }: Kept, fits: NodeVerdict[]): DecisionReport {
+  const { rejections, node, message } = decision;
   const refused = [...rejections].map(([name, status]) => ({
     node: name,
     rejectedBy: status.plugin ?? '',
@@ -121,6 +120,6 @@ function reportOf({ decision, at, names }: Kept): DecisionReport {
     ...(node ? { node } : {}),
     ...(message ? { message } : {}),
     nodeCount: decision.nodeCount,
-    nodes: [...fits.sort((a, b) => b.total - a.total), ...refused],
+    nodes: [...fits.sort((a, b) => (b.total ?? 0) - (a.total ?? 0)), ...refused],
   };
 }

@@ -26,6 +26,10 @@ export class Nominator {
     else this.#byNode.delete(nodeName);
   }
 
+  get isEmpty(): boolean {
+    return this.#nodeOf.size === 0;
+  }
+
   nodeOf(uid: string): string | undefined {
     return this.#nodeOf.get(uid);
   }

@@ -40,7 +40,7 @@ export interface ExtensionPoints {
   readonly postBind: readonly PostBindPlugin[];
 }
 
-/** What each plugin gave each node: columns beside `nodes`, after normalising and weighting. */
+/** What each plugin gave each node: columns beside `nodes`, after normalising and weighting. Good until the next one is made. */
 export interface ScoreSheet {
   readonly nodes: readonly NodeInfo[];
   readonly totals: number[];
@@ -64,6 +64,11 @@ export class Profile {
   /** 0: adaptive. */
   readonly percentageOfNodesToScore: number | undefined;
   readonly #nominator: Nominator;
+  /** Arrays for scores, used again for every Pod: there are thousands of numbers each time. */
+  readonly #arrays: number[][] = [];
+  /** The filters that the state's PreFilter has left. */
+  #filters: readonly FilterPlugin[] = [];
+  #filtersOf: CycleState | undefined;
 
   constructor(
     deps: { nominator: Nominator },
@@ -93,6 +98,7 @@ export class Profile {
   preFilter(state: CycleState, pod: PodInfo, snapshot: Snapshot): PreFilterOutcome {
     let nodes: ReadonlySet<string> | undefined;
     const restrictedBy: string[] = [];
+    this.#filtersOf = undefined;
     for (const plugin of this.points.preFilter) {
       const answer = plugin.preFilter(state, pod, snapshot);
       if (!answer) continue;
@@ -113,9 +119,12 @@ export class Profile {
 
   /** The first refusal. */
   filter(state: CycleState, pod: PodInfo, node: NodeInfo): Status | undefined {
-    const skip = state.skipFilter;
-    for (const plugin of this.points.filter) {
-      if (skip.has(plugin.name)) continue;
+    // Asked for every node: who is to be asked is found out once.
+    if (this.#filtersOf !== state) {
+      this.#filtersOf = state;
+      this.#filters = this.points.filter.filter(({ name }) => !state.skipFilter.has(name));
+    }
+    for (const plugin of this.#filters) {
       const status = plugin.filter(state, pod, node);
       if (status) return byPlugin(status, plugin.name);
     }
@@ -127,6 +136,7 @@ export class Profile {
    * also as it is now, for they may never come (and affinity to them must not count).
    */
   filterWithNominated(state: CycleState, pod: PodInfo, node: NodeInfo): Status | undefined {
+    if (this.#nominator.isEmpty) return this.filter(state, pod, node);
     const nominated = this.#nominator.on(node.name);
     const imagined = nominated.length > 0 ? this.#imagine(state, pod, node, nominated) : undefined;
     return imagined ?? this.filter(state, pod, node);
@@ -188,11 +198,11 @@ export class Profile {
 
   /** Throws when a plugin answers out of range: a bug must not pass as a preference. */
   score(state: CycleState, pod: PodInfo, nodes: readonly NodeInfo[]): ScoreSheet {
-    const totals = new Array<number>(nodes.length).fill(0);
+    const totals = this.#array(0, nodes.length).fill(0);
     const columns: ScoreSheet['columns'] = [];
     for (const { plugin, weight } of this.points.score) {
       if (state.skipScore.has(plugin.name)) continue;
-      const scores = new Array<number>(nodes.length);
+      const scores = this.#array(columns.length + 1, nodes.length);
       for (let i = 0; i < nodes.length; i++) {
         scores[i] = plugin.score(state, pod, nodes[i] as NodeInfo);
       }
@@ -201,6 +211,14 @@ export class Profile {
       columns.push({ plugin: plugin.name, scores });
     }
     return { nodes, totals, columns };
+  }
+
+  #array(which: number, length: number): number[] {
+    this.#arrays[which] ??= [];
+    const array = this.#arrays[which];
+    while (array.length < length) array.push(0);
+    array.length = length;
+    return array;
   }
 
   /** On a refusal everything reserved so far is undone. */

@@ -83,6 +83,8 @@ function shortages(
     short ??= new Shortages();
     short.add('Insufficient ephemeral-storage', wanted.ephemeralStorage > all.ephemeralStorage);
   }
+  // Going through an empty map makes garbage, too.
+  if (wanted.scalar.size === 0) return short?.status;
   for (const [name, want] of wanted.scalar) {
     const has = all.scalar.get(name) ?? 0;
     if (!lacks(want, has, used.scalar.get(name) ?? 0) || ignored(name)) continue;
