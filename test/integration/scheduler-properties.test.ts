@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import type { Node, Pod, PodSpec } from '../../src/api/types.ts';
 import { CycleState } from '../../src/scheduler/cycle-state.ts';
 import { testBench } from '../../src/scheduler/framework.fake.ts';
-import { makeNode, makePod } from '../../src/scheduler/objects.fake.ts';
+import { makePod } from '../../src/scheduler/objects.fake.ts';
 import { PodInfo } from '../../src/scheduler/pod-info.ts';
 import { dryRun } from '../../src/scheduler/preemption.ts';
+import { anyApp, anyNode, anyPodSpec, buildNode } from '../support/random-clusters.ts';
 import {
   feasibleNodes,
   fits,
@@ -13,123 +14,21 @@ import {
   victimsOn,
 } from '../support/reference-scheduler.ts';
 
-const HOST = 'kubernetes.io/hostname';
-const ZONE = 'topology.kubernetes.io/zone';
-const APPS = ['web', 'db', 'cache'] as const;
-
-const app = fc.constantFrom(...APPS);
-const selector = app.map((name) => ({ matchLabels: { app: name } }));
-const topologyKey = fc.constantFrom(HOST, ZONE);
-const term = fc.record({ labelSelector: selector, topologyKey });
-const maybe = <T>(arbitrary: fc.Arbitrary<T>, freq = 3) =>
-  fc.option(arbitrary, { nil: undefined, freq });
-
-const podSpec: fc.Arbitrary<Partial<PodSpec>> = fc
-  .record({
-    affinity: maybe(term),
-    anti: maybe(term),
-    spread: maybe(
-      fc.record({
-        maxSkew: fc.integer({ min: 1, max: 2 }),
-        topologyKey,
-        labelSelector: selector,
-        minDomains: maybe(fc.integer({ min: 1, max: 4 })),
-      }),
-    ),
-    zone: maybe(fc.constantFrom('a', 'b')),
-    not: maybe(fc.constantFrom('a', 'b')),
-    tolerates: fc.boolean(),
-    hostPort: maybe(fc.integer({ min: 80, max: 82 })),
-    cpu: fc.integer({ min: 0, max: 8 }),
-    priority: fc.integer({ min: 0, max: 3 }),
-  })
-  .map((shape) => specOf(shape));
-
-interface Shape {
-  affinity: object | undefined;
-  anti: object | undefined;
-  spread: { minDomains: number | undefined; maxSkew: number; topologyKey: string } | undefined;
-  zone: string | undefined;
-  not: string | undefined;
-  tolerates: boolean;
-  hostPort: number | undefined;
-  cpu: number;
-  priority: number;
-}
-
-function specOf(shape: Shape): Partial<PodSpec> {
-  const required = 'requiredDuringSchedulingIgnoredDuringExecution';
-  const { minDomains, ...spread } = shape.spread ?? { minDomains: undefined };
-  const affinity = {
-    ...(shape.affinity ? { podAffinity: { [required]: [shape.affinity] } } : {}),
-    ...(shape.anti ? { podAntiAffinity: { [required]: [shape.anti] } } : {}),
-    ...(shape.not
-      ? {
-          nodeAffinity: {
-            [required]: {
-              nodeSelectorTerms: [
-                { matchExpressions: [{ key: ZONE, operator: 'NotIn', values: [shape.not] }] },
-              ],
-            },
-          },
-        }
-      : {}),
-  };
-  return {
-    affinity,
-    priority: shape.priority,
-    containers: [
-      {
-        name: 'main',
-        image: 'pause',
-        resources: { requests: shape.cpu > 0 ? { cpu: `${shape.cpu * 100}m` } : {} },
-        ...(shape.hostPort ? { ports: [{ containerPort: 80, hostPort: shape.hostPort }] } : {}),
-      },
-    ],
-    ...(shape.spread
-      ? {
-          topologySpreadConstraints: [
-            {
-              ...spread,
-              ...(minDomains ? { minDomains } : {}),
-              whenUnsatisfiable: 'DoNotSchedule',
-            },
-          ],
-        }
-      : {}),
-    ...(shape.zone ? { nodeSelector: { [ZONE]: shape.zone } } : {}),
-    ...(shape.tolerates ? { tolerations: [{ key: 'dedicated', operator: 'Exists' }] } : {}),
-  } as unknown as Partial<PodSpec>;
-}
-
-const clusterNodes = fc.array(
-  fc.record({
-    zone: maybe(fc.constantFrom('a', 'b', 'c'), 6),
-    tainted: fc.boolean(),
-    cordoned: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
-    cpu: fc.integer({ min: 4, max: 20 }),
-    pods: fc.integer({ min: 1, max: 8 }),
-  }),
-  { minLength: 1, maxLength: 20 },
-);
-
 const scenario = fc.record({
-  nodes: clusterNodes,
-  pods: fc.array(fc.record({ app, spec: podSpec, namespace: fc.constantFrom('x', 'y') }), {
-    minLength: 1,
-    maxLength: 30,
-  }),
+  nodes: fc.array(anyNode, { minLength: 1, maxLength: 20 }),
+  pods: fc.array(
+    fc.record({ app: anyApp, spec: anyPodSpec, namespace: fc.constantFrom('x', 'y') }),
+    {
+      minLength: 1,
+      maxLength: 30,
+    },
+  ),
 });
 type Scenario = typeof scenario extends fc.Arbitrary<infer T> ? T : never;
 
 function build({ nodes, pods }: Scenario): { nodes: Node[]; pods: Pod[] } {
   return {
-    nodes: nodes.map(({ zone, tainted, cordoned, cpu, pods: room }, i) => {
-      const labels = zone ? { [ZONE]: zone } : {};
-      const node = makeNode(`n${i}`, { cpu: `${cpu * 100}m`, pods: String(room), labels });
-      const taints = tainted ? [{ key: 'dedicated', value: 'x', effect: 'NoSchedule' }] : [];
-      return { ...node, spec: { taints, unschedulable: cordoned } };
-    }),
+    nodes: nodes.map((node, i) => buildNode(`n${i}`, node)),
     pods: pods.map(({ app: name, spec, namespace }, i) =>
       makePod(`p${i}`, { namespace, labels: { app: name }, spec }),
     ),

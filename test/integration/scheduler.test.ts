@@ -127,14 +127,16 @@ describe('the scheduler beside a real API server', () => {
     expect((await ask('/healthz')).stdout).toBe('200');
     expect((await ask('/metrics')).stdout).toBe('401');
     expect((await ask('/debug/decisions?namespace=sched&pod=web')).stdout).toBe('401');
+    // Known to the cluster, and without the right.
+    await expect(explain('web', 'controller-manager')).rejects.toThrow(/forbidden|403/i);
   });
 });
 
-function explain(name: string) {
+function explain(name: string, as = 'admin') {
   const k8ts = resolve(import.meta.dirname, '../../bin/k8ts');
   const scheduler = `https://127.0.0.1:${plane.schedulerPort}`;
   return run(k8ts, [
     ...['explain', 'pod', name, '-n', 'sched', '--scheduler', scheduler],
-    ...['--kubeconfig', join(plane.root, 'etc/k8ts/admin.conf')],
+    ...['--kubeconfig', join(plane.root, `etc/k8ts/${as}.conf`)],
   ]);
 }

@@ -31,6 +31,8 @@ export interface ControlPlane {
   /** Ends a component, if it runs, and starts it. */
   restart(name: ComponentName): Promise<void>;
   end(name: ComponentName): Promise<void>;
+  /** Of a component that runs. */
+  pid(name: ComponentName): number | undefined;
   stop(): Promise<void>;
 }
 
@@ -113,6 +115,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   return {
     ...{ root, client, schedulerPort, scheduler, controllerManager, controllerManagerPort },
     kubeconfig: paths.kubeconfig('admin'),
+    pid: (name) => running.get(name)?.pid,
     ...{ restart, end, stop },
   };
 }

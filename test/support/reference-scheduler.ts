@@ -29,6 +29,18 @@ export function fits(cluster: ReferenceCluster, pod: Pod, node: Node): boolean {
   );
 }
 
+/** Rules that hold whatever else is on its way: fewer Pods than one has counted on break none of them. */
+export function brokenRules(cluster: ReferenceCluster, pod: Pod, node: Node): string[] {
+  const rules = {
+    room: hasRoom(cluster, pod, node),
+    taints: tolerated(pod, node),
+    'node affinity': selected(pod, node),
+    ports: portsFree(cluster, pod, node),
+    'anti-affinity': antiAffinityHolds(cluster, pod, node),
+  };
+  return Object.entries(rules).flatMap(([rule, holds]) => (holds ? [] : [rule]));
+}
+
 function podsOn(cluster: ReferenceCluster, node: Node): Pod[] {
   return cluster.pods.filter((pod) => pod.spec?.nodeName === node.metadata.name);
 }
