@@ -15,8 +15,10 @@ class SlowClient extends Writable {
   #reads = false;
   #next: (() => void) | undefined;
   text = '';
+  readonly chunks: Buffer[] = [];
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.chunks.push(chunk);
     const take = (): void => {
       this.text += chunk;
       done();
@@ -49,22 +51,23 @@ async function watching() {
   const prefix = '/registry/configmaps/';
   const cache = new WatchCache({ prefix, parsedOf: () => undefined });
   await cache.load([], 0);
-  const client = new SlowClient();
   const stop = new AbortController();
   let cutOffs = 0;
-  const stream = new WatchStream({
-    ...{ cache, state, clock, bookmarks: false, apiVersion: 'v1' },
-    res: client as unknown as ServerResponse,
-    selection: { namespace: '', labels: [], fields: [] },
-    shape: { representation: { format: 'json' }, kind, includeObject: 'Metadata', now: 0 },
-    cutOff: () => {
-      cutOffs++;
-    },
-  });
-  const running = stream.run(
-    { start: 0, initial: false, markInitialEnd: false, seconds: 3600 },
-    stop.signal,
-  );
+  const open = () => {
+    const client = new SlowClient();
+    const stream = new WatchStream({
+      ...{ cache, state, clock, bookmarks: false, apiVersion: 'v1' },
+      res: client as unknown as ServerResponse,
+      selection: { namespace: '', labels: [], fields: [] },
+      shape: { representation: { format: 'json' }, kind, includeObject: 'Metadata', now: 0 },
+      cutOff: () => {
+        cutOffs++;
+      },
+    });
+    const options = { start: 0, initial: false, markInitialEnd: false, seconds: 3600 };
+    return { client, running: stream.run(options, stop.signal) };
+  };
+  const { client, running } = open();
   let revision = 0;
   const change = (): void => {
     revision++;
@@ -81,7 +84,7 @@ async function watching() {
       value: Buffer.from(JSON.stringify(object)),
     });
   };
-  return { clock, cache, client, stop, running, change, cutOffs: () => cutOffs };
+  return { clock, cache, client, stop, running, open, change, cutOffs: () => cutOffs };
 }
 
 describe('WatchStream', () => {
@@ -114,6 +117,21 @@ describe('WatchStream', () => {
     expect(events.slice(0, -1).map((e) => e.object.metadata?.name)).toEqual(
       Array.from({ length: events.length - 1 }, (_, i) => `c${i + 1}`),
     );
+  });
+
+  it('copies events that gathered for many only once', async () => {
+    const { client, open, change, stop, running } = await watching();
+    const other = open();
+    for (const { client: some } of [{ client }, other]) some.read();
+    for (let i = 0; i < 3; i++) change();
+    await expect.poll(() => [client.events.length, other.client.events.length]).toEqual([3, 3]);
+    expect([client.chunks.length, other.client.chunks.length]).toEqual([1, 1]);
+    expect(other.client.chunks[0]).toBe(client.chunks[0]);
+    change();
+    await expect.poll(() => other.client.events.length).toBe(4);
+    expect(other.client.events.at(-1)?.object.metadata?.name).toBe('c4');
+    stop.abort();
+    await Promise.all([running, other.running]);
   });
 
   it('ends the connection of a client that was cut off and still does not read', async () => {

@@ -94,9 +94,8 @@ export class WatchStream implements Watcher, Flushable {
 
   /** Writes what has gathered, as one. */
   flush(): void {
-    const [first, ...others] = this.#pending;
-    if (!first) return;
-    const bytes = others.length === 0 ? first : Buffer.concat(this.#pending, this.#pendingBytes);
+    if (this.#pending.length === 0) return;
+    const bytes = joined(this.#pending, this.#pendingBytes);
     this.#pending = [];
     this.#pendingBytes = 0;
     // What was taken at once is followed by no drain.
@@ -263,6 +262,22 @@ function sharedFrame(event: CacheEvent, type: CacheEventType, shape: Shape): Buf
     bytes = frame(type, shapeObject(shape, stateFor(event, type).served.bytes));
     known.set(name, bytes);
   }
+  return bytes;
+}
+
+/** What was joined last behind a first piece. Gone with it. */
+const joints = new WeakMap<Buffer, { pieces: readonly Buffer[]; bytes: Buffer }>();
+
+/** The pieces as one. Of a thousand watchers that have gathered the same events, only the first one's are copied. */
+function joined(pieces: readonly Buffer[], length: number): Buffer {
+  const [first] = pieces;
+  if (!first || pieces.length === 1) return first ?? Buffer.alloc(0);
+  const known = joints.get(first);
+  if (known?.pieces.length === pieces.length && pieces.every((p, i) => p === known.pieces[i])) {
+    return known.bytes;
+  }
+  const bytes = Buffer.concat(pieces, length);
+  joints.set(first, { pieces, bytes });
   return bytes;
 }
 
