@@ -75,6 +75,22 @@ describe('FlushQueue', () => {
     expect(counts(many)).toEqual([3]);
   });
 
+  it('holds nothing back for longer than 50 ms, however many there are', async () => {
+    const clock = new FakeClock();
+    const queue = new FlushQueue(clock);
+    const many = streams(5000);
+    const addAll = async (): Promise<void> => {
+      for (const stream of many) queue.add(stream);
+      for (let i = 0; i < 3; i++) await settle();
+    };
+    await addAll();
+    await addAll();
+    expect(counts(many)).toEqual([1]);
+    await clock.advance(50);
+    for (let i = 0; i < 3; i++) await settle();
+    expect(counts(many)).toEqual([2]);
+  });
+
   it('does not rest for long when the clock is put back', async () => {
     const clock = new FakeClock();
     const queue = new FlushQueue({ ...clockOf(clock), now: () => clock.now() - offset });

@@ -8,8 +8,9 @@ export interface Flushable {
 // What is flushed in one turn of the event loop, so that an event for very many does not hold up requests.
 const PER_TURN = 50;
 // When more than that were flushed one after another, none of them is flushed again before so many milliseconds have gone
-// by for each of them: 30 ms when there are 1,000. A write costs more than what is in it.
+// by for each of them: 30 ms when there are 1,000. A write costs more than what is in it. Nobody waits longer than the most.
 const REST_MS_PER_STREAM = 0.03;
+const MOST_REST_MS = 50;
 
 /**
  * Flushes what has gathered output, some in each turn of the event loop. When very many get events at a high rate, each of
@@ -64,7 +65,7 @@ export class FlushQueue {
   /** The round is over: the next one begins at once, unless this one was large. */
   #rest(): void {
     const size = this.#flushed.size;
-    const all = size * REST_MS_PER_STREAM;
+    const all = Math.min(MOST_REST_MS, size * REST_MS_PER_STREAM);
     // A wall clock that was put back must not make a long rest of it.
     const over = Math.min(all, this.#began + all - this.#clock.now());
     if (size <= PER_TURN || over <= 0) this.#nextRound();
