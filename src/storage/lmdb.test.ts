@@ -45,6 +45,29 @@ describe('LmdbStorage', () => {
     await after.close();
   });
 
+  it('lets reads and writes go on while it compacts', async () => {
+    const storage = await LmdbStorage.open(path, { clock: new FakeClock(), log: silent });
+    const all = Array.from({ length: 5000 }, (_, i) => storage.create(`/r/${i}`, Buffer.from('1')));
+    const revisions = await Promise.all(all);
+    const removed = revisions.map((revision, i) => storage.delete(`/r/${i}`, revision));
+    const last = Math.max(...(await Promise.all(removed)));
+    let own = await storage.create('/other/a', Buffer.from('0'));
+    let isCompacting = true;
+    const compaction = storage.compact(last).then(() => {
+      isCompacting = false;
+    });
+    let writes = 0;
+    // A step forgets 200 of these 10,000 revisions: if it went on in one piece, none or one of them would be done by then.
+    while (isCompacting) {
+      own = await storage.update('/other/a', Buffer.from(`${++writes}`), own);
+      expect((await storage.get('/other/a'))?.value.toString()).toBe(String(writes));
+    }
+    await compaction;
+    expect(writes).toBeGreaterThan(20);
+    expect(await storage.status()).toMatchObject({ compacted: last, revision: own });
+    await storage.close();
+  });
+
   it('removes after a restart what expired meanwhile', async () => {
     const clock = new FakeClock();
     const before = await LmdbStorage.open(path, { clock, log: silent });
