@@ -93,6 +93,70 @@ describe('OpenAPI v3', () => {
   });
 });
 
+describe('OpenAPI v3 as protocol buffers', () => {
+  const AT = 'application/com.github.proto-openapi.spec.v3@v1.0+protobuf';
+  const place = '/openapi/v3/apis/apps/v1';
+  const ask = (accept?: string) => openApi.handle(place, new URLSearchParams(), accept);
+
+  it('says the same as the JSON', () => {
+    const answer = ask(AT);
+    if (answer?.type !== 'document') throw new Error('no document');
+    expect(answer.contentType).toBe(AT.replace('@', '.'));
+    const { body } = read(place);
+    const paths: string[] = [];
+    const schemas = new Map<string, string>();
+    let version = '';
+    readMessage(answer.bytes, {
+      1: (reader) => {
+        version = reader.text();
+      },
+      4: (all) => readMessage(all.bytes(), { 1: (pair) => paths.push(nameOf(pair.bytes())) }),
+      5: (components) =>
+        readMessage(components.bytes(), {
+          1: (all) => readMessage(all.bytes(), { 1: (pair) => addSchema(pair.bytes(), schemas) }),
+        }),
+    });
+    expect(version).toBe('3.0.0');
+    expect(paths.sort()).toEqual(Object.keys(body.paths).sort());
+    const described = Object.entries<{ description?: string }>(body.components.schemas);
+    expect([...schemas].sort()).toEqual(
+      described.map(([name, { description = '' }]) => [name, description]).sort(),
+    );
+  });
+
+  it('is refused in forms that it does not have', () => {
+    expect(() => ask('application/xml')).toThrow(expect.objectContaining({ code: 406 }));
+  });
+});
+
+/** The name of a pair. */
+function nameOf(bytes: Buffer): string {
+  let name = '';
+  readMessage(bytes, {
+    1: (reader) => {
+      name = reader.text();
+    },
+  });
+  return name;
+}
+
+/** NamedSchemaOrReference: its name, and the description of its schema. */
+function addSchema(bytes: Buffer, found: Map<string, string>): void {
+  let description = '';
+  readMessage(bytes, {
+    2: (either) =>
+      readMessage(either.bytes(), {
+        1: (schema) =>
+          readMessage(schema.bytes(), {
+            34: (reader) => {
+              description = reader.text();
+            },
+          }),
+      }),
+  });
+  found.set(nameOf(bytes), description);
+}
+
 describe('OpenAPI v2', () => {
   const ask = (accept?: string) => openApi.handle('/openapi/v2', new URLSearchParams(), accept);
   const AT = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';

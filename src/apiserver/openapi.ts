@@ -5,6 +5,7 @@ import { DefinitionSource } from './openapi/definitions.ts';
 import { documentV2 } from './openapi/document-v2.ts';
 import { documentV3 } from './openapi/document-v3.ts';
 import { gnosticDocument } from './openapi/gnostic.ts';
+import { gnosticDocumentV3 } from './openapi/gnostic-v3.ts';
 import { operationsOf } from './openapi/operations.ts';
 import type { ResourceKind } from './resource-kind.ts';
 import {
@@ -34,9 +35,11 @@ export type OpenApiAnswer =
   /** The client asked for content that is no more: it shall come here. */
   | { readonly type: 'redirect'; readonly location: string };
 
-/** The protocol buffer form of OpenAPI v2; older clients write its name with an at sign. */
+/** The protocol buffer forms; older clients write their names with an at sign. */
 const GNOSTIC_TYPE = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
 const GNOSTIC_TYPES = new Set([GNOSTIC_TYPE, GNOSTIC_TYPE.replace('v2.v1', 'v2@v1')]);
+const GNOSTIC_V3_TYPE = 'application/com.github.proto-openapi.spec.v3.v1.0+protobuf';
+const GNOSTIC_V3_TYPES = new Set([GNOSTIC_V3_TYPE, GNOSTIC_V3_TYPE.replace('v3.v1', 'v3@v1')]);
 
 /** The OpenAPI documents. Each is made when first asked for and kept until the kinds change. */
 export class OpenApi {
@@ -65,7 +68,19 @@ export class OpenApi {
     if (asked !== null && asked !== hashOf(document)) {
       return { type: 'redirect', location: locationOf(place, document) };
     }
-    return { type: 'document', immutable: asked !== null, ...document };
+    const form = this.#versionThree(place, document, accept);
+    return { type: 'document', immutable: asked !== null, ...form };
+  }
+
+  #versionThree(place: string, json: ServedDocument, accept: string | undefined): ServedDocument {
+    for (const range of parseAccept(accept)) {
+      if (acceptsJson(range)) return json;
+      if (GNOSTIC_V3_TYPES.has(range.type)) {
+        const document = () => gnosticDocumentV3(JSON.parse(json.bytes.toString()));
+        return this.#keptBytes(`${GNOSTIC_V3_TYPE} ${place}`, GNOSTIC_V3_TYPE, document);
+      }
+    }
+    throw notAcceptable(['application/json', GNOSTIC_V3_TYPE]);
   }
 
   #versionTwo(accept: string | undefined): ServedDocument {
@@ -77,10 +92,15 @@ export class OpenApi {
   }
 
   #gnostic(): ServedDocument {
-    const kept = this.#documents.get(GNOSTIC_TYPE);
+    const document = () => gnosticDocument(this.#documentTwo());
+    return this.#keptBytes(GNOSTIC_TYPE, GNOSTIC_TYPE, document);
+  }
+
+  #keptBytes(name: string, type: string, make: () => Buffer): ServedDocument {
+    const kept = this.#documents.get(name);
     if (kept) return kept;
-    const made = servedDocument(GNOSTIC_TYPE, gnosticDocument(this.#documentTwo()));
-    this.#documents.set(GNOSTIC_TYPE, made);
+    const made = servedDocument(type, make());
+    this.#documents.set(name, made);
     return made;
   }
 
