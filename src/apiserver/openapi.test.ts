@@ -93,6 +93,25 @@ describe('OpenAPI v3', () => {
   });
 });
 
+describe('a change of the kinds', () => {
+  it('makes the documents of other groups no anew', () => {
+    let kinds: ReturnType<typeof builtinKinds> = builtinKinds();
+    const changing = new OpenApi({ kinds: () => kinds, schema: builtinSchema(), version: 'v1' });
+    const ask = (path: string) => {
+      const answer = changing.handle(path, new URLSearchParams());
+      return answer?.type === 'document' ? answer.bytes : undefined;
+    };
+    const [apps, batch] = [ask('/openapi/v3/apis/apps/v1'), ask('/openapi/v3/apis/batch/v1')];
+    const two = ask('/openapi/v2');
+    kinds = kinds.filter(({ kind }) => kind !== 'CronJob');
+    expect(ask('/openapi/v3/apis/apps/v1')).toBe(apps);
+    expect(ask('/openapi/v3/apis/batch/v1')).not.toEqual(batch);
+    expect(ask('/openapi/v2')).not.toEqual(two);
+    kinds = kinds.filter(({ group }) => group !== 'batch');
+    expect(ask('/openapi/v3/apis/batch/v1')).toBeUndefined();
+  });
+});
+
 describe('OpenAPI v3 as protocol buffers', () => {
   const AT = 'application/com.github.proto-openapi.spec.v3@v1.0+protobuf';
   const place = '/openapi/v3/apis/apps/v1';

@@ -112,8 +112,14 @@ export class OpenApi {
   #refresh(): void {
     const kinds = this.#sources.kinds();
     if (kinds === this.#madeFrom) return;
+    const before = Map.groupBy(this.#madeFrom, placeOf);
+    const after = Map.groupBy(kinds, placeOf);
     this.#madeFrom = kinds;
-    this.#documents.clear();
+    for (const name of this.#documents.keys()) {
+      // A document of one group version stays while its kinds do: most changes are about one of many.
+      const place = name.slice(name.indexOf(' ') + 1);
+      if (!sameItems(before.get(place), after.get(place))) this.#documents.delete(name);
+    }
   }
 
   #kept(name: string, make: () => unknown): ServedDocument {
@@ -139,7 +145,7 @@ export class OpenApi {
   #groupVersion(place: string): ServedDocument | undefined {
     const kinds = this.#madeFrom.filter((kind) => placeOf(kind) === place);
     if (kinds.length === 0) return undefined;
-    return this.#kept(`v3/${place}`, () => {
+    return this.#kept(`v3 ${place}`, () => {
       const definitions = new DefinitionSource(this.#sources.schema, this.#madeFrom);
       return documentV3(kinds.flatMap(operationsOf), definitions, this.#sources.version);
     });
@@ -149,6 +155,10 @@ export class OpenApi {
 /** `api/v1`, `apis/apps/v1` */
 function placeOf({ group, version }: ResourceKind): string {
   return group === '' ? `api/${version}` : `apis/${group}/${version}`;
+}
+
+function sameItems(a: readonly unknown[] | undefined, b: readonly unknown[] | undefined): boolean {
+  return !!a && a.length === b?.length && a.every((item, i) => item === b[i]);
 }
 
 function hashOf(document: ServedDocument): string {

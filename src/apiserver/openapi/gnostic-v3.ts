@@ -2,7 +2,7 @@ import { isObject, type JsonObject } from '../../util/json.ts';
 import { ProtobufWriter } from '../../util/protobuf-writer.ts';
 import { MessageWriter } from './message-writer.ts';
 
-/** OpenAPI v3 in gnostic's protocol buffer form (github.com/google/gnostic openapiv3/OpenAPIv3.proto), which kubectl asks for before it writes. */
+/** OpenAPI v3 in gnostic's protocol buffer form (github.com/google/gnostic openapiv3/OpenAPIv3.proto), which clients may ask for. */
 const TABLE = `
 Document openapi:1:text info:2:Info paths:4:Paths components:5:Components
 Info title:1:text version:6:text
