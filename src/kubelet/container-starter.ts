@@ -83,8 +83,8 @@ export class ContainerStarter {
     this.#deps = deps;
   }
 
-  /** Throws `StartError` when the container could not be brought to run. */
-  async start(container: Container, context: StartContext, signal: AbortSignal): Promise<void> {
+  /** Answers the new container's id. Throws `StartError` when it could not be brought to run. */
+  async start(container: Container, context: StartContext, signal: AbortSignal): Promise<string> {
     const { runtime } = this.#deps;
     const { pod, sandbox, sandboxId } = context;
     const config = await this.#prepare(container, context, signal);
@@ -98,6 +98,7 @@ export class ContainerStarter {
     this.#event(pod, container, 'Normal', { reason: 'Started', message: 'Container started' });
     await this.#linkLog(pod, container, { id, attempt: config.metadata.attempt });
     await this.#postStart(container, { id, context }, signal);
+    return id;
   }
 
   async #prepare(

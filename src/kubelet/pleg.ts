@@ -82,6 +82,38 @@ export class Pleg {
     return this.get(uid);
   }
 
+  /** A sandbox was made: only it is asked about, which is cheaper than listing. */
+  async sandboxMade(pod: PodName, id: string): Promise<void> {
+    const look = ++this.#looks;
+    const status = await this.#deps.runtime.podSandboxStatus(id);
+    if (status) this.#add(pod, { sandbox: runtimeSandbox(status) }, look);
+  }
+
+  /** A container was made and started: only it is asked about. */
+  async containerMade(pod: PodName, sandboxId: string, id: string): Promise<RuntimePod> {
+    const look = ++this.#looks;
+    const container = await this.#ask(pod, { id, podSandboxId: sandboxId });
+    if (container) this.#add(pod, { container }, look);
+    return this.get(pod.uid);
+  }
+
+  /** Puts a new part before the others, unless who looked later knows more. */
+  #add(
+    pod: PodName,
+    made: { sandbox?: RuntimeSandbox; container?: RuntimeContainer },
+    look: number,
+  ): void {
+    const { uid, name, namespace } = pod;
+    if ((this.#lookedAt.get(uid) ?? 0) > look) return;
+    const known = this.#pods.get(uid) ?? emptyRuntimePod(uid, name, namespace);
+    this.#lookedAt.set(uid, look);
+    this.#pods.set(uid, {
+      ...known,
+      sandboxes: withFirst(made.sandbox, known.sandboxes),
+      containers: withFirst(made.container, known.containers),
+    });
+  }
+
   /** Looks at everything; answers the pods that changed. */
   async relist(signal?: AbortSignal): Promise<string[]> {
     const look = ++this.#looks;
@@ -233,7 +265,13 @@ export class Pleg {
     before?: RuntimePod,
   ): Promise<RuntimeContainer | undefined> {
     const known = before?.containers.find((c) => c.id === listed.id);
-    if (known?.state === runStateOf(listed.state)) return known;
+    return known?.state === runStateOf(listed.state) ? known : this.#ask(pod, listed);
+  }
+
+  async #ask(
+    pod: PodName,
+    listed: Pick<Container, 'id' | 'podSandboxId'>,
+  ): Promise<RuntimeContainer | undefined> {
     const status = await this.#deps.runtime.containerStatus(listed.id);
     if (!status) return undefined;
     const container = runtimeContainer(status, listed.podSandboxId, '');
@@ -254,6 +292,10 @@ function stateOf(pod: RuntimePod, id: string): string | undefined {
   const sandbox = pod.sandboxes.find((s) => s.id === id);
   if (sandbox) return sandbox.ready ? 'running' : 'exited';
   return pod.containers.find((c) => c.id === id)?.state;
+}
+
+function withFirst<T extends { id: string }>(first: T | undefined, others: readonly T[]) {
+  return first ? [first, ...others.filter(({ id }) => id !== first.id)] : others;
 }
 
 function newestFirst<T extends { createdAt: number; metadata: { attempt: number } }>(

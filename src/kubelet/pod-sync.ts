@@ -215,7 +215,7 @@ export class PodSync {
       if (actions.createSandbox === undefined && present) return { id: present.id, config };
       const handler = await runtimeHandler(pod, signal);
       const id = await runtime.runPodSandbox(config, handler, signal);
-      await pleg.refresh(state.uid, signal);
+      await pleg.sandboxMade(pod.metadata, id);
       this.#deps.tell(state);
       return { id, config };
     } catch (err) {
@@ -272,17 +272,18 @@ export class PodSync {
         hostsFile: hosts,
       };
       try {
-        await starter.start(container, context, signal);
+        const id = await starter.start(container, context, signal);
         state.waiting.delete(container.name);
         if (actions.start.includes(container)) state.restartingAll = false;
         allocations.actuated(state.uid, container);
+        runtime = await pleg.containerMade(pod.metadata, given.id, id);
       } catch (err) {
         signal.throwIfAborted();
         if (!(err instanceof StartError)) throw err;
         state.waiting.set(container.name, { reason: err.reason, message: err.message });
         waits.push(err.retryMs);
+        runtime = await pleg.refresh(state.uid, signal);
       }
-      runtime = await pleg.refresh(state.uid, signal);
     }
     return soonest(waits);
   }
