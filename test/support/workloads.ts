@@ -27,7 +27,8 @@ export class Workloads {
   static async start(options: ControlPlaneOptions = {}): Promise<Workloads> {
     const plane = await startControlPlane({ controllers: true, ...options });
     const held = new Set<string>();
-    const ready = ({ metadata }: Pod) => !held.has(metadata.name) && !metadata.labels?.[HELD];
+    const ready = ({ metadata }: Pod) =>
+      !held.has(metadata.name) && metadata.labels?.[HELD] === undefined;
     const nodes = await madeUpNodes(plane.client, { names: ['n1', 'n2'], ready });
     return new Workloads(plane, nodes, held);
   }

@@ -15,7 +15,7 @@ import { unlessGone } from '../unless-gone.ts';
 import { sizeOf, wishedReplicas } from './bounds.ts';
 import { proportionalSizes } from './proportions.ts';
 import { findNewest, ReplicaSets } from './replica-sets.ts';
-import { DESIRED_REPLICAS, revisionOf } from './revisions.ts';
+import { byRevision, DESIRED_REPLICAS } from './revisions.ts';
 import { newReplicaSetSize, shrinkOld } from './rolling.ts';
 import { countsOf, isComplete, msToDeadline, pauseCondition, rolloutStatus } from './status.ts';
 import { deploymentOfReplicaSet, watchReplicaSets } from './watch.ts';
@@ -191,7 +191,7 @@ class DeploymentReconciler implements Reconciler {
     const limit = deployment.spec?.revisionHistoryLimit;
     if (limit === undefined) return;
     const alive = old.filter((rs) => !rs.metadata.deletionTimestamp);
-    const surplus = alive.toSorted((a, b) => revisionOf(a) - revisionOf(b));
+    const surplus = alive.toSorted(byRevision);
     for (const rs of surplus.slice(0, Math.max(0, alive.length - limit))) {
       const { namespace, name, uid, generation = 0 } = rs.metadata;
       const { replicas = 0, observedGeneration = 0 } = rs.status ?? {};

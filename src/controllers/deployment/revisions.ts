@@ -6,6 +6,7 @@ const REVISION_HISTORY = 'deployment.kubernetes.io/revision-history';
 export const DESIRED_REPLICAS = 'deployment.kubernetes.io/desired-replicas';
 export const MAX_REPLICAS = 'deployment.kubernetes.io/max-replicas';
 const MAX_HISTORY_CHARS = 2000;
+const MAX_REVISION = 2n ** 63n - 1n;
 
 /** What a ReplicaSet does not take over from its Deployment's annotations. */
 const OWN_ANNOTATIONS = new Set([
@@ -19,14 +20,24 @@ const OWN_ANNOTATIONS = new Set([
 
 type Annotations = Record<string, string>;
 
-export function revisionOf(object: { metadata: { annotations?: Annotations } }): number {
-  const revision = Number(object.metadata.annotations?.[REVISION] ?? 0);
-  return Number.isSafeInteger(revision) ? revision : 0;
+/** 64 bits wide. What is no number counts as 0. */
+export function revisionOf(object: { metadata: { annotations?: Annotations } }): bigint {
+  return parseRevision(object.metadata.annotations?.[REVISION]);
+}
+
+function parseRevision(text = ''): bigint {
+  return /^\d{1,19}$/.test(text) && BigInt(text) <= MAX_REVISION ? BigInt(text) : 0n;
+}
+
+export function byRevision(a: ReplicaSet, b: ReplicaSet): number {
+  const [left, right] = [revisionOf(a), revisionOf(b)];
+  return Number(left > right) - Number(left < right);
 }
 
 /** The revision that a new or revived ReplicaSet gets: above all others. */
-export function nextRevision(others: readonly ReplicaSet[]): number {
-  return Math.max(0, ...others.map(revisionOf)) + 1;
+export function nextRevision(others: readonly ReplicaSet[]): bigint {
+  const highest = others.toSorted(byRevision).at(-1);
+  return (highest ? revisionOf(highest) : 0n) + 1n;
 }
 
 /**
@@ -36,14 +47,14 @@ export function nextRevision(others: readonly ReplicaSet[]): number {
 export function newReplicaSetAnnotations(
   deployment: Deployment,
   current: Annotations | undefined,
-  revision: number,
+  revision: bigint,
 ): Annotations {
   const annotations: Annotations = { ...current };
   for (const [name, value] of Object.entries(deployment.metadata.annotations ?? {})) {
     if (!OWN_ANNOTATIONS.has(name)) annotations[name] = value;
   }
   const before = current?.[REVISION];
-  if (Number(before ?? 0) < revision) {
+  if (parseRevision(before) < revision) {
     annotations[REVISION] = String(revision);
     if (before) {
       const history = historyWith(current?.[REVISION_HISTORY] ?? '', before);
