@@ -4,6 +4,7 @@ import { isPodTerminal } from '../../api/pods.ts';
 import type { Eviction, KubeObject, Pod, PodDisruptionBudget } from '../../api/types.ts';
 import { timestamp } from '../before-write.ts';
 import { readObjectAs } from '../decode-body.ts';
+import { checkPreconditions, type DeleteOptions } from '../deletion.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import { sendSuccess } from '../reading.ts';
@@ -52,8 +53,38 @@ export async function evictPod(
     preconditions: given.preconditions,
     dryRun,
   };
+  if (!dryRun) options.preconditions = await markDisrupted(deps, target, options, context);
   await deps.store.delete(target.kind, target, options, context);
   await sendSuccess(exchange, 201);
+}
+
+/** Says on the Pod why it goes, for those who ask whether its end was its own fault. Answers what the deletion expects. */
+async function markDisrupted(
+  deps: HandlerDeps,
+  target: Target,
+  options: DeleteOptions,
+  context: WriteContext,
+): Promise<DeleteOptions['preconditions']> {
+  const condition = {
+    type: 'DisruptionTarget',
+    status: 'True',
+    reason: 'EvictionByEvictionAPI',
+    message: 'Eviction API: evicting',
+    lastTransitionTime: timestamp(context.now),
+  };
+  const change = (object: KubeObject): KubeObject => {
+    checkPreconditions(target.kind, object, options);
+    const { status = {}, metadata } = object as unknown as Pod;
+    const others = (status.conditions ?? []).filter(({ type }) => type !== condition.type);
+    // Its newest version is meant, and what is given back below is what is checked at the deletion.
+    delete (metadata as { resourceVersion?: string }).resourceVersion;
+    return { ...object, status: { ...status, conditions: [...others, condition] } };
+  };
+  const update = { strategy: STATUS_ONLY, subresource: 'status', change };
+  const { object } = await deps.store.update(target.kind, target, update, context);
+  const { uid, resourceVersion } = options.preconditions ?? {};
+  if (uid === undefined && resourceVersion === undefined) return undefined;
+  return { uid, ...(resourceVersion ? { resourceVersion: object.metadata.resourceVersion } : {}) };
 }
 
 /** A Pod that is over, goes already or never ran disrupts nobody. */
