@@ -295,3 +295,7 @@ describe('a ReplicationController', () => {
     });
   });
 });
+
+it('needs no more than the rights of its controllers', async () => {
+  expect(await world.refusals()).toEqual([]);
+});

@@ -243,3 +243,7 @@ describe('a StatefulSet', () => {
     await eventually('no Pods', async () => (await world.pods('listed')).length === 0);
   });
 });
+
+it('needs no more than the rights of its controllers', async () => {
+  expect(await world.refusals()).toEqual([]);
+});

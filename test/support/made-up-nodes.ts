@@ -21,6 +21,9 @@ export interface NodeOptions {
 /** As often as a kubelet does: a node whose lease stands still is taken for dead. */
 const RENEW_MS = 10_000;
 
+/** The exit code of a process that SIGTERM has ended. */
+const KILLED = 143;
+
 /** Ends a Pod with this exit code as soon as it runs. */
 export const EXIT = 'test/exit-code';
 
@@ -101,6 +104,8 @@ async function attend(
   const { metadata, status } = pod;
   const { uid } = metadata;
   if (metadata.deletionTimestamp) {
+    // Somebody waits to see how it ends.
+    if (metadata.finalizers && !isPodTerminal(pod)) return write(client, pod, ended(pod, KILLED));
     const options = { gracePeriodSeconds: 0, preconditions: { uid } };
     await client.delete(PODS, metadata, options).catch(ignoreNotFound);
     return true;

@@ -93,6 +93,14 @@ export class Workloads {
     });
   }
 
+  /** Requests that the API server has refused for want of rights: each controller has an account of its own. */
+  async refusals(): Promise<string[]> {
+    const metrics = await this.kubectl('get', '--raw', '/metrics');
+    const isRefusal = (line: string) =>
+      line.startsWith('apiserver_request_total{') && line.includes('code="403"');
+    return metrics.split('\n').filter(isRefusal);
+  }
+
   /** What kubectl printed. */
   async kubectl(...args: string[]): Promise<string> {
     const env = { ...process.env, KUBECONFIG: this.plane.kubeconfig, HOME: this.plane.root };
