@@ -97,7 +97,10 @@ describe('a DaemonSet', () => {
     await world.patch(DAEMON_SETS, 'surge', { spec: { template: stuck } });
     await eventually(
       'three',
-      async () => imagesOf(await world.pods('surge')).join() === 'v1,v1,v2',
+      async () =>
+        imagesOf(await world.pods('surge'))
+          .sort()
+          .join() === 'v1,v1,v2',
     );
     const { spec } = templateOf('surge', 'v3');
     const template = { metadata: { labels: { [HELD]: null } }, spec };

@@ -33,7 +33,7 @@ export async function scale(
   }
   if (verb === 'update') {
     const body = (await readData(exchange))?.value;
-    await write(deps, exchange, target, () => body);
+    await write(deps, exchange, target, { edit: () => body });
     return;
   }
   if (verb !== 'patch') {
@@ -43,16 +43,16 @@ export async function scale(
   const type = patchType(exchange, true);
   if (type === APPLY_PATCH) return applyScale(deps, exchange, target);
   const body = await readPatch(exchange);
-  await write(deps, exchange, target, (current) =>
-    type === JSON_PATCH ? applyJsonPatch(current, body) : applyMergePatch(current, body),
-  );
+  const edit = (current: KubeObject) =>
+    type === JSON_PATCH ? applyJsonPatch(current, body) : applyMergePatch(current, body);
+  await write(deps, exchange, target, { edit, isPatch: true });
 }
 
 async function write(
   deps: HandlerDeps,
   exchange: Exchange,
   target: ScaleTarget,
-  edit: (current: KubeObject) => unknown,
+  { edit, isPatch = false }: { edit: (current: KubeObject) => unknown; isPatch?: boolean },
 ): Promise<void> {
   const { kind, declared } = target;
   const options = parseWriteOptions(exchange, 'UpdateOptions');
@@ -73,7 +73,7 @@ async function write(
   const { object } = await deps.store.update(
     kind,
     target,
-    { strategy: kind.strategy, subresource: 'scale', change },
+    { strategy: kind.strategy, subresource: 'scale', change, isPatch },
     writeContext(exchange, options, now),
   );
   await answer(exchange, target, object);
