@@ -1,9 +1,10 @@
+import fc from 'fast-check';
 import { ApiError, conflict } from '../api/errors.ts';
 import { isPodReady, isPodTerminal } from '../api/pods.ts';
 import { PODS } from '../api/resource-types.ts';
 import type { Pod } from '../api/types.ts';
 import type { Action } from '../client/client.fake.ts';
-import { realClock } from '../util/clock.ts';
+import { type Clock, realClock } from '../util/clock.ts';
 import type { ControllerFactory } from './context.ts';
 import { LaggingClient } from './lagging-client.fake.ts';
 import { World } from './world.fake.ts';
@@ -18,6 +19,14 @@ export interface Weather {
   readonly lags: readonly number[];
 }
 
+/** Weather in which something is answered now and then. */
+export const weather: fc.Arbitrary<Weather> = fc.record({
+  faults: fc
+    .array(fc.constantFrom('ok', 'ok', 'error', 'conflict'), { minLength: 2, maxLength: 7 })
+    .filter((faults) => faults.includes('ok')),
+  lags: fc.array(fc.integer({ min: 0, max: 8 }), { minLength: 1, maxLength: 5 }),
+});
+
 const WRITES = new Set(['create', 'update', 'patch', 'delete', 'createSubresource']);
 
 /** A Pod that looks like the workload's, and is somebody else's. */
@@ -31,6 +40,7 @@ export class Stormy {
   readonly client: LaggingClient;
   readonly #factories: readonly ControllerFactory[];
   readonly #weather: Weather;
+  readonly #clock: Clock;
   #world: World;
   #epoch = 0;
   #at = 0;
@@ -42,8 +52,9 @@ export class Stormy {
   outcomeOf: (pod: Pod) => 'Succeeded' | 'Failed' | undefined = () => undefined;
   watchOver: () => void = () => {};
 
-  constructor(factories: readonly ControllerFactory[], weather: Weather) {
+  constructor(factories: readonly ControllerFactory[], weather: Weather, clock: Clock = realClock) {
     this.#factories = factories;
+    this.#clock = clock;
     this.#weather = weather;
     const { lags } = weather;
     this.client = new LaggingClient((resource) => lags[resource.length % lags.length] ?? 0);
@@ -99,7 +110,7 @@ export class Stormy {
         };
       },
     });
-    return new World(connection);
+    return new World(connection, this.#clock);
   }
 
   /** Waits, in fair weather from now on, until the model's state is reached. */

@@ -7,6 +7,7 @@ import {
   NODES,
   PODS,
   REPLICA_SETS,
+  REPLICATION_CONTROLLERS,
   type ResourceType,
   STATEFUL_SETS,
 } from '../api/resource-types.ts';
@@ -14,21 +15,14 @@ import { daemonSetController } from './daemonset/daemonset-controller.ts';
 import { targetNode } from './daemonset/nodes.ts';
 import { deploymentController } from './deployment/deployment-controller.ts';
 import { jobController } from './job/job-controller.ts';
-import { FOREIGN, Stormy, type Weather } from './model.fake.ts';
-import { replicaSetController } from './replicaset/replicaset.ts';
+import { FOREIGN, Stormy, weather } from './model.fake.ts';
+import { replicaSetController, replicationController } from './replicaset/replicaset.ts';
 import { statefulSetController } from './statefulset/statefulset-controller.ts';
 
 const key = { namespace: 'default', name: 'web' };
 const labels = { app: 'web' };
 const RUNS = { numRuns: 12 };
 const TIMEOUT = 60_000;
-
-const weather: fc.Arbitrary<Weather> = fc.record({
-  faults: fc
-    .array(fc.constantFrom('ok', 'ok', 'error', 'conflict'), { minLength: 2, maxLength: 7 })
-    .filter((faults) => faults.includes('ok')),
-  lags: fc.array(fc.integer({ min: 0, max: 8 }), { minLength: 1, maxLength: 5 }),
-});
 
 type Step =
   | { readonly replicas: number }
@@ -96,21 +90,28 @@ function workload(spec: object) {
 }
 
 describe('in any weather', () => {
-  it(
-    'a ReplicaSet has the Pods that it asks for, and never one too many',
-    async () => {
+  it.each([
+    { type: REPLICA_SETS as ResourceType<unknown>, factory: replicaSetController, more: {} },
+    {
+      type: REPLICATION_CONTROLLERS as ResourceType<unknown>,
+      factory: replicationController,
+      more: { selector: labels },
+    },
+  ])(
+    'a $type.kind has the Pods that it asks for, and never one too many',
+    async ({ type, factory, more }) => {
       await fc.assert(
         fc.asyncProperty(stepsOf(scale, kill, restart), weather, async (steps, air) => {
-          const stormy = new Stormy([replicaSetController], air);
+          const stormy = new Stormy([factory], air);
           let [ceiling, most, last] = [3, 0, 3];
           seedForeign(stormy);
-          stormy.client.seed(REPLICA_SETS, workload({}));
+          stormy.client.seed(type, workload(more));
           stormy.watchOver = () => {
             most = Math.max(most, stormy.active.length - ceiling);
           };
           stormy.start();
           try {
-            await live(stormy, REPLICA_SETS, steps, (replicas) => {
+            await live(stormy, type, steps, (replicas) => {
               last = replicas;
               ceiling = Math.max(ceiling, replicas);
             });

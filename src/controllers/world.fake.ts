@@ -4,7 +4,7 @@ import type { Pod } from '../api/types.ts';
 import { FakeClient } from '../client/client.fake.ts';
 import { FakeEvents } from '../client/events.fake.ts';
 import { InformerFactory } from '../client/informer-factory.ts';
-import { realClock } from '../util/clock.ts';
+import { type Clock, realClock } from '../util/clock.ts';
 import { silent } from '../util/log.ts';
 import type { ControllerContext, ControllerFactory, ManagerOptions } from './context.ts';
 
@@ -40,8 +40,11 @@ export class World {
   readonly #stop = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
 
-  constructor(client = new FakeClient({ now: () => Date.now() })) {
+  readonly #clock: Clock;
+
+  constructor(client = new FakeClient({ now: () => Date.now() }), clock: Clock = realClock) {
     this.client = client;
+    this.#clock = clock;
     this.informers = new InformerFactory(client, { clock: realClock });
   }
 
@@ -50,7 +53,7 @@ export class World {
     const context: ControllerContext = {
       client,
       informers,
-      clock: realClock,
+      clock: this.#clock,
       log: silent,
       observe: () => {},
       workers: 5,

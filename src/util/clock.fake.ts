@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts';
+import { type Clock, realClock } from './clock.ts';
 
 interface Timer {
   at: number;
@@ -58,4 +58,26 @@ export class FakeClock implements Clock {
 /** Lets every promise that is already resolved run its reactions. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 10; i++) await Promise.resolve();
+}
+
+/** Real time, many times as fast: for what happens once a minute. */
+export class FastClock implements Clock {
+  readonly #speed: number;
+  readonly #began = Date.now();
+
+  constructor(speed: number) {
+    this.#speed = speed;
+  }
+
+  now(): number {
+    return this.#began + (Date.now() - this.#began) * this.#speed;
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return realClock.sleep(ms / this.#speed, signal);
+  }
+
+  after(ms: number, fn: () => void): () => void {
+    return realClock.after(ms / this.#speed, fn);
+  }
 }

@@ -9,6 +9,7 @@ import { errorMessage } from '../../util/errors.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
 import { controllerReference } from '../controller-reference.ts';
 import { StatusWriter } from '../status-writer.ts';
+import { unlessGone } from '../unless-gone.ts';
 import { withoutZeros } from '../without-zeros.ts';
 import { missedRuns, parseSchedule, type Schedule } from './schedule.ts';
 
@@ -55,7 +56,7 @@ class CronJobReconciler implements Reconciler {
     const cron = cronJobs.get(key);
     if (!cron?.spec || cron.metadata.deletionTimestamp) return DONE;
     const owned = jobs.byIndex('controller', cron.metadata.uid);
-    const status: Status = { ...cron.status, active: activeOf(cron, owned) };
+    const status: Status = { ...cron.status, active: await this.#active(cron, owned) };
     this.#noteFinished(cron, owned, status);
     await this.#forgetOld(cron, owned);
     let result: Result = DONE;
@@ -79,23 +80,20 @@ class CronJobReconciler implements Reconciler {
     const next = schedule.next(now);
     const later: Result = next === undefined ? DONE : { requeueAfterMs: next - now + 100 };
     if (latest === undefined) return later;
-    const { events } = this.#deps;
-    if (count > 100) {
-      const text =
-        'too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew';
-      events.event(cron, 'Warning', 'TooManyMissedTimes', text);
-    }
-    const deadline = cron.spec?.startingDeadlineSeconds;
-    if (deadline !== undefined && latest + deadline * 1000 < now) {
-      const text = `Missed scheduled time to start a job: ${new Date(latest).toUTCString()}`;
-      events.event(cron, 'Warning', 'MissSchedule', text);
+    if (this.#isTooLate(cron, { latest, count, now })) return later;
+    const active = status.active ?? [];
+    const name = jobName(cron, latest);
+    // Started by an earlier look whose status was lost: to replace it would be to start it twice.
+    if (
+      [...active, ...world.owned.map(({ metadata }) => metadata)].some((job) => job.name === name)
+    ) {
+      status.lastScheduleTime = timeString(latest);
       return later;
     }
-    const active = status.active ?? [];
     if (cron.spec?.concurrencyPolicy === 'Forbid' && active.length > 0) {
       const text =
         'Not starting job because prior execution is running and concurrency policy is Forbid';
-      events.event(cron, 'Normal', 'JobAlreadyActive', text);
+      this.#deps.events.event(cron, 'Normal', 'JobAlreadyActive', text);
       return later;
     }
     if (cron.spec?.concurrencyPolicy === 'Replace') {
@@ -106,6 +104,24 @@ class CronJobReconciler implements Reconciler {
     status.lastScheduleTime = timeString(latest);
     if (job) status.active = [...(status.active ?? []), referenceTo(job)];
     return later;
+  }
+
+  /** Whether the time is beyond its deadline; tells of that, and of many missed ones. */
+  #isTooLate(
+    cron: CronJob,
+    { latest, count, now }: { latest: number; count: number; now: number },
+  ): boolean {
+    const { events } = this.#deps;
+    if (count > 100) {
+      const text =
+        'too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew';
+      events.event(cron, 'Warning', 'TooManyMissedTimes', text);
+    }
+    const deadline = cron.spec?.startingDeadlineSeconds;
+    if (deadline === undefined || latest + deadline * 1000 >= now) return false;
+    const text = `Missed scheduled time to start a job: ${new Date(latest).toUTCString()}`;
+    events.event(cron, 'Warning', 'MissSchedule', text);
+    return true;
   }
 
   #schedule(cron: CronJob): Schedule | undefined {
@@ -151,6 +167,26 @@ class CronJobReconciler implements Reconciler {
     }
   }
 
+  /** What is told as active: kept in order. A Job that the cache does not show may be a new one: the server is asked. */
+  async #active(cron: CronJob, owned: readonly Job[]): Promise<Reference[]> {
+    const active: Reference[] = [];
+    for (const reference of cron.status?.active ?? []) {
+      const job = owned.find(({ metadata }) => metadata.uid === reference.uid);
+      if (job ? !endOf(job) : await this.#exists(cron, reference)) active.push(reference);
+    }
+    const known = new Set(active.map(({ uid }) => uid));
+    const fresh = owned.filter((job) => !endOf(job) && !known.has(job.metadata.uid));
+    return [...active, ...fresh.map(referenceTo)];
+  }
+
+  async #exists(cron: CronJob, { name = '', uid }: Reference): Promise<boolean> {
+    const { client, events } = this.#deps;
+    const found = await unlessGone(client.get(JOBS, { namespace: cron.metadata.namespace, name }));
+    if (found?.metadata.uid === uid) return true;
+    events.event(cron, 'Normal', 'MissingJob', `Active job went missing: ${name}`);
+    return false;
+  }
+
   /** Tells of Jobs that were active and have ended, and when the last success was. */
   #noteFinished(cron: CronJob, owned: readonly Job[], status: Status): void {
     const wasActive = new Set((cron.status?.active ?? []).map(({ uid }) => uid));
@@ -190,7 +226,7 @@ function jobFor(cron: CronJob, at: number): Draft<Job> {
     apiVersion: 'batch/v1',
     kind: 'Job',
     metadata: {
-      name: `${cron.metadata.name}-${Math.floor(at / 60_000)}`,
+      name: jobName(cron, at),
       namespace: cron.metadata.namespace,
       annotations,
       ...(metadata.labels ? { labels: metadata.labels } : {}),
@@ -198,6 +234,10 @@ function jobFor(cron: CronJob, at: number): Draft<Job> {
     },
     ...(spec ? { spec } : {}),
   };
+}
+
+function jobName({ metadata }: CronJob, at: number): string {
+  return `${metadata.name}-${Math.floor(at / 60_000)}`;
 }
 
 /** From when runs may have been missed. */
@@ -213,16 +253,6 @@ function endOf({ status }: Job): 'Complete' | 'Failed' | undefined {
     if (value === 'True' && (type === 'Complete' || type === 'Failed')) return type;
   }
   return undefined;
-}
-
-/** What is told as active: kept in order, and a Job that the cache does not show yet is kept, too. */
-function activeOf(cron: CronJob, owned: readonly Job[]): Reference[] {
-  const running = owned.filter((job) => !endOf(job));
-  const known = (cron.status?.active ?? []).filter(({ uid }) =>
-    running.some((job) => job.metadata.uid === uid),
-  );
-  const fresh = running.filter((job) => !known.some(({ uid }) => uid === job.metadata.uid));
-  return [...known, ...fresh.map(referenceTo)];
 }
 
 function referenceTo({ metadata }: Job): Reference {

@@ -9,6 +9,17 @@ describe('parseSchedule', () => {
     ['0 3 * * *', 'Europe/Berlin', '2026-07-01T00:00:00Z', '2026-07-01T01:00:00Z'],
     ['@daily', undefined, '2026-01-01T10:00:00Z', '2026-01-02T00:00:00Z'],
     ['0 0 13 * 5', undefined, '2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z'],
+    ['5/20 * * * *', undefined, '2026-01-01T00:06:00Z', '2026-01-01T00:25:00Z'],
+    ['0 0 * jun/3 ?', undefined, '2026-01-01T00:00:00Z', '2026-06-01T00:00:00Z'],
+    ['@every 1h30m', undefined, '2026-01-01T00:06:00.7Z', '2026-01-01T01:36:00Z'],
+    ['@every 1ms', undefined, '2026-01-01T00:06:00Z', '2026-01-01T00:06:01Z'],
+    // The clocks leap from 2:00 to 3:00, and show 2:30 twice.
+    ['30 2 * * *', 'Europe/Berlin', '2026-03-28T12:00:00Z', '2026-03-30T00:30:00Z'],
+    ['30 2 * * *', 'Europe/Berlin', '2026-10-25T00:00:00Z', '2026-10-25T00:30:00Z'],
+    ['30 2 * * *', 'Europe/Berlin', '2026-10-25T00:30:00Z', '2026-10-25T01:30:00Z'],
+    ['30 2 * * *', 'Europe/Berlin', '2026-10-25T00:45:00Z', '2026-10-25T01:30:00Z'],
+    ['30 2 * * *', 'Europe/Berlin', '2026-10-25T01:30:00Z', '2026-10-26T01:30:00Z'],
+    ['0 */6 * * *', 'Europe/Berlin', '2026-10-25T00:45:00Z', '2026-10-25T05:00:00Z'],
   ])('%s in %s', (text, zone, from, wanted) => {
     const next = parseSchedule(text, zone).next(at(from));
     expect(new Date(next ?? 0).toISOString()).toBe(new Date(wanted).toISOString());
