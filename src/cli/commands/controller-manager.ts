@@ -16,6 +16,7 @@ import { TokenSigner } from '../../pki/service-account-tokens.ts';
 import { realClock } from '../../util/clock.ts';
 import { parseDuration } from '../../util/duration.ts';
 import { errorMessage } from '../../util/errors.ts';
+import { keepHeapSmall } from '../../util/heap-growth.ts';
 import { runAll, shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger } from '../../util/log.ts';
 import { Metrics } from '../../util/metrics.ts';
@@ -129,6 +130,7 @@ function servingFlags(command: Command): Command {
 }
 
 async function run(flags: Flags): Promise<void> {
+  keepHeapSmall();
   const log = createLogger('controller-manager', Number(flags.v));
   const rootCa = flags.rootCaFile ? await followedFile(flags.rootCaFile) : undefined;
   const options = await managerOptions(flags, rootCa);
