@@ -160,8 +160,7 @@ describe('a Deployment', () => {
     await createDeployment('status', { replicas: 1 });
     await settled('status', 1);
     const path = '/apis/apps/v1/namespaces/default/deployments/status/scale';
-    const scale = (await world.client.raw('GET', path)) as object;
-    await world.client.raw('PUT', path, { ...scale, spec: { replicas: 2 } });
+    await world.rescale(path, 2);
     await settled('status', 2);
     // Other changes at the same time are no conflicts of a patch.
     const patches = Array.from({ length: 20 }, (_, i) =>
@@ -250,9 +249,8 @@ describe('a ReplicationController', () => {
       return rc.status?.readyReplicas === 1;
     });
     const path = '/api/v1/namespaces/default/replicationcontrollers/rc/scale';
-    const scale = (await world.client.raw('GET', path)) as object;
-    expect(scale).toMatchObject({ spec: { replicas: 1 }, status: { selector: 'app=rc' } });
-    await world.client.raw('PUT', path, { ...scale, spec: { replicas: 2 } });
+    const before = await world.rescale(path, 2);
+    expect(before).toMatchObject({ spec: { replicas: 1 }, status: { selector: 'app=rc' } });
     await world.readyPods('rc', 2);
     const query = 'labelSelector=app%3Drc';
     await world.client.raw('DELETE', `/api/v1/namespaces/default/replicationcontrollers?${query}`);

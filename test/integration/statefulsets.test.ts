@@ -202,9 +202,11 @@ describe('a StatefulSet', () => {
     await create('scale', { replicas: 1 });
     await world.readyPods('scale', 1);
     const path = '/apis/apps/v1/namespaces/default/statefulsets/scale/scale';
-    const scale = (await world.client.raw('GET', path)) as { spec: { replicas: number } };
-    expect(scale).toMatchObject({ kind: 'Scale', spec: { replicas: 1 }, status: { replicas: 1 } });
-    await world.client.raw('PUT', path, { ...scale, spec: { replicas: 2 } });
+    expect(await world.rescale(path, 2)).toMatchObject({
+      kind: 'Scale',
+      spec: { replicas: 1 },
+      status: { replicas: 1 },
+    });
     await world.readyPods('scale', 2);
     expect((await world.client.get(STATEFUL_SETS, keyOf('scale'))).spec?.replicas).toBe(2);
     await world.patch(STATEFUL_SETS, 'scale', { spec: { replicas: 4 } }, 'scale');

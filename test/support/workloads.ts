@@ -93,6 +93,15 @@ export class Workloads {
     });
   }
 
+  /** Replaces the scale at this path, again when the object has changed meanwhile. Answers it as it was. */
+  rescale(path: string, replicas: number): Promise<object> {
+    return eventually(`a replaced ${path}`, async () => {
+      const scale = (await this.client.raw('GET', path)) as object;
+      await this.client.raw('PUT', path, { ...scale, spec: { replicas } });
+      return scale;
+    });
+  }
+
   /** Requests that the API server has refused for want of rights: each controller has an account of its own. */
   async refusals(): Promise<string[]> {
     const metrics = await this.kubectl('get', '--raw', '/metrics');
