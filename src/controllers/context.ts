@@ -49,6 +49,12 @@ export interface ManagerOptions {
   readonly hpaTolerance: number;
   readonly hpaCpuInitializationMs: number;
   readonly hpaInitialReadinessMs: number;
+  /** How long changes of Pods are gathered before endpoints are written. */
+  readonly endpointsBatchMs: number;
+  readonly endpointSlicesBatchMs: number;
+  readonly mirroredSlicesBatchMs: number;
+  readonly maxEndpointsPerSlice: number;
+  readonly maxMirroredPerSubset: number;
   /** Where node-local volumes are made, and the image of the Pods that make them. */
   readonly localPath: { readonly directory: string; readonly image: string };
 }

@@ -1,7 +1,7 @@
 import type { Client } from '../client/client.ts';
 import { EventWriter } from '../client/events.ts';
 import { InformerFactory } from '../client/informer-factory.ts';
-import { LeaderElector } from '../client/leader-election.ts';
+import { type LeaderElectionOptions, LeaderElector } from '../client/leader-election.ts';
 import { whenServing } from '../client/when-serving.ts';
 import type { Clock } from '../util/clock.ts';
 import { runAll } from '../util/lifecycle.ts';
@@ -12,7 +12,6 @@ import type { ManagerMetrics } from './metrics.ts';
 import { CONTROLLERS, MANAGER_ACCOUNT } from './registry.ts';
 
 const MANAGER = 'kube-controller-manager';
-const LEASE = { namespace: 'kube-system', name: MANAGER };
 
 interface Deps {
   readonly client: Client;
@@ -29,9 +28,8 @@ export interface ControllerManagerOptions extends ManagerOptions {
   readonly controllers: readonly string[];
   /** Reconciles at the same time, where it is not the registry's number. */
   readonly workers: Readonly<Record<string, number>>;
-  readonly leaderElect: boolean;
-  /** Unique among the managers: host name and a random part. */
-  readonly identity: string;
+  /** Absent: works without asking whether another manager does. */
+  readonly leaderElection: LeaderElectionOptions | undefined;
 }
 
 /** Leads, then runs every controller until it is stopped or the lead is lost. */
@@ -50,9 +48,9 @@ export class ControllerManager {
     const events = new EventWriter(this.#deps, { component: MANAGER });
     const work = (lead: AbortSignal) => this.#work(events, lead);
     const lead = async () => {
-      if (!this.#options.leaderElect) return work(signal);
-      const { identity } = this.#options;
-      const elector = new LeaderElector({ ...this.#deps, events }, { lease: LEASE, identity });
+      const { leaderElection } = this.#options;
+      if (!leaderElection) return work(signal);
+      const elector = new LeaderElector({ ...this.#deps, events }, leaderElection);
       return elector.run(signal, async (leading) => {
         this.#deps.metrics.leader.set({ name: MANAGER }, 1);
         await work(leading);

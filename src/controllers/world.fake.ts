@@ -29,6 +29,11 @@ const OPTIONS: ManagerOptions = {
   hpaTolerance: 0.1,
   hpaCpuInitializationMs: 300_000,
   hpaInitialReadinessMs: 30_000,
+  endpointsBatchMs: 0,
+  endpointSlicesBatchMs: 0,
+  mirroredSlicesBatchMs: 0,
+  maxEndpointsPerSlice: 100,
+  maxMirroredPerSubset: 1000,
   localPath: { directory: '/volumes', image: 'busybox' },
 };
 

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { Command } from 'commander';
 import type { Client } from '../../client/client.ts';
 import { loadKubeconfig } from '../../client/kubeconfig.ts';
+import type { LeaderElectionOptions } from '../../client/leader-election.ts';
 import { RestClient } from '../../client/rest-client.ts';
 import { serviceAccountToken } from '../../client/service-account-token.ts';
 import { ManagerHealth } from '../../controllers/health.ts';
@@ -51,6 +52,16 @@ interface Flags {
   readonly horizontalPodAutoscalerTolerance: string;
   readonly horizontalPodAutoscalerCpuInitializationPeriod: string;
   readonly horizontalPodAutoscalerInitialReadinessDelay: string;
+  readonly leaderElectLeaseDuration: string;
+  readonly leaderElectRenewDeadline: string;
+  readonly leaderElectRetryPeriod: string;
+  readonly leaderElectResourceName: string;
+  readonly leaderElectResourceNamespace: string;
+  readonly endpointUpdatesBatchPeriod: string;
+  readonly endpointsliceUpdatesBatchPeriod: string;
+  readonly mirroringEndpointsliceUpdatesBatchPeriod: string;
+  readonly maxEndpointsPerSlice: string;
+  readonly mirroringMaxEndpointsPerSubset: string;
   readonly localPathDir: string;
   readonly localPathHelperImage: string;
   readonly bindAddress: string;
@@ -81,13 +92,34 @@ export function command(): Command {
     if (workersFlag)
       command.option(`--${workersFlag} <count>`, 'work at the same time', String(workers));
   }
-  return nodeFlags(networkFlags(servingFlags(autoscalerFlags(command))))
+  for (const add of [leaderFlags, autoscalerFlags, servingFlags, networkFlags, endpointFlags]) {
+    add(command);
+  }
+  return nodeFlags(command)
     .option('--terminated-pod-gc-threshold <count>', 'ended Pods that are kept', '12500')
     .option('--resource-quota-sync-period <duration>', 'until a foreign status is undone', '5m')
     .option('--local-path-dir <dir>', 'where node-local volumes are', '/var/lib/k8ts/volumes')
     .option('--local-path-helper-image <image>', 'makes and removes them', HELPER_IMAGE)
     .option('-v, --v <level>', 'log verbosity', '2')
     .action(run);
+}
+
+function leaderFlags(command: Command): Command {
+  return command
+    .option('--leader-elect-lease-duration <duration>', 'others wait so long for it', '15s')
+    .option('--leader-elect-renew-deadline <duration>', 'when a leader gives up', '10s')
+    .option('--leader-elect-retry-period <duration>', 'between two tries', '2s')
+    .option('--leader-elect-resource-name <name>', 'of the lease', 'kube-controller-manager')
+    .option('--leader-elect-resource-namespace <name>', 'of the lease', 'kube-system');
+}
+
+function endpointFlags(command: Command): Command {
+  return command
+    .option('--endpoint-updates-batch-period <duration>', 'changes are gathered so long', '0s')
+    .option('--endpointslice-updates-batch-period <duration>', 'the same for slices', '0s')
+    .option('--mirroring-endpointslice-updates-batch-period <duration>', 'for mirrors', '0s')
+    .option('--max-endpoints-per-slice <count>', 'more go into another slice', '100')
+    .option('--mirroring-max-endpoints-per-subset <count>', 'more are not mirrored', '1000');
 }
 
 function autoscalerFlags(command: Command): Command {
@@ -199,8 +231,7 @@ async function managerOptions(
   return {
     controllers: selectControllers(listOf(flags.controllers)),
     workers: workersOf(flags),
-    leaderElect: isTrue(flags.leaderElect),
-    identity: `${hostname()}_${randomUUID()}`,
+    leaderElection: isTrue(flags.leaderElect) ? leaderElection(flags) : undefined,
     ...(rootCa ? { rootCa } : {}),
     ...clusterSigning(flags),
     ...(flags.serviceAccountPrivateKeyFile
@@ -226,8 +257,35 @@ async function managerOptions(
     hpaTolerance: Number(flags.horizontalPodAutoscalerTolerance),
     hpaCpuInitializationMs: parseDuration(flags.horizontalPodAutoscalerCpuInitializationPeriod),
     hpaInitialReadinessMs: parseDuration(flags.horizontalPodAutoscalerInitialReadinessDelay),
+    endpointsBatchMs: parseDuration(flags.endpointUpdatesBatchPeriod),
+    endpointSlicesBatchMs: parseDuration(flags.endpointsliceUpdatesBatchPeriod),
+    mirroredSlicesBatchMs: parseDuration(flags.mirroringEndpointsliceUpdatesBatchPeriod),
+    maxEndpointsPerSlice: countBetween(flags.maxEndpointsPerSlice, 1, 1000),
+    maxMirroredPerSubset: countBetween(flags.mirroringMaxEndpointsPerSubset, 1, 1000),
     localPath: { directory: flags.localPathDir, image: flags.localPathHelperImage },
   };
+}
+
+function leaderElection(flags: Flags): LeaderElectionOptions {
+  const [leaseMs, renewDeadlineMs, retryMs] = [
+    parseDuration(flags.leaderElectLeaseDuration),
+    parseDuration(flags.leaderElectRenewDeadline),
+    parseDuration(flags.leaderElectRetryPeriod),
+  ];
+  if (!(leaseMs > renewDeadlineMs && renewDeadlineMs > retryMs && retryMs > 0)) {
+    throw new RangeError(
+      '--leader-elect-lease-duration must be longer than --leader-elect-renew-deadline, and that longer than --leader-elect-retry-period',
+    );
+  }
+  const name = flags.leaderElectResourceName;
+  const lease = { namespace: flags.leaderElectResourceNamespace, name };
+  return { lease, identity: `${hostname()}_${randomUUID()}`, leaseMs, renewDeadlineMs, retryMs };
+}
+
+function countBetween(text: string, least: number, most: number): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= least && count <= most) return count;
+  throw new RangeError(`${text} must be a whole number from ${least} to ${most}`);
 }
 
 function clusterSigning(flags: Flags): Pick<ControllerManagerOptions, 'clusterSigning'> {

@@ -34,7 +34,9 @@ export function endpointsController(context: ControllerContext): Runnable {
   controller.watch(services);
   controller.watch(endpoints);
   controller.needs(pods);
-  watchServicePods({ services, pods, enqueue: (key) => controller.enqueue(key) });
+  const { endpointsBatchMs } = context.options;
+  const enqueue = (key: string) => controller.enqueueAfter(key, endpointsBatchMs);
+  watchServicePods({ services, pods, enqueue });
   return controller;
 }
 

@@ -3,6 +3,7 @@ import type { EndpointSlice, Endpoints } from '../../api/types.ts';
 import { mirror } from './mirror.ts';
 
 const owner = { apiVersion: 'v1', kind: 'Endpoints', name: 'db', uid: 'u' };
+const frame = { owner, maxEndpoints: 1000 };
 const endpoints = {
   metadata: { name: 'db', namespace: 'a', labels: { app: 'db' } },
   subsets: [
@@ -16,7 +17,7 @@ const endpoints = {
 
 describe('mirror', () => {
   it('makes a slice for each family, and then nothing', () => {
-    const plan = mirror(endpoints, owner, []);
+    const plan = mirror(endpoints, frame, []);
     expect(
       plan.create.map((s) => [s.addressType, s.endpoints?.map((e) => e.addresses[0])]),
     ).toEqual([
@@ -25,15 +26,15 @@ describe('mirror', () => {
     ]);
     expect(plan.create[0]?.ports).toEqual([{ name: '', port: 5432, protocol: 'TCP' }]);
     expect(plan.create[0]?.endpoints?.map((e) => e.conditions?.ready)).toEqual([true, false]);
-    const again = mirror(endpoints, owner, plan.create as EndpointSlice[]);
+    const again = mirror(endpoints, frame, plan.create as EndpointSlice[]);
     expect(again).toEqual({ create: [], update: [], delete: [] });
   });
 
   it('follows changes and takes away what is no more', () => {
-    const existing = mirror(endpoints, owner, []).create as EndpointSlice[];
+    const existing = mirror(endpoints, frame, []).create as EndpointSlice[];
     const [subset] = endpoints.subsets ?? [];
     const changed = { ...endpoints, subsets: [{ ...subset, addresses: [{ ip: '10.0.0.9' }] }] };
-    const plan = mirror(changed as Endpoints, owner, existing);
+    const plan = mirror(changed as Endpoints, frame, existing);
     expect(plan.update.map((s) => s.endpoints?.map((e) => e.addresses[0]))).toEqual([
       ['10.0.0.9', '10.0.0.2'],
     ]);

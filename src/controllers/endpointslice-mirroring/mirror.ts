@@ -4,8 +4,6 @@ import { jsonEqual } from '../../util/json.ts';
 export const SERVICE_NAME = 'kubernetes.io/service-name';
 export const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';
 export const MANAGER = 'endpointslicemirroring-controller.k8s.io';
-/** Upstream's default of --mirroring-max-endpoints-per-subset. */
-const MAX_ENDPOINTS = 1000;
 /** Annotations that mean something for one object only. */
 const OWN_ANNOTATIONS = new Set([
   'kubectl.kubernetes.io/last-applied-configuration',
@@ -16,6 +14,13 @@ type Subset = NonNullable<Endpoints['subsets']>[number];
 type Address = NonNullable<Subset['addresses']>[number];
 type Endpoint = NonNullable<EndpointSlice['endpoints']>[number];
 
+/** What slices of one Endpoints object have in common. */
+export interface MirrorFrame {
+  readonly owner: OwnerReference;
+  /** More of a subset are not mirrored. */
+  readonly maxEndpoints: number;
+}
+
 export interface Mirror {
   readonly create: Draft<EndpointSlice>[];
   readonly update: EndpointSlice[];
@@ -25,12 +30,12 @@ export interface Mirror {
 /** The writes that make slices say what an Endpoints object made by hand says: a slice for each subset and family. Pure. */
 export function mirror(
   endpoints: Endpoints,
-  owner: OwnerReference,
+  frame: MirrorFrame,
   existing: readonly EndpointSlice[],
 ): Mirror {
   const plan: Mirror = { create: [], update: [], delete: [] };
   const left = [...existing];
-  for (const wanted of (endpoints.subsets ?? []).flatMap((s) => slicesOf(endpoints, owner, s))) {
+  for (const wanted of (endpoints.subsets ?? []).flatMap((s) => slicesOf(endpoints, frame, s))) {
     const at = left.findIndex(
       (slice) =>
         slice.addressType === wanted.addressType &&
@@ -51,7 +56,7 @@ export function mirror(
 
 function slicesOf(
   endpoints: Endpoints,
-  owner: OwnerReference,
+  { owner, maxEndpoints }: MirrorFrame,
   subset: Subset,
 ): Draft<EndpointSlice>[] {
   const { namespace, name, labels, annotations = {} } = endpoints.metadata;
@@ -59,7 +64,7 @@ function slicesOf(
   const all = [
     ...(subset.addresses ?? []).map((address) => endpointOf(address, true)),
     ...(subset.notReadyAddresses ?? []).map((address) => endpointOf(address, false)),
-  ].slice(0, MAX_ENDPOINTS);
+  ].slice(0, maxEndpoints);
   const isIpv6 = ({ addresses }: Endpoint) => addresses[0]?.includes(':') ?? false;
   const families = [
     { addressType: 'IPv4', members: all.filter((e) => !isIpv6(e)) },

@@ -21,6 +21,7 @@ const LEADER = 'control-plane.alpha.kubernetes.io/leader';
 /** Shows Endpoints that somebody made by hand, for a Service without a selector, as slices. */
 export function endpointSliceMirroringController(context: ControllerContext): Runnable {
   const { client, informers } = context;
+  const { mirroredSlicesBatchMs, maxMirroredPerSubset } = context.options;
   const services = informers.get(SERVICES);
   const endpoints = informers.get(ENDPOINTS);
   const slices = informers.get(ENDPOINT_SLICES);
@@ -48,7 +49,8 @@ export function endpointSliceMirroringController(context: ControllerContext): Ru
         return DONE;
       }
       try {
-        await carryOut(mirror(object, controllerReference(object), existing));
+        const frame = { owner: controllerReference(object), maxEndpoints: maxMirroredPerSubset };
+        await carryOut(mirror(object, frame, existing));
       } catch (err) {
         if (!isNamespaceTerminating(err)) throw err;
       }
@@ -57,7 +59,10 @@ export function endpointSliceMirroringController(context: ControllerContext): Ru
   };
   const controller = newController(context, reconciler);
   controller.watch(services);
-  controller.watch(endpoints);
+  const later = ({ metadata }: Endpoints) =>
+    controller.enqueueAfter(keyString(metadata), mirroredSlicesBatchMs);
+  endpoints.addHandler({ onAdd: later, onUpdate: (_, after) => later(after), onDelete: later });
+  controller.needs(endpoints);
   controller.watch(slices, (slice) => [mirrorOf(slice)].filter((id) => id !== undefined));
   return controller;
 }

@@ -17,6 +17,8 @@ export interface PortGroup {
   readonly endpoints: Endpoint[];
 }
 
+const TOPOLOGY_MODE = 'service.kubernetes.io/topology-mode';
+const OLD_TOPOLOGY_MODE = 'service.kubernetes.io/topology-aware-hints';
 const ZONE = 'topology.kubernetes.io/zone';
 
 /** The address types that a Service wants slices for. */
@@ -67,6 +69,12 @@ function endpointOf(service: Service, pod: Pod, address: string, node: Node | un
   };
 }
 
+/** The Service asks for hints that spread traffic over zones by their CPUs (KEP-2433). */
+export function wantsAutoHints({ metadata }: Service): boolean {
+  const { [TOPOLOGY_MODE]: mode, [OLD_TOPOLOGY_MODE]: old } = metadata.annotations ?? {};
+  return ['Auto', 'auto'].includes(mode ?? old ?? '');
+}
+
 /** KEP-4444 and KEP-3015: who should use this endpoint, when the Service asks for nearness. */
 function hintsOf(
   service: Service,
@@ -74,6 +82,7 @@ function hintsOf(
   nodeName: string | undefined,
 ): Endpoint['hints'] {
   const near = service.spec?.trafficDistribution;
+  if (wantsAutoHints(service)) return undefined; // decided for all endpoints together
   if (near !== 'PreferClose' && near !== 'PreferSameZone' && near !== 'PreferSameNode') {
     return undefined;
   }

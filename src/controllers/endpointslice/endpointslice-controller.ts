@@ -9,7 +9,9 @@ import {
 import type { EndpointSlice, Node, Pod, Service } from '../../api/types.ts';
 import type { EventRecorder, Informer } from '../../client/client.ts';
 import { DONE, type Reconciler, type Result } from '../../client/controller.ts';
+import { keyOf } from '../../client/indexer.ts';
 import { errorMessage } from '../../util/errors.ts';
+import { jsonEqual } from '../../util/json.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
 import { controllerReference } from '../controller-reference.ts';
 import { Overlay } from '../overlay.ts';
@@ -21,7 +23,15 @@ import {
   serviceKey,
   watchServicePods,
 } from '../service-endpoints.ts';
-import { type AddressType, addressTypesOf, portGroups } from './endpoints-of.ts';
+import {
+  type AddressType,
+  addressTypesOf,
+  type Endpoint,
+  type PortGroup,
+  portGroups,
+  wantsAutoHints,
+} from './endpoints-of.ts';
+import { allotZones, hintFacts, zoneRatios } from './hints.ts';
 import { planSlices, type SlicePlan } from './packing.ts';
 
 const NAME = 'endpoint-slice-controller';
@@ -30,7 +40,6 @@ const MANAGED_BY = 'endpointslice.kubernetes.io/managed-by';
 const HEADLESS = 'service.kubernetes.io/headless';
 const MANAGER = 'endpointslice-controller.k8s.io';
 const ZONE = 'topology.kubernetes.io/zone';
-const MAX_ENDPOINTS = 100;
 
 interface Deps extends Pick<ControllerContext, 'client'> {
   readonly services: Informer<Service>;
@@ -39,6 +48,7 @@ interface Deps extends Pick<ControllerContext, 'client'> {
   readonly slices: Informer<EndpointSlice>;
   readonly overlay: Overlay<EndpointSlice>;
   readonly events: EventRecorder;
+  readonly maxEndpoints: number;
 }
 
 export function endpointSliceController(context: ControllerContext): Runnable {
@@ -51,15 +61,18 @@ export function endpointSliceController(context: ControllerContext): Runnable {
   pods.addIndex('node', (pod) => [pod.spec?.nodeName ?? '']);
   const overlay = new Overlay(slices);
   const events = context.events(NAME);
-  const deps = { client, services, pods, nodes, slices, overlay, events };
+  const { maxEndpointsPerSlice: maxEndpoints, endpointSlicesBatchMs } = context.options;
+  const deps = { client, services, pods, nodes, slices, overlay, events, maxEndpoints };
   const controller = newController(context, new SliceReconciler(deps));
   const enqueue = (key: string) => controller.enqueue(key);
   controller.watch(services);
   controller.watch(slices, (slice) => [serviceOf(slice)].filter((key) => key !== undefined));
   controller.needs(pods);
   controller.needs(nodes);
-  watchServicePods({ services, pods, enqueue });
+  const later = (key: string) => controller.enqueueAfter(key, endpointSlicesBatchMs);
+  watchServicePods({ services, pods, enqueue: later });
   watchZones(deps, enqueue);
+  watchShares(deps, enqueue);
   return controller;
 }
 
@@ -88,6 +101,22 @@ function watchZones(
   });
 }
 
+/** Where traffic is shared by the CPUs of zones, every node counts. */
+function watchShares(deps: Pick<Deps, 'nodes' | 'services'>, enqueue: (key: string) => void) {
+  const tell = () => {
+    for (const service of deps.services.list()) {
+      if (wantsAutoHints(service)) enqueue(keyOf(service));
+    }
+  };
+  deps.nodes.addHandler({
+    onAdd: tell,
+    onUpdate: (before, after) => {
+      if (!jsonEqual(hintFacts(before), hintFacts(after))) tell();
+    },
+    onDelete: tell,
+  });
+}
+
 /** The key of the Service of a slice that is this controller's. */
 function serviceOf({ metadata }: EndpointSlice): string | undefined {
   const name = metadata.labels?.[SERVICE_NAME];
@@ -99,6 +128,8 @@ function serviceOf({ metadata }: EndpointSlice): string | undefined {
 class SliceReconciler implements Reconciler {
   readonly name = NAME;
   readonly #deps: Deps;
+  /** Of Services that ask for shared traffic: what was told of it last, by key and address type. */
+  readonly #told = new Map<string, string>();
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -122,9 +153,10 @@ class SliceReconciler implements Reconciler {
       delete: existing.filter((slice) => !types.includes(slice.addressType as AddressType)),
     });
     for (const addressType of types) {
-      const groups = portGroups(service, addressType, selected, nodeOf);
+      const found = portGroups(service, addressType, selected, nodeOf);
+      const groups = this.#withSharedTraffic(service, addressType, found);
       const same = existing.filter((slice) => slice.addressType === addressType);
-      await this.#carryOut(service, planSlices(frameOf(service, addressType), groups, same));
+      await this.#carryOut(service, planSlices(this.#frameOf(service, addressType), groups, same));
     }
     return DONE;
   }
@@ -153,21 +185,56 @@ class SliceReconciler implements Reconciler {
       if (!isNotFound(err)) throw err;
     }
   }
+
+  #frameOf(service: Service, addressType: AddressType) {
+    const { name, namespace } = service.metadata;
+    return {
+      namespace,
+      generateName: `${name}-`,
+      addressType,
+      labels: {
+        ...service.metadata.labels,
+        ...(isHeadless(service) ? { [HEADLESS]: '' } : {}),
+        [MANAGED_BY]: MANAGER,
+        [SERVICE_NAME]: name,
+      },
+      owner: controllerReference(service),
+      maxEndpoints: this.#deps.maxEndpoints,
+    };
+  }
+
+  /** Topology mode Auto: all endpoints of one family share the zones among them, or none has a hint. */
+  #withSharedTraffic(
+    service: Service,
+    addressType: AddressType,
+    groups: readonly PortGroup[],
+  ): readonly PortGroup[] {
+    const id = `${keyOf(service)} ${addressType}`;
+    if (!wantsAutoHints(service)) {
+      this.#told.delete(id);
+      return groups;
+    }
+    const ratios = zoneRatios(this.#deps.nodes.list());
+    const all = groups.flatMap(({ endpoints }) => endpoints);
+    const zones = 'problem' in ratios ? ratios : allotZones(all, ratios);
+    const problem = 'problem' in zones ? zones.problem : '';
+    this.#tell(service, id, `${problem || ENABLED}, addressType: ${addressType}`);
+    if ('problem' in zones) return groups;
+    const hinted = (endpoint: Endpoint): Endpoint => {
+      const name = zones.get(endpoint);
+      return name === undefined ? endpoint : { ...endpoint, hints: { forZones: [{ name }] } };
+    };
+    return groups.map(({ ports, endpoints }) => ({ ports, endpoints: endpoints.map(hinted) }));
+  }
+
+  #tell(service: Service, id: string, text: string): void {
+    if (this.#told.get(id) === text) return;
+    this.#told.set(id, text);
+    const { events } = this.#deps;
+    if (text.startsWith(ENABLED))
+      events.event(service, 'Normal', 'TopologyAwareHintsEnabled', text);
+    else events.event(service, 'Warning', 'TopologyAwareHintsDisabled', text);
+  }
 }
 
-function frameOf(service: Service, addressType: AddressType) {
-  const { name, namespace } = service.metadata;
-  return {
-    namespace,
-    generateName: `${name}-`,
-    addressType,
-    labels: {
-      ...service.metadata.labels,
-      ...(isHeadless(service) ? { [HEADLESS]: '' } : {}),
-      [MANAGED_BY]: MANAGER,
-      [SERVICE_NAME]: name,
-    },
-    owner: controllerReference(service),
-    maxEndpoints: MAX_ENDPOINTS,
-  };
-}
+const ENABLED = 'Topology Aware Hints has been enabled';
