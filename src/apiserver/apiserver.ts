@@ -30,8 +30,9 @@ export class ApiServer {
   }
 
   /** Values are sealed by these rules from now on; those that were sealed before must still be opened by them. */
-  useEncryption(rules: readonly EncryptionRule[]): void {
+  useEncryption(rules: readonly EncryptionRule[], hash?: string): void {
     this.#parts.sealed?.use(rules);
+    if (hash !== undefined) this.#parts.metrics.encryptionConfigured(hash);
   }
 
   /** New connections are made and served with this; clients are believed by its authorities from now on. */

@@ -71,6 +71,7 @@ export interface Assembly {
   readonly sealed: EncryptedStorage | undefined;
   readonly kubelets: Kubelets;
   readonly trust: Trust;
+  readonly metrics: ServerMetrics;
 }
 
 export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assembly {
@@ -116,6 +117,7 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
   const resources = {
     ...handlerDeps,
     connectors: connectors(handlerDeps),
+    authorizer: authorization,
     virtuals: {
       ...virtualKinds(handlerDeps),
       ...authorizationReviews({ authorizer: authorization, index }),
@@ -141,7 +143,7 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
   });
   return {
     ...{ kinds, schema, state, store, custom, apiServices, flowControl },
-    ...{ nodePorts, authorization, chain, auditor, kubelets, sealed, trust: authn.trust },
+    ...{ nodePorts, authorization, chain, auditor, kubelets, sealed, metrics, trust: authn.trust },
   };
 }
 
@@ -179,12 +181,13 @@ function outbound(
 function measuredState(
   kinds: KindRegistry,
   deps: ApiServerDeps,
-  { encryption: rules }: ApiServerOptions,
+  { encryption: rules, encryptionHash }: ApiServerOptions,
 ): { metrics: ServerMetrics; state: State; sealed: EncryptedStorage | undefined } {
   const metrics = new ServerMetrics(
     deps.clock,
     ({ group, version, resource }) => kinds.get(group, version, resource) !== undefined,
   );
+  if (encryptionHash !== undefined) metrics.encryptionConfigured(encryptionHash);
   const metered = meterStorage(deps.storage, metrics.registry, deps.clock);
   const sealed = rules && new EncryptedStorage(metered, { rules, kinds });
   const storage = sealed ?? metered;

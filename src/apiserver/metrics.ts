@@ -44,7 +44,11 @@ export class ServerMetrics {
     'Requests that are being answered, without long-running ones',
     ['request_kind'],
   );
-
+  readonly #encryption = this.registry.gauge(
+    'apiserver_encryption_config_controller_last_config_info',
+    'Information about the last applied encryption configuration with hash as label',
+    ['hash'],
+  );
   readonly #terminated = this.registry.counter(
     'apiserver_terminated_watchers_total',
     'Watches that were ended because their client did not keep up',
@@ -55,6 +59,12 @@ export class ServerMetrics {
   constructor(clock: Clock, isServed: (info: RequestInfo) => boolean) {
     this.#clock = clock;
     this.#isServed = isServed;
+  }
+
+  /** Which encryption configuration counts now. */
+  encryptionConfigured(hash: string): void {
+    this.#encryption.reset();
+    this.#encryption.set({ hash }, 1);
   }
 
   watcherTerminated({ group, resource }: { group: string; resource: string }): void {

@@ -50,6 +50,8 @@ export interface ApiServerOptions {
   readonly audit?: AuditOptions | undefined;
   /** What is encrypted in the store, and how. Absent: nothing. */
   readonly encryption?: readonly EncryptionRule[] | undefined;
+  /** Tells the configuration of `encryption` from others, in the metrics. */
+  readonly encryptionHash?: string | undefined;
   readonly admission?: AdmissionOptions | undefined;
 }
 

@@ -123,7 +123,7 @@ describe('RBAC', () => {
     expect((await request('GET', `${deployments}/x`)).status).toBe(403);
   });
 
-  it('does not let anybody hand out more than they hold', async () => {
+  it('privilege escalation: does not let anybody hand out more than they hold', async () => {
     await create(
       `${RBAC}/clusterroles`,
       role('role-maker', [
@@ -320,7 +320,7 @@ describe('impersonation', () => {
     expect(account.body.status.userInfo.groups).toContain('system:serviceaccounts:default');
   });
 
-  it('needs the right to impersonate, for the user and for each group', async () => {
+  it('by headers needs the right to impersonate, for the user and for each group', async () => {
     const request = await server.as(user('frank'));
     const { status, body } = await whoAmI(request, as('erin'));
     expect(status).toBe(403);

@@ -1,9 +1,12 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { connect as connectH2 } from 'node:http2';
+import { request as httpsRequest } from 'node:https';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseTokenFile } from '../../src/apiserver/identity-configuration.ts';
 import { startApiServer, type TestApiServer } from '../support/api-server.ts';
 import { eventually } from '../support/eventually.ts';
+import { type HttpsPeer, startHttpsPeer } from '../support/https-peer.ts';
 
 // One test for each class of weakness that other clusters have had; more of them stand beside what they are about.
 
@@ -14,6 +17,7 @@ beforeAll(async () => {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   server = await startApiServer({
     admission: { enable: ['NodeRestriction', 'DenyServiceExternalIPs'] },
+    staticTokens: parseTokenFile('reader-token,reader,1\nadmin-token,root,2,"system:masters"\n'),
     serviceAccounts: {
       issuer: 'https://kubernetes.default.svc',
       signingKey: privateKey,
@@ -76,6 +80,125 @@ describe('proxies', () => {
     expect(answer.body.message).toContain('address not allowed');
   });
 });
+
+describe('a kubelet', () => {
+  let kubelet: HttpsPeer;
+  beforeAll(async () => {
+    kubelet = await startHttpsPeer(({ path }) =>
+      path.startsWith('/stolen')
+        ? { body: 'stolen' }
+        : {
+            status: 302,
+            headers: { location: `https://127.0.0.1:${kubelet.port}/stolen` },
+            body: {},
+          },
+    );
+    await create(`${API}/nodes`, {
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: { name: 'redirecting' },
+      status: {
+        addresses: [{ type: 'InternalIP', address: '127.0.0.1' }],
+        daemonEndpoints: { kubeletEndpoint: { Port: kubelet.port } },
+      },
+    });
+    await create(`${CORE}/pods`, pod('there', { nodeName: 'redirecting' }));
+    const rules = [
+      {
+        apiGroups: [''],
+        resources: ['pods/exec', 'pods/attach', 'pods/portforward'],
+        verbs: ['get'],
+      },
+      { apiGroups: [''], resources: ['nodes/proxy'], verbs: ['get'] },
+    ];
+    const rbac = '/apis/rbac.authorization.k8s.io/v1';
+    const apiVersion = 'rbac.authorization.k8s.io/v1';
+    const metadata = { name: 'reader' };
+    await create(`${rbac}/clusterroles`, { apiVersion, kind: 'ClusterRole', metadata, rules });
+    await create(`${rbac}/clusterrolebindings`, {
+      ...{ apiVersion, kind: 'ClusterRoleBinding', metadata },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'reader' },
+      subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'reader' }],
+    });
+  });
+  afterAll(() => kubelet.close());
+
+  it('CVE-2020-8559: leads the API server nowhere by a redirect', async () => {
+    const log = await server.request('GET', `${CORE}/pods/there/log`);
+    expect(log.status).toBeGreaterThanOrEqual(300);
+    expect(log.text).not.toContain('stolen');
+    const path = `${CORE}/pods/there/exec?command=id&stdout=1`;
+    const spdy = { connection: 'Upgrade', upgrade: 'SPDY/3.1' };
+    const exec = await handshake(path, 'admin', spdy);
+    expect(exec.status).not.toBe(101);
+    expect(exec.headers.location).toBeUndefined();
+    // A WebSocket is told by its error channel.
+    await handshake(path, 'admin');
+    await eventually('all have been asked', async () => kubelet.requests.length >= 3);
+    expect(kubelet.requests.some(({ path }) => path.startsWith('/stolen'))).toBe(false);
+  });
+
+  it.each([
+    `${CORE}/pods/there/exec?command=id&stdout=1`,
+    `${CORE}/pods/there/attach?stdout=1`,
+    `${CORE}/pods/there/portforward?ports=80`,
+    `${API}/nodes/redirecting/proxy/exec/default/there/c?command=id&output=1`,
+    `${API}/nodes/redirecting/proxy/x/..//exec/default/there/c?command=id&output=1`,
+    `${API}/nodes/redirecting/proxy/%65xec/default/there/c?command=id&output=1`,
+  ])('nodes/proxy GET to exec: the right to get is no right to run commands: %s', async (path) => {
+    await eventually('the role counts', async () => {
+      const answer = await handshake(`${API}/nodes/redirecting/proxy/pods`, 'reader', {});
+      return answer.status !== 403;
+    });
+    const asked = kubelet.requests.length;
+    const answer = await handshake(path, 'reader');
+    expect(answer.status).toBe(403);
+    expect(answer.text).toMatch(/cannot create resource \\?"(pods|nodes)\/\w+/);
+    expect(kubelet.requests).toHaveLength(asked);
+  });
+
+  it('nodes/proxy GET to exec: nor without a handshake', async () => {
+    for (const door of ['run', 'exec', '%3f/../run', './/run']) {
+      const path = `${API}/nodes/redirecting/proxy/${door}/default/there/c?cmd=id`;
+      expect((await handshake(path, 'reader', {})).status).toBe(403);
+    }
+  });
+});
+
+const WEBSOCKET = {
+  connection: 'Upgrade',
+  upgrade: 'websocket',
+  'sec-websocket-version': '13',
+  'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+  'sec-websocket-protocol': 'v5.channel.k8s.io',
+};
+
+/** A GET as a browser begins a WebSocket with it, the path as it is. */
+function handshake(path: string, who: 'admin' | 'reader', headers: object = WEBSOCKET) {
+  const token = who === 'admin' ? 'admin-token' : 'reader-token';
+  return new Promise<{ status: number; headers: Record<string, unknown>; text: string }>(
+    (resolve, reject) => {
+      const { hostname, port } = new URL(server.url);
+      const asked = httpsRequest({
+        ...{ hostname, port, path, rejectUnauthorized: false, agent: false },
+        headers: { ...headers, authorization: `Bearer ${token}` },
+      });
+      asked.on('upgrade', (res, socket) => {
+        socket.destroy();
+        resolve({ status: res.statusCode ?? 0, headers: res.headers, text: '' });
+      });
+      asked.on('response', (res) => {
+        let text = '';
+        res.on('data', (chunk) => {
+          text += chunk;
+        });
+        res.on('end', () => resolve({ status: res.statusCode ?? 0, headers: res.headers, text }));
+      });
+      asked.on('error', reject);
+      asked.end();
+    },
+  );
+}
 
 describe('bodies', () => {
   it('CVE-2019-11253: a YAML bomb costs its sender more than us', async () => {
@@ -215,6 +338,65 @@ describe('objects', () => {
       };
       expect((await server.request('POST', `${CORE}/configmaps`, { body })).status).toBe(422);
     }
+  });
+});
+
+describe('__proto__', () => {
+  const map = `${CORE}/configmaps/polluted`;
+  const json = (body: string) => ({ body, type: 'application/json-patch+json' });
+  const apply = (body: string) => ({ body, type: 'application/apply-patch+yaml' });
+  const EVIL = '{"__proto__":{"polluted":"yes"},"constructor":{"prototype":{"polluted":"yes"}}}';
+
+  it.each([
+    ['JSON patch: add', '', json('[{"op":"add","path":"/__proto__/polluted","value":"yes"}]')],
+    [
+      'JSON patch: deep',
+      '',
+      json('[{"op":"add","path":"/data/__proto__/polluted","value":"yes"}]'),
+    ],
+    [
+      'JSON patch: copy',
+      '',
+      json('[{"op":"copy","from":"/metadata","path":"/constructor/prototype/polluted"}]'),
+    ],
+    ['JSON patch: value', '', json(`[{"op":"add","path":"/data","value":${EVIL}}]`)],
+    ['merge patch', '', { body: EVIL, type: 'application/merge-patch+json' }],
+    ['merge patch: deep', '', { body: `{"data":${EVIL}}`, type: 'application/merge-patch+json' }],
+    ['strategic patch', '', { body: EVIL, type: 'application/strategic-merge-patch+json' }],
+    [
+      'strategic patch: deep',
+      '',
+      { body: `{"metadata":{"labels":${EVIL}}}`, type: 'application/strategic-merge-patch+json' },
+    ],
+    [
+      'apply',
+      '?fieldManager=m&force=true',
+      apply(
+        `{"apiVersion":"v1","kind":"ConfigMap","data":{"__proto__":"yes"},"__proto__":{"x":1}}`,
+      ),
+    ],
+    [
+      'apply: YAML',
+      '?fieldManager=m&force=true',
+      apply('apiVersion: v1\nkind: ConfigMap\n__proto__: {polluted: "yes"}\ndata: {a: b}\n'),
+    ],
+  ])('in a patch is a name like others: %s', async (_, query, options) => {
+    await server.request('DELETE', map);
+    await create(`${CORE}/configmaps`, {
+      ...{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'polluted' }, data: { a: 'b' } },
+    });
+    const { status } = await server.request('PATCH', map + query, options);
+    expect(status).toBeLessThan(500);
+    // The server runs in this process: what it did to all objects would be seen here.
+    expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
+    expect((Object.prototype as { x?: unknown }).x).toBeUndefined();
+    const { body } = await server.request('GET', map);
+    expect(body.polluted).toBeUndefined();
+    expect(Object.keys(body).sort()).toEqual(
+      expect.arrayContaining(['apiVersion', 'kind', 'metadata']),
+    );
+    const after = await server.request('GET', '/livez');
+    expect(after.status).toBe(200);
   });
 });
 

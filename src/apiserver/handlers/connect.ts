@@ -1,11 +1,14 @@
 import { ApiError } from '../../api/errors.ts';
 import type { KubeObject } from '../../api/types.ts';
 import { methodNotAllowed } from '../answers.ts';
+import type { Authorizer } from '../authz/authorizer.ts';
 import type { Exchange } from '../exchange.ts';
+import { forbidden } from '../forbidden.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import type { ConnectSubresource } from '../resource-kind.ts';
 import { admissionRequest } from '../resource-store.ts';
 import { writeContext } from '../write-options.ts';
+import { proxiedPath } from './proxied-path.ts';
 
 /** A sub-resource with a handler of its own. */
 export type ConnectHandler = (
@@ -18,7 +21,7 @@ export type ConnectHandler = (
 export type ConnectHandlers = Readonly<Record<string, ConnectHandler>>;
 
 export async function connect(
-  deps: HandlerDeps & { connectors: ConnectHandlers },
+  deps: HandlerDeps & { connectors: ConnectHandlers; authorizer: Authorizer },
   exchange: Exchange,
   target: Target & { declared: ConnectSubresource },
 ): Promise<void> {
@@ -31,8 +34,40 @@ export async function connect(
   if (!handler) {
     throw new ApiError('NotFound', `the server does not serve ${kind.resource}/${subresource}`);
   }
-  if (STREAMS.has(subresource)) await admitConnection(deps, exchange, { ...target, declared });
+  if (STREAMS.has(subresource)) {
+    await authorizeStream(deps.authorizer, exchange, target);
+    await admitConnection(deps, exchange, { ...target, declared });
+  }
   await handler(deps, exchange, target);
+}
+
+/**
+ * Whoever may only read must not run commands: the right to `create` is asked for, whatever the method of the handshake
+ * (a WebSocket's is GET), also for the doors of a kubelet behind nodes/proxy.
+ */
+async function authorizeStream(
+  authorizer: Authorizer,
+  { user, info, upgrade }: Exchange,
+  { kind, subresource }: Target,
+): Promise<void> {
+  if (info.verb === 'create') return;
+  const runs = subresource === 'proxy' ? kind.resource === 'nodes' && opensStream(info.path) : true;
+  if (!runs && !(upgrade && kind.resource === 'nodes')) return;
+  const asked = { ...info, verb: 'create' };
+  const { decision, reason = '' } = await authorizer.authorize(user, asked);
+  if (decision !== 'allow') throw forbidden(user, asked, reason);
+}
+
+/** Doors of the kubelet that lead into containers. */
+const DOORS = new Set(['exec', 'attach', 'portForward', 'run', 'cri']);
+
+/** Read as the kubelet reads what it gets. */
+function opensStream(path: string): boolean {
+  const url = new URL('https://kubelet');
+  url.pathname = proxiedPath(path, '');
+  const { pathname } = url;
+  const [first = ''] = pathname.split('/').filter((part) => part !== '');
+  return DOORS.has(first);
 }
 
 const STREAMS = new Set(['exec', 'attach', 'portforward', 'proxy']);

@@ -9,6 +9,7 @@ import type { Kubelets } from '../kubelets.ts';
 import { proxyable } from '../proxyable.ts';
 import { passOnRewritten } from '../rewritten-answer.ts';
 import type { ServiceResolver } from '../service-resolver.ts';
+import { proxiedPath, proxyPathEnd } from './proxied-path.ts';
 
 export type ProxyDeps = HandlerDeps & { kubelets: Kubelets; resolver: ServiceResolver };
 
@@ -26,7 +27,7 @@ export async function proxy(deps: ProxyDeps, exchange: Exchange, target: Target)
   const { info, upgrade } = exchange;
   const base = info.path.slice(0, proxyPathEnd(info.path, target.namespace));
   const url = new URL(found.url);
-  url.pathname = info.path.slice(base.length) || '/';
+  url.pathname = proxiedPath(info.path, target.namespace);
   const query = exchange.req.url?.split('?')[1];
   if (query !== undefined) url.search = query;
   const method = exchange.req.method ?? 'GET';
@@ -47,12 +48,6 @@ export async function proxy(deps: ProxyDeps, exchange: Exchange, target: Target)
 
 function hostOf({ req }: Exchange): string {
   return String(req.headers[':authority'] ?? req.headers.host ?? '');
-}
-
-/** How much of the path is ours: /api/v1/[namespaces/NAMESPACE/]RESOURCE/NAME/proxy. Any of the names may be `proxy` too. */
-function proxyPathEnd(path: string, namespace: string): number {
-  const parts = path.split('/', namespace === '' ? 6 : 8);
-  return parts.join('/').length;
 }
 
 function parseAddress(text: string): Address {

@@ -1,4 +1,5 @@
 import { methodNotAllowed, pageNotFound } from '../answers.ts';
+import type { Authorizer } from '../authz/authorizer.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import type { KindRegistry } from '../kind-registry.ts';
@@ -18,6 +19,7 @@ import { watch } from './watch.ts';
 export interface ResourceDeps extends HandlerDeps {
   readonly kinds: KindRegistry;
   readonly connectors: ConnectHandlers;
+  readonly authorizer: Authorizer;
   /** Handlers of kinds that store nothing, by `GROUP/RESOURCE`. */
   readonly virtuals: ConnectHandlers;
 }

@@ -24,6 +24,8 @@ describe('requestAttributes', () => {
       '/attach/ns/pod/c',
       '/portForward/ns/pod',
       '/run/ns/pod/c',
+      '//exec/ns/pod/c',
+      '///attach//ns/pod/c',
     ]) {
       expect(requestAttributes('GET', path)).toEqual({ verb: 'create', subresources: ['proxy'] });
     }

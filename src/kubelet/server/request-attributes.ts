@@ -31,7 +31,8 @@ const OWN: Readonly<Record<string, readonly string[]>> = {
 
 /** Upstream's node authorizer attributes getter. Pure. */
 export function requestAttributes(method: string, path: string): RequestAttributes {
-  const [, first = ''] = path.split('/');
+  // As the handlers read it: what stands between two slashes that follow each other is nothing.
+  const [first = ''] = path.split('/').filter((part) => part !== '');
   if (STREAMS.has(first)) return { verb: 'create', subresources: ['proxy'] };
   const verb = VERBS[method] ?? method.toLowerCase();
   return { verb, subresources: OWN[first] ?? ['proxy'] };
