@@ -1,5 +1,6 @@
 import { Option } from 'commander';
 import type { SelfCommand } from '../cluster/components.ts';
+import { confinement } from '../host/confinement.ts';
 
 /** Moves every directory of k8ts; tests and extra clusters on one machine use it. */
 export function rootOption(): Option {
@@ -12,7 +13,11 @@ export function rootOption(): Option {
 /** How this process was run, to run other commands of k8ts the same way. */
 export function selfCommand(): SelfCommand {
   const [, script = ''] = process.argv;
-  return { program: process.execPath, args: [...process.execArgv, script] };
+  return {
+    program: process.execPath,
+    args: [...process.execArgv, script],
+    confinement: confinement(),
+  };
 }
 
 /** Writes lines for the operator, each with the seconds since `begin` (milliseconds of the monotonic clock). */

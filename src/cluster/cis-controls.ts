@@ -1,7 +1,7 @@
 /**
  * The controls of the CIS Kubernetes Benchmark (v1.10), one a line: number, subject, how it is judged.
  * `mode FILE MAX`, `flag COMPONENT NAME VALUE` (`!NAME`: must be absent; a value that begins with ~ must be among the
- * list), `kubelet FIELD VALUE`, or a fixed verdict with its reason: `pass`, `fail`, `n/a`, `look` (a person must).
+ * list), `least COMPONENT NAME NUMBER`, `kubelet FIELD VALUE`, or a fixed verdict with its reason: `pass`, `fail`, `n/a`, `look` (a person must).
  */
 export const CIS_CONTROLS = `\
 1.1.1	API server Pod specification: permissions	n/a The API server is a process of the supervisor; it has no manifest
@@ -12,7 +12,7 @@ export const CIS_CONTROLS = `\
 1.1.6	Scheduler Pod specification: ownership	n/a No manifest
 1.1.7	etcd Pod specification: permissions	n/a The embedded store has no manifest
 1.1.8	etcd Pod specification: ownership	n/a No manifest
-1.1.9	CNI file: permissions	mode cni/10-k8ts.conflist 644
+1.1.9	CNI file: permissions	mode cni/10-k8ts.conflist 600
 1.1.10	CNI file: ownership	owner cni/10-k8ts.conflist
 1.1.11	Data directory of the store: permissions	mode store 700
 1.1.12	Data directory of the store: ownership	owner store
@@ -41,9 +41,9 @@ export const CIS_CONTROLS = `\
 1.2.14	Admission plug-in NodeRestriction	flag apiserver enable-admission-plugins ~NodeRestriction
 1.2.15	--profiling is false	pass There is no profiling endpoint
 1.2.16	--audit-log-path is set	flag apiserver audit-log-path
-1.2.17	--audit-log-maxage is 30 or more	flag apiserver audit-log-maxage
-1.2.18	--audit-log-maxbackup is 10 or more	flag apiserver audit-log-maxbackup
-1.2.19	--audit-log-maxsize is 100 or more	flag apiserver audit-log-maxsize
+1.2.17	--audit-log-maxage is 30 or more	least apiserver audit-log-maxage 30
+1.2.18	--audit-log-maxbackup is 10 or more	least apiserver audit-log-maxbackup 10
+1.2.19	--audit-log-maxsize is 100 or more	least apiserver audit-log-maxsize 100
 1.2.20	--request-timeout is appropriate	pass Requests that are not watches end by priority and fairness
 1.2.21	--service-account-lookup is true	pass Accounts, Pods and Secrets of tokens are looked up at each request
 1.2.22	--service-account-key-file is set	flag apiserver service-account-key-file
@@ -59,7 +59,7 @@ export const CIS_CONTROLS = `\
 1.3.3	--use-service-account-credentials is true	flag controller-manager use-service-account-credentials true
 1.3.4	--service-account-private-key-file	flag controller-manager service-account-private-key-file
 1.3.5	--root-ca-file	flag controller-manager root-ca-file
-1.3.6	RotateKubeletServerCertificate	kubelet serverTLSBootstrap true
+1.3.6	RotateKubeletServerCertificate	pass Serving certificates are renewed by the cluster's signer and by the supervisor; no gate switches that off
 1.3.7	--bind-address is 127.0.0.1	flag controller-manager bind-address 127.0.0.1
 1.4.1	--profiling is false	pass There is no profiling endpoint
 1.4.2	--bind-address is 127.0.0.1	flag scheduler bind-address 127.0.0.1
@@ -83,7 +83,7 @@ export const CIS_CONTROLS = `\
 4.1.6	Kubelet's kubeconfig: ownership	owner kubelet.conf
 4.1.7	Certificate authority file: permissions	mode pki/ca.crt 644
 4.1.8	Certificate authority file: ownership	owner pki/ca.crt
-4.1.9	Kubelet configuration: permissions	mode kubelet.json 644
+4.1.9	Kubelet configuration: permissions	mode kubelet.json 600
 4.1.10	Kubelet configuration: ownership	owner kubelet.json
 4.2.1	Kubelet: anonymous authentication is off	kubelet authentication.anonymous.enabled false
 4.2.2	Kubelet: authorization mode is not AlwaysAllow	kubelet authorization.mode Webhook

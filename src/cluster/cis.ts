@@ -69,6 +69,10 @@ const JUDGES: Readonly<Record<string, (facts: ClusterFacts, args: string[]) => J
       : value !== undefined && (wanted === undefined || value === wanted);
     return when(holds, `--${name} is ${value ?? 'not set'}`);
   },
+  least(facts, [component = '', name = '', least = '']) {
+    const value = facts.flags.get(component)?.get(name);
+    return when(Number(value ?? Number.NaN) >= Number(least), `--${name} is ${value ?? 'not set'}`);
+  },
   not(facts, [component = '', name = '', word = '']) {
     const value = facts.flags.get(component)?.get(name);
     const holds = !(value ?? '').split(',').includes(word);

@@ -8,7 +8,7 @@ import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
 import { CNI_FILE, cniConflist } from './cni.ts';
-import { writeWhole } from './files.ts';
+import { SECRET_MODE, writeWhole } from './files.ts';
 import type { Paths } from './paths.ts';
 
 /** Marks our routes (`proto` of ip-route(8)): others' are never touched, and ours are found again. */
@@ -74,7 +74,9 @@ async function bringUp(
   signal: AbortSignal,
 ): Promise<boolean> {
   const own = nodes.find(({ metadata }) => metadata.name === nodeName)?.spec?.podCIDR;
-  if (own !== undefined) writeWhole(join(paths.cni.config, CNI_FILE), cniConflist(paths, own));
+  if (own !== undefined) {
+    writeWhole(join(paths.cni.config, CNI_FILE), cniConflist(paths, own), SECRET_MODE);
+  }
   const wanted = routesOf(nodes, nodeName);
   const present = parseRoutes((await ip(['route', 'show', 'proto', PROTOCOL], signal)).stdout);
   let ok = true;

@@ -30,6 +30,7 @@ const PROGRAMS = [
   'conntrack',
   'ip',
   'nsenter',
+  'setpriv',
 ];
 const CNI_PROGRAMS = ['bridge', 'host-local', 'loopback', 'portmap'];
 const V1_CONTROLLERS = ['cpu', 'memory', 'pids', 'devices', 'freezer'];

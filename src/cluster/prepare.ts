@@ -1,13 +1,13 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { addressOf, defaultRouteDevice } from '../host/links.ts';
 import { ensureIdentities } from './certificate-care.ts';
 import { CNI_FILE, cniConflist } from './cni.ts';
-import { kubeletConfig, kubeletConfigFile } from './components.ts';
+import { auditPolicyCopy, kubeletConfig, kubeletConfigFile } from './components.ts';
 import { containerdConfig } from './containerd.ts';
 import { ensureEncryption } from './encryption.ts';
-import { readIfExists, writeWhole } from './files.ts';
+import { readIfExists, SECRET_MODE, writeWhole } from './files.ts';
 import { ensureNodesBridge, NODES_CIDR } from './local-nodes.ts';
 import { installPodNetwork } from './network.ts';
 import type { Paths } from './paths.ts';
@@ -53,7 +53,12 @@ export async function prepare(
   await ensureIdentities(paths, settings, now);
   // The first node knows its range beforehand, so that its Pods need not wait; pod-routes.ts keeps it true.
   const conflist = join(paths.cni.config, CNI_FILE);
-  if (!existsSync(conflist)) writeWhole(conflist, cniConflist(paths, settings.nodePodCidr));
+  if (!existsSync(conflist))
+    writeWhole(conflist, cniConflist(paths, settings.nodePodCidr), SECRET_MODE);
+  const { auditPolicyFile } = settings;
+  if (auditPolicyFile) {
+    writeWhole(auditPolicyCopy(paths), readFileSync(auditPolicyFile, 'utf8'), SECRET_MODE);
+  }
   await node;
   saveSettings(paths, settings);
 }
@@ -82,23 +87,21 @@ export async function prepareNode(
 ): Promise<void> {
   makeDirectories(paths);
   writeWhole(paths.containerd.config, containerdConfig(paths, { systemdCgroup: false }));
-  writeWhole(kubeletConfigFile(paths), kubeletConfig(paths, settings, options));
+  writeWhole(kubeletConfigFile(paths), kubeletConfig(paths, settings, options), SECRET_MODE);
   const ranges = settings.nodes > 1 ? [settings.podCidr, NODES_CIDR] : [settings.podCidr];
   await installPodNetwork(ranges, signal);
 }
 
 function makeDirectories(paths: Paths): void {
-  const secret = [paths.config, paths.pki, paths.state, paths.store, paths.run, paths.kubelet];
-  for (const path of secret) mkdirSync(path, { recursive: true, mode: 0o700 });
-  const open = [
-    paths.logs,
-    paths.podLogs,
-    paths.staticPods,
-    paths.containerd.root,
-    paths.containerd.registries,
-    paths.cni.config,
-    paths.cni.data,
+  const secret = [
+    ...[paths.config, paths.pki, paths.state, paths.store, paths.run, paths.kubelet],
+    ...[paths.logs, paths.staticPods, paths.containerd.registries],
   ];
+  for (const path of secret) {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    chmodSync(path, 0o700); // It may be older than this rule.
+  }
+  const open = [paths.podLogs, paths.containerd.root, paths.cni.config, paths.cni.data];
   for (const path of open) mkdirSync(path, { recursive: true });
 }
 

@@ -16,6 +16,8 @@ export interface ClusterSettings {
   readonly verbosity: number;
   /** Nodes on this machine, the first included. */
   readonly nodes: number;
+  /** What the API server records (audit.k8s.io Policy). Absent: nothing. */
+  readonly auditPolicyFile?: string | undefined;
   /** What is left out: addons (deploy/addons) by name, and OPTIONAL_PARTS. */
   readonly disabled: readonly string[];
 }

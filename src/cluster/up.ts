@@ -121,7 +121,7 @@ export async function upDetached(
     return;
   }
   await assertClusterFits(paths, settings, deps);
-  mkdirSync(paths.logs, { recursive: true });
+  mkdirSync(paths.logs, { recursive: true, mode: 0o700 });
   await prepare(paths, settings, deps.clock.now());
   deps.progress('Certificates and configuration are in place');
   await detach(paths, options, deps.self, (signal) => awaitAll(paths, settings, deps, signal));

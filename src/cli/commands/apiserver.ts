@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { ApiServer } from '../../apiserver/apiserver.ts';
 import { COMPACTION_INTERVAL_MS } from '../../apiserver/compactor.ts';
-import type { EncryptionRule } from '../../apiserver/encryption-rules.ts';
 import {
+  type ApiServerOptions,
   type LiveIdentity,
   parsePortRange,
   type RequestHeaderOptions,
@@ -14,6 +14,7 @@ import { followFiles } from '../../http/follow-files.ts';
 import { type SnapshotSchedule, snapshotPeriodically } from '../../storage/periodic-snapshots.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { realClock } from '../../util/clock.ts';
+import { configurationHash } from '../../util/configuration-hash.ts';
 import { parseDuration } from '../../util/duration.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { shutdownSignal } from '../../util/lifecycle.ts';
@@ -152,9 +153,12 @@ function snapshotSchedule(flags: Flags): SnapshotSchedule | undefined {
   return snapshotDir === undefined ? undefined : { directory: snapshotDir, intervalMs, retention };
 }
 
-async function encryptionOf(flags: Flags): Promise<{ encryption?: EncryptionRule[] }> {
+async function encryptionOf(
+  flags: Flags,
+): Promise<Pick<ApiServerOptions, 'encryption' | 'encryptionHash'>> {
   const text = read(flags.encryptionProviderConfig);
-  return text === undefined ? {} : { encryption: await encryptionRules(text) };
+  if (text === undefined) return {};
+  return { encryption: await encryptionRules(text), encryptionHash: configurationHash(text) };
 }
 
 /** Who it is to whom, as the files say now. */
@@ -203,7 +207,7 @@ async function followFilesOf(
   const { encryptionProviderConfig } = flags;
   const useRules = ([text = '']: string[]) => {
     encryptionRules(text).then((rules) => {
-      server.useEncryption(rules);
+      server.useEncryption(rules, configurationHash(text));
       log.info({ file: encryptionProviderConfig }, 'Encrypting by a new configuration');
     }, onError);
   };

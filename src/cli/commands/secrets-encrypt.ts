@@ -1,19 +1,10 @@
 import { Command } from 'commander';
-import { isConflict, isNotFound } from '../../api/errors.ts';
-import { SECRETS } from '../../api/resource-types.ts';
 import { createClient } from '../../client/rest-client.ts';
-import {
-  addEncryptionKey,
-  dropOldKeys,
-  encryptionFile,
-  encryptionKeys,
-} from '../../cluster/encryption.ts';
+import { encryptionFile, encryptionKeys } from '../../cluster/encryption.ts';
 import { type Paths, pathsUnder } from '../../cluster/paths.ts';
+import { rotateEncryptionKey } from '../../cluster/rotate-encryption-key.ts';
 import { realClock } from '../../util/clock.ts';
 import { rootOption } from '../options.ts';
-
-// The API server takes up a changed file within this.
-const SETTLE_MS = 2000;
 
 /** `k8ts secrets-encrypt`: the keys that Secrets are encrypted with in the store. */
 export function command(): Command {
@@ -54,20 +45,8 @@ function status(paths: Paths): void {
 async function rotate(paths: Paths): Promise<void> {
   const client = await createClient(paths.kubeconfig('admin'), { userAgent: 'k8ts' });
   try {
-    // Without a server nothing may change: old values would be left behind.
-    const { items } = await client.list(SECRETS);
-    const name = addEncryptionKey(paths);
-    await realClock.sleep(SETTLE_MS);
-    for (const secret of items) {
-      await client.update(SECRETS, secret).catch((err: unknown) => {
-        // Whoever was faster has written it with the new key, or taken it away.
-        if (!isConflict(err) && !isNotFound(err)) throw err;
-      });
-    }
-    dropOldKeys(paths);
-    process.stdout.write(
-      `${items.length} Secrets are encrypted with ${name}; older keys are gone\n`,
-    );
+    const { name, count } = await rotateEncryptionKey(paths, client, realClock);
+    process.stdout.write(`${count} Secrets are encrypted with ${name}; older keys are gone\n`);
   } finally {
     client.close();
   }

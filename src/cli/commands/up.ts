@@ -1,3 +1,5 @@
+import { accessSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { createClient } from '../../client/rest-client.ts';
 import { runJoined, startJoined } from '../../cluster/join.ts';
@@ -20,6 +22,7 @@ interface Options {
   nodes: number;
   port: number;
   extraNames: string[];
+  auditPolicyFile?: string;
   disable: string[];
   dns: boolean;
   v: number;
@@ -36,6 +39,7 @@ export function command(): Command {
     .option('--nodes <count>', 'nodes on this machine, each in a network of its own', Number, 1)
     .option('--port <port>', 'port of the API server', Number, DEFAULT_SETTINGS.port)
     .option('--extra-names <names...>', "more names in the API server's certificate", [])
+    .option('--audit-policy-file <file>', 'what is recorded of requests (audit.k8s.io Policy)')
     .option('--disable <names...>', 'what to leave out: dns, network-policy, service-lb', [])
     .option('--no-dns', 'leave cluster DNS out; the same as --disable dns')
     .option('-v <level>', 'verbosity of the components', Number, DEFAULT_SETTINGS.verbosity)
@@ -70,7 +74,12 @@ function settingsOf(options: Options): ClusterSettings {
   const { nodeName, nodes, port, extraNames, v: verbosity } = options;
   if (!Number.isInteger(nodes) || nodes < 1) throw new Error('--nodes must be 1 or more');
   const disabled = [...options.disable, ...(options.dns ? [] : ['dns'])];
-  const chosen = { nodeName, nodes, port, extraNames, verbosity, disabled };
+  const auditPolicyFile = options.auditPolicyFile && resolve(options.auditPolicyFile);
+  if (auditPolicyFile) accessSync(auditPolicyFile); // Told now rather than in the log of the server.
+  const chosen = {
+    ...{ nodeName, nodes, port, extraNames, verbosity, disabled },
+    ...(auditPolicyFile ? { auditPolicyFile } : {}),
+  };
   if (nodes === 1) return settingsFor({ ...chosen, nodeIp: options.nodeIp });
   // All nodes must share a link, so the first is known by its address on theirs; the usual one stays good too.
   const outside = options.nodeIp ?? nodeAddress();
