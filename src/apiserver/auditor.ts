@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
 import { AuditLog, type AuditLogOptions } from './audit/log-backend.ts';
 import { type AuditEvent, AuditRecord } from './audit/record.ts';
 import { AuditWebhook, type AuditWebhookDeps } from './audit/webhook-backend.ts';
+import type { AuditBatches } from './audit-batches.ts';
 import { type AuditPolicy, auditDecision } from './audit-policy.ts';
 import type { Exchange } from './exchange.ts';
 import type { UserInfo } from './resource-kind.ts';
@@ -12,9 +12,8 @@ export interface AuditOptions {
   readonly policy: AuditPolicy;
   readonly logFile?: AuditLogOptions | undefined;
   readonly send?: AuditWebhookDeps['send'] | undefined;
+  readonly batches?: AuditBatches | undefined;
 }
-
-const ID = /^[\w.:-]{1,64}$/;
 
 /** Who did what, when and with which outcome: one record per request, to the log and to a webhook. */
 export class Auditor {
@@ -27,7 +26,8 @@ export class Auditor {
     this.#options = options;
     this.#clock = deps.clock;
     this.#log = options.logFile && new AuditLog(options.logFile, deps);
-    this.#webhook = options.send && new AuditWebhook({ ...deps, send: options.send });
+    this.#webhook =
+      options.send && new AuditWebhook({ ...deps, send: options.send }, options.batches);
   }
 
   /** Ready to write when it resolves. */
@@ -46,22 +46,13 @@ export class Auditor {
 
   /** Begins the record of a request by `user` (`as`: done as somebody else). Undefined: the policy wants none. */
   begin(exchange: Exchange, user: UserInfo, as: UserInfo | undefined): AuditRecord | undefined {
-    const { info, req } = exchange;
+    const { id, info, req } = exchange;
     const decision = auditDecision(this.#options.policy, user, info);
     if (decision.level === 'None') return undefined;
-    const id = auditId(req);
-    // The id goes back in the answer.
-    if (!exchange.upgrade) exchange.res.setHeader('Audit-Id', id);
     const emit = (event: AuditEvent) => {
       this.#log?.write(event);
       this.#webhook?.write(event);
     };
     return new AuditRecord({ id, decision, info, req, user, as }, { emit, now: this.#clock.now });
   }
-}
-
-/** The client's own id of the request, or a new one. */
-function auditId({ headers }: Exchange['req']): string {
-  const given = headers['audit-id'];
-  return typeof given === 'string' && ID.test(given) ? given : randomUUID();
 }

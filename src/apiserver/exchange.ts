@@ -6,6 +6,8 @@ import type { UserInfo } from './resource-kind.ts';
 
 /** One request and the answer to it, on their way through the handler chain. */
 export interface Exchange {
+  /** Of this request, in its answer, in the audit log and in the log: the client's own, or a new one. */
+  readonly id: string;
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   /** Set for a request that wants to leave HTTP: `res` must then not be used. */

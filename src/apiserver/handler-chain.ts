@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import { ApiError } from '../api/errors.ts';
 import { statusOf, writeError } from '../http/errors.ts';
@@ -40,6 +41,7 @@ export class HandlerChain {
 
   async handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const exchange = begin(req, res);
+    res.setHeader('Audit-Id', exchange.id);
     const done = this.#deps.metrics.began(exchange);
     try {
       await this.#turns.next();
@@ -130,7 +132,8 @@ export class HandlerChain {
     const { req, res, info, user } = exchange;
     const err = asApiError(thrown);
     if (!(err instanceof ApiError) && !res.destroyed) {
-      const fields = { verb: info.verb, path: info.path, user: user.name, err };
+      const { verb, path } = info;
+      const fields = { auditID: exchange.id, verb, path, user: user.name, err };
       this.#deps.log.error(fields, 'Request failed');
     }
     if (res.destroyed) return;
@@ -157,5 +160,13 @@ export function begin(req: IncomingMessage, res: ServerResponse): Exchange {
   const path = mark < 0 ? url : url.slice(0, mark);
   const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
   const info = parseRequestInfo(req.method ?? 'GET', path, query);
-  return { req, res, query, info, user: ANONYMOUS, warnings: [] };
+  return { id: requestId(req), req, res, query, info, user: ANONYMOUS, warnings: [] };
+}
+
+const ID = /^[\w.:-]{1,64}$/;
+
+/** The client's own id of the request, or a new one. */
+function requestId({ headers }: IncomingMessage): string {
+  const given = headers['audit-id'];
+  return typeof given === 'string' && ID.test(given) ? given : randomUUID();
 }

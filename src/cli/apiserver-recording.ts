@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { parseYaml } from '../api/yaml.ts';
+import { DEFAULT_BATCHES } from '../apiserver/audit-batches.ts';
 import { auditPolicyOf } from '../apiserver/audit-policy.ts';
 import type { AuditOptions } from '../apiserver/auditor.ts';
 import { type EncryptionRule, encryptionRulesOf } from '../apiserver/encryption-rules.ts';
 import { createClient } from '../client/rest-client.ts';
+import { parseDuration } from '../util/duration.ts';
 
 /** What the API server writes of its clients' doings and data: the audit log, and how values lie in the store. */
 export interface RecordingFlags {
@@ -14,6 +16,10 @@ export interface RecordingFlags {
   readonly auditLogMaxbackup: number;
   readonly auditLogMaxsize: number;
   readonly auditWebhookConfigFile?: string;
+  readonly auditWebhookBatchBufferSize: number;
+  readonly auditWebhookBatchMaxSize: number;
+  readonly auditWebhookBatchMaxWait: number;
+  readonly auditWebhookInitialBackoff: number;
   readonly encryptionProviderConfig?: string;
 }
 
@@ -25,6 +31,30 @@ export function recordingFlags(command: Command): Command {
     .option('--audit-log-maxbackup <count>', 'how many old files are kept', Number, 0)
     .option('--audit-log-maxsize <megabytes>', 'when a new file is begun', Number, 0)
     .option('--audit-webhook-config-file <file>', 'kubeconfig of a server that is sent the events')
+    .option(
+      '--audit-webhook-batch-buffer-size <count>',
+      'how many events may wait for it',
+      Number,
+      DEFAULT_BATCHES.buffer,
+    )
+    .option(
+      '--audit-webhook-batch-max-size <count>',
+      'how many it is sent at once',
+      Number,
+      DEFAULT_BATCHES.size,
+    )
+    .option(
+      '--audit-webhook-batch-max-wait <time>',
+      'how long the first of them waits',
+      parseDuration,
+      DEFAULT_BATCHES.waitMs,
+    )
+    .option(
+      '--audit-webhook-initial-backoff <time>',
+      'how long until the first of three more attempts',
+      parseDuration,
+      DEFAULT_BATCHES.backoffMs,
+    )
     .option(
       '--encryption-provider-config <file>',
       'what is encrypted in the store (EncryptionConfiguration); changes count at once',
@@ -46,6 +76,12 @@ export async function auditOptions(flags: RecordingFlags): Promise<AuditOptions 
     policy,
     ...(logFile ? { logFile } : {}),
     ...(auditWebhookConfigFile ? { send: await sender(auditWebhookConfigFile) } : {}),
+    batches: {
+      buffer: flags.auditWebhookBatchBufferSize,
+      size: flags.auditWebhookBatchMaxSize,
+      waitMs: flags.auditWebhookBatchMaxWait,
+      backoffMs: flags.auditWebhookInitialBackoff,
+    },
   };
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ApiProcess, startApiProcess } from '../support/api-process.ts';
+import { eventually } from '../support/eventually.ts';
 import { type HttpsPeer, startHttpsPeer } from '../support/https-peer.ts';
 
 // Who is let in and what they may do, by the files that the flags of a real process name.
@@ -47,6 +48,7 @@ beforeAll(async () => {
       return { body: { issuer, jwks_uri: `${issuer}/keys` } };
     }
     if (path === '/keys') return { body: { keys: [jwk] } };
+    if (path === '/audit') return { body: {} };
     return { body: { ...JSON.parse(text), status: judged(JSON.parse(text)) } };
   });
   idToken = (claims) =>
@@ -106,6 +108,16 @@ function flags(directory: string): string[] {
     '--oidc-groups-prefix=oidc:',
     '--oidc-ca-file',
     file('peer.crt', Buffer.from(peer.caBundle, 'base64').toString()),
+    '--audit-policy-file',
+    file('policy.yaml', {
+      apiVersion: 'audit.k8s.io/v1',
+      kind: 'Policy',
+      omitStages: ['RequestReceived'],
+      rules: [{ level: 'Metadata' }],
+    }),
+    '--audit-webhook-config-file',
+    file('audit.conf', kubeconfig('/audit')),
+    '--audit-webhook-batch-max-wait=100ms',
     '--token-auth-file',
     file('tokens.csv', 'denied-token,denied,1\nunmatched-token,unmatched,2\n'),
     '--authorization-config',
@@ -259,6 +271,28 @@ describe('--authorization-config', () => {
     expect(wrong.text).toContain('may not specified at the same time as requirements');
     const none = await review({ resourceAttributes: { ...attributes, labelSelector: {} } });
     expect(none.text).toContain('requirements or rawSelector is required');
+  });
+});
+
+describe('--audit-webhook-config-file', () => {
+  it('sends what is recorded in lists', async () => {
+    await by('audited', 'GET', PODS);
+    const lists = () => peer.requests.filter(({ path }) => path === '/audit');
+    const found = await eventually('it is recorded', () =>
+      lists()
+        .flatMap(({ text }) => JSON.parse(text).items)
+        .find(({ user }) => user.username === 'audited'),
+    );
+    expect(found).toMatchObject({
+      verb: 'list',
+      stage: 'ResponseComplete',
+      responseStatus: { code: 403 },
+      annotations: { 'authorization.k8s.io/decision': 'forbid' },
+    });
+    expect(JSON.parse(lists()[0]?.text ?? '')).toMatchObject({
+      apiVersion: 'audit.k8s.io/v1',
+      kind: 'EventList',
+    });
   });
 });
 

@@ -1,6 +1,7 @@
 import type { Clock } from '../../util/clock.ts';
 import { errorMessage } from '../../util/errors.ts';
 import type { Logger } from '../../util/log.ts';
+import { type AuditBatches, DEFAULT_BATCHES } from '../audit-batches.ts';
 import type { AuditEvent } from './record.ts';
 
 export interface AuditWebhookDeps {
@@ -10,41 +11,41 @@ export interface AuditWebhookDeps {
   readonly log: Logger;
 }
 
-// Upstream's --audit-webhook-batch-… and --audit-webhook-initial-backoff.
-const BUFFER = 10_000;
-const BATCH = 400;
-const WAIT_MS = 30_000;
-const BACKOFF_MS = 10_000;
 const TRIES = 4;
 
 /** Sends events to another server in batches. What its buffer cannot hold is dropped, and that is logged. */
 export class AuditWebhook {
   readonly #deps: AuditWebhookDeps;
+  readonly #batches: AuditBatches;
   #events: AuditEvent[] = [];
   #dropped = 0;
   #wake: (() => void) | undefined;
 
-  constructor(deps: AuditWebhookDeps) {
+  constructor(deps: AuditWebhookDeps, batches = DEFAULT_BATCHES) {
     this.#deps = deps;
+    this.#batches = batches;
   }
 
   write(event: AuditEvent): void {
-    if (this.#events.length >= BUFFER) {
+    const { buffer, size } = this.#batches;
+    if (this.#events.length >= buffer) {
       this.#dropped++;
       return;
     }
     this.#events.push(event);
-    if (this.#events.length === 1 || this.#events.length >= BATCH) this.#wake?.();
+    if (this.#events.length === 1 || this.#events.length >= size) this.#wake?.();
   }
 
   /** Works until aborted; what is left is sent then. */
   async run(signal: AbortSignal): Promise<void> {
+    const { size, waitMs } = this.#batches;
     while (!signal.aborted) {
       await this.#woken(signal, () => this.#events.length > 0);
-      await this.#woken(signal, () => this.#events.length >= BATCH, WAIT_MS);
+      await this.#woken(signal, () => this.#events.length >= size, waitMs);
       await this.#flush(signal);
     }
-    await this.#flush(AbortSignal.timeout(5000));
+    const last = AbortSignal.timeout(5000);
+    while (this.#events.length > 0 && !last.aborted) await this.#flush(last);
   }
 
   /** Resolves when `ready` says so, after `ms`, or when aborted. */
@@ -72,7 +73,7 @@ export class AuditWebhook {
       log.error({ events: this.#dropped }, 'Audit events were dropped: the buffer was full');
       this.#dropped = 0;
     }
-    const items = this.#events.splice(0, BATCH);
+    const items = this.#events.splice(0, this.#batches.size);
     if (items.length === 0) return;
     const body = { kind: 'EventList', apiVersion: 'audit.k8s.io/v1', metadata: {}, items };
     for (let tries = 1; ; tries++) {
@@ -86,7 +87,7 @@ export class AuditWebhook {
           );
           return;
         }
-        await clock.sleep(BACKOFF_MS * 1.5 ** (tries - 1), signal).catch(() => {});
+        await clock.sleep(this.#batches.backoffMs * 1.5 ** (tries - 1), signal).catch(() => {});
       }
     }
   }
