@@ -96,6 +96,15 @@ function flags(directory: string): string[] {
     },
     matchConditions: [{ expression: "request.user != 'unmatched'" }],
   };
+  file(
+    'pod-security.yaml',
+    `
+apiVersion: pod-security.admission.config.k8s.io/v1
+kind: PodSecurityConfiguration
+defaults: {enforce: baseline, enforce-version: latest, warn: restricted, warn-version: v1.30}
+exemptions: {usernames: [allowed], namespaces: [free], runtimeClasses: [vm]}
+`,
+  );
   return [
     '--authentication-token-webhook-config-file',
     file('tokens.conf', kubeconfig('/tokens')),
@@ -108,6 +117,12 @@ function flags(directory: string): string[] {
     '--oidc-groups-prefix=oidc:',
     '--oidc-ca-file',
     file('peer.crt', Buffer.from(peer.caBundle, 'base64').toString()),
+    '--admission-control-config-file',
+    file('admission.yaml', {
+      apiVersion: 'apiserver.config.k8s.io/v1',
+      kind: 'AdmissionConfiguration',
+      plugins: [{ name: 'PodSecurity', path: 'pod-security.yaml' }],
+    }),
     '--audit-policy-file',
     file('policy.yaml', {
       apiVersion: 'audit.k8s.io/v1',
@@ -274,6 +289,47 @@ describe('--authorization-config', () => {
   });
 });
 
+describe('--admission-control-config-file', () => {
+  const privileged = (more: object = {}) => ({
+    ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' } },
+    spec: {
+      containers: [{ name: 'c', image: 'i', securityContext: { privileged: true } }],
+      ...more,
+    },
+  });
+  const post = async (namespace: string, body: object) => {
+    const path = `/api/v1/namespaces/${namespace}`;
+    await server.send('POST', `${path}/serviceaccounts`, {
+      ...{ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } },
+    });
+    return server.send('POST', `${path}/pods?dryRun=All`, body);
+  };
+
+  it('gives namespaces without labels a level, and spares who is exempt', async () => {
+    const refused = await post('default', privileged());
+    expect(refused.status).toBe(403);
+    expect(refused.text).toContain('violates PodSecurity \\"baseline:latest\\": privileged');
+    for (const name of ['free', 'open']) {
+      const labels = name === 'open' ? { 'pod-security.kubernetes.io/enforce': 'privileged' } : {};
+      const metadata = { name, labels };
+      await server.send('POST', '/api/v1/namespaces', {
+        apiVersion: 'v1',
+        kind: 'Namespace',
+        metadata,
+      });
+      expect((await post(name, privileged())).status).toBe(201);
+    }
+    const scheduling = { apiVersion: 'node.k8s.io/v1', kind: 'RuntimeClass', handler: 'vm' };
+    const metadata = { name: 'vm' };
+    await server.send('POST', '/apis/node.k8s.io/v1/runtimeclasses', { ...scheduling, metadata });
+    await eventually('the class is known', async () => {
+      return (await post('default', privileged({ runtimeClassName: 'vm' }))).status === 201;
+    });
+    const byExempt = await by('allowed', 'POST', `${PODS}?dryRun=All`, privileged());
+    expect(byExempt.status).toBe(201);
+  });
+});
+
 describe('--audit-webhook-config-file', () => {
   it('sends what is recorded in lists', async () => {
     await by('audited', 'GET', PODS);
@@ -301,6 +357,7 @@ describe('flags that contradict each other', () => {
     [['--authorization-config=/x', '--authorization-mode=RBAC'], 'excludes --authorization-mode'],
     [['--authorization-mode=Webhook'], 'needs --authorization-webhook-config-file'],
     [['--oidc-issuer-url=https://x'], 'needs --oidc-client-id'],
+    [['--admission-control-config-file=/dev/null'], 'must be an apiserver.config.k8s.io/v1'],
   ])('%s end the process', async (words, message) => {
     await expect(startApiProcess({ flags: () => words })).rejects.toThrow(message);
   });

@@ -1,6 +1,12 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import { Command } from 'commander';
+import { parseYaml } from '../../api/yaml.ts';
+import {
+  type AdmissionConfiguration,
+  admissionConfigurationOf,
+} from '../../apiserver/admission-configuration.ts';
 import { ApiServer } from '../../apiserver/apiserver.ts';
 import { COMPACTION_INTERVAL_MS } from '../../apiserver/compactor.ts';
 import {
@@ -58,6 +64,7 @@ interface Flags extends EtcdFlags, RecordingFlags, IdentityFlags {
   enableBootstrapTokenAuth: string | boolean;
   enableAdmissionPlugins?: string;
   disableAdmissionPlugins?: string;
+  admissionControlConfigFile?: string;
   v: number;
 }
 
@@ -104,6 +111,7 @@ export function command(): Command {
     .option('--enable-bootstrap-token-auth [bool]', 'let holders of bootstrap tokens in', 'false')
     .option('--enable-admission-plugins <list>', 'besides those that are on by default')
     .option('--disable-admission-plugins <list>', 'of those that are on by default')
+    .option('--admission-control-config-file <file>', 'AdmissionConfiguration: Pod Security')
     .option('-v <level>', 'verbosity of the log', Number, 2);
   return identityFlags(recordingFlags(made)).action((flags: Flags) => run(flags));
 }
@@ -151,6 +159,15 @@ function snapshotSchedule(flags: Flags): SnapshotSchedule | undefined {
   if (!(intervalMs >= 60_000)) throw new Error('--snapshot-interval must be at least 1m');
   if (!(retention >= 1)) throw new Error('--snapshot-retention must be at least 1');
   return snapshotDir === undefined ? undefined : { directory: snapshotDir, intervalMs, retention };
+}
+
+/** Paths in it are meant from where it lies. */
+async function admissionConfiguration(flags: Flags): Promise<AdmissionConfiguration> {
+  const file = flags.admissionControlConfigFile;
+  if (file === undefined) return {};
+  const parse = (path: string) => parseYaml(readFileSync(path, 'utf8'));
+  const plugin = (path: string) => parse(resolve(dirname(file), path));
+  return admissionConfigurationOf(await parse(file), plugin);
 }
 
 async function encryptionOf(
@@ -243,6 +260,7 @@ async function run(flags: Flags): Promise<void> {
       admission: {
         enable: flags.enableAdmissionPlugins?.split(','),
         disable: flags.disableAdmissionPlugins?.split(','),
+        ...(await admissionConfiguration(flags)),
       },
       audit: await auditOptions(flags),
       ...(await encryptionOf(flags)),
