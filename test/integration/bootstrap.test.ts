@@ -231,6 +231,65 @@ describe('certificate requests', () => {
   });
 });
 
+describe('the signers', () => {
+  const key = (name: string) => ({ namespace: '', name });
+  /** A request of this administrator's, for another signer than that of kubelets. */
+  async function ask(name: string, signerName: string, usages: string[]) {
+    const { privateKey } = await generateKeyPair();
+    const pem = await createSigningRequest(privateKey, { commonName: name, organizations: ['g'] });
+    const request = csr(name, pem);
+    return plane.client.create(CERTIFICATE_SIGNING_REQUESTS, {
+      ...request,
+      spec: { ...request.spec, signerName, usages },
+    });
+  }
+  async function judge(name: string, type: 'Approved' | 'Denied'): Promise<void> {
+    const made = await plane.client.get(CERTIFICATE_SIGNING_REQUESTS, key(name));
+    const condition = { type, status: 'True', reason: 'Test', message: '' };
+    const status = { ...made.status, conditions: [condition] };
+    const options = { subresource: 'approval' };
+    await plane.client.update(CERTIFICATE_SIGNING_REQUESTS, { ...made, status }, options);
+  }
+
+  it('kube-apiserver-client signs what somebody has approved, and nothing before', async () => {
+    const signer = 'kube-apiserver-client';
+    const usages = ['digital signature', 'key encipherment', 'client auth'];
+    await ask(`by-${signer}`, `kubernetes.io/${signer}`, usages);
+    await ask(`denied-${signer}`, `kubernetes.io/${signer}`, usages);
+    await judge(`denied-${signer}`, 'Denied');
+    const before = await plane.client.get(CERTIFICATE_SIGNING_REQUESTS, key(`by-${signer}`));
+    expect(before.status?.conditions ?? []).toEqual([]);
+    await judge(`by-${signer}`, 'Approved');
+    const pem = Buffer.from(String(await issued(`by-${signer}`)), 'base64').toString();
+    expect(readCertificate(pem)).toMatchObject({
+      commonName: `by-${signer}`,
+      organizations: ['g'],
+    });
+    const denied = await plane.client.get(CERTIFICATE_SIGNING_REQUESTS, key(`denied-${signer}`));
+    expect(denied.status?.certificate).toBeUndefined();
+  });
+
+  it('legacy-unknown is not for this version of requests', async () => {
+    const refusal = await ask('old', 'kubernetes.io/legacy-unknown', ['server auth']).catch(String);
+    expect(refusal).toContain('the legacy signerName is not allowed via this API version');
+  });
+
+  it('a signed client certificate is somebody to the API server', async () => {
+    const { privateKey } = await generateKeyPair();
+    const pem = await createSigningRequest(privateKey, { commonName: 'dora', organizations: [] });
+    const request = csr('dora', pem);
+    await plane.client.create(CERTIFICATE_SIGNING_REQUESTS, {
+      ...request,
+      spec: { ...request.spec, signerName: 'kubernetes.io/kube-apiserver-client' },
+    });
+    await judge('dora', 'Approved');
+    const certificate = Buffer.from(String(await issued('dora')), 'base64').toString();
+    const dora = await as({ certificate, key: privateKey });
+    const refusal = await dora.list(SECRETS).catch((err: unknown) => err);
+    expect(String(refusal)).toContain('User "dora" cannot list resource "secrets"');
+  });
+});
+
 describe('an aggregated role', () => {
   it('holds the rules of the roles that it selects', async () => {
     const apiVersion = 'rbac.authorization.k8s.io/v1';
