@@ -92,6 +92,24 @@ export const SERVICE_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: 'is a load balancer at the address of its node, for machines outside and for Pods',
+    async run(world) {
+      // As the service-lb controller writes it.
+      const status = { loadBalancer: { ingress: [{ ip: NODE_IP, ipMode: 'VIP' }] } };
+      const spec = { type: 'LoadBalancer', ports: [{ ...WEB, port: 8088 }] };
+      const as = (state: object) => world.apply(service('bare', '10.96.0.38', spec, { ...state }));
+      await world.apply(slice('bare', ['pod1', 'pod4']));
+      await as(status);
+      for (const place of ['client', 'node-b', 'pod2', 'node'] as const) {
+        await answeredBy(world, place, [NODE_IP, 8088], ['pod1', 'pod4']);
+      }
+      await as({ loadBalancer: {} });
+      await reachesNobody(world, NODE_IP, 8088);
+      // The node's own address is still its own.
+      await answeredBy(world, 'client', [NODE_IP, 8088], ['ECONNREFUSED']);
+    },
+  },
+  {
     name: 'keeps to its node where each endpoint is meant for its own',
     async run(world) {
       const pods: PodName[] = ['pod2', 'pod4'];
