@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { CelCompileError, compileCel } from './cel.ts';
+import { CelCompileError, celEnvironment, compileCel, compileIn } from './cel.ts';
 import { CelBudget, CelCostError } from './meter.ts';
 
 const evaluate = (expression: string, self: unknown = {}) =>
@@ -48,8 +48,54 @@ describe('compileCel', () => {
     ["isSemver('1.0.0') && !isSemver('v1.0')", true],
     ["'abc'.matches('^a.c$')", true],
     ["[{'x.y': {'b': 1}}].all(m, has(m['x.y'].b) && !has(m['x.y'].c))", true],
+    ["['a', 'b'].all(i, v, i < 2 && v != 'c') && !['a'].all(i, v, i == 1)", true],
+    ["{'a': 1, 'b': 2}.exists(k, v, k == 'b' && v == 2)", true],
+    ['[1, 0].exists(i, v, 1 / v == 1) && ![0, 1].all(i, v, 1 / v == 2)', true],
+    ['[3, 1, 2].existsOne(i, v, i == v)', false],
+    ['[1, 1, 2].existsOne(i, v, i == v)', false],
+    ['[2, 1, 0].existsOne(i, v, i == v)', true],
+    ['[5, 6].transformList(i, v, v * 10 + i) == [50, 61]', true],
+    ['[5, 6, 7].transformList(i, v, i != 1, v) == [5, 7]', true],
+    ["{'a': 1}.transformMap(k, v, k + string(v)) == {'a': 'a1'}", true],
+    ["{'a': 1, 'b': 2}.transformMap(k, v, v > 1, v + 1) == {'b': 3}", true],
+    ["{'a': 'x', 'b': 'y'}.transformMapEntry(k, v, {v: k}) == {'x': 'a', 'y': 'b'}", true],
+    [
+      '[[1, 2], [3]].transformList(i, l, l.transformList(j, v, v + i * 10 + j)) == [[1, 3], [13]]',
+      true,
+    ],
   ])('evaluates %s', (expression, wanted) => {
     expect(evaluate(expression)).toEqual(wanted);
+  });
+
+  it('checks and counts what macros of two variables do', () => {
+    for (const wrong of ['[1].all(i, i, true)', '[1].all(i, v, v)', '1.all(i, v, true)']) {
+      expect(() => compileCel(wrong, []), wrong).toThrow(CelCompileError);
+    }
+    expect(() => evaluate("{'a': 1, 'b': 1}.transformMapEntry(k, v, {v: k})")).toThrow(
+      'already exists',
+    );
+    const self = Array.from({ length: 2000 }, (_, i) => i);
+    const nested = compileCel('self.all(i, a, self.all(j, b, a + b >= 0))', ['self']);
+    expect(() => nested({ self })).toThrow(CelCostError);
+    const sized = { size: 1000, item: () => ({ size: 1 }) };
+    expect(nested.cost({ self: sized })).toBeGreaterThan(1_000_000);
+  });
+
+  it('counts for each of those who wait in one program at a time', async () => {
+    const environment = celEnvironment();
+    environment.registerVariable('items', 'list');
+    environment.registerFunction('later(dyn): dyn', async (value: unknown) => value);
+    const program = compileIn(environment, 'later(items).all(x, x > 0)');
+    const cost = async (list: bigint[]) => {
+      const budget = new CelBudget();
+      await program({ items: list }, budget);
+      return new CelBudget().left - budget.left;
+    };
+    const lists = [[1n], Array(50).fill(1n), [1n, 2n, 3n]];
+    const alone: number[] = [];
+    for (const list of lists) alone.push(await cost(list));
+    expect(alone[1]).toBeGreaterThan(50);
+    expect(await Promise.all(lists.map(cost))).toEqual(alone);
   });
 
   it('refuses expressions that do not compile', () => {

@@ -8,6 +8,7 @@ import { addNetwork } from './network.ts';
 import { allowIndexInHas } from './presence.ts';
 import { addQuantitiesLibrary } from './quantities.ts';
 import { addStrings } from './strings.ts';
+import { addTwoVariables } from './two-variables.ts';
 import { addVersions } from './versions.ts';
 
 /** An expression that does not compile. */
@@ -52,6 +53,7 @@ function kubernetesEnvironment(): Environment {
   addQuantitiesLibrary(environment);
   addVersions(environment);
   addFormats(environment);
+  addTwoVariables(environment);
   return environment;
 }
 
@@ -91,16 +93,38 @@ function metered(
   program: (variables: Record<string, unknown>) => unknown,
   meter: Meter,
 ): (variables: Readonly<Record<string, unknown>>, budget?: CelBudget) => unknown {
-  return (variables, budget = new CelBudget()) => {
+  // The counter is the program's: who waits within it must be done before it counts for another.
+  let waiting: Promise<unknown> | undefined;
+  const run = (variables: Readonly<Record<string, unknown>>, budget: CelBudget): unknown => {
     const allowed = Math.min(PER_CALL_LIMIT, budget.left);
     meter.left = allowed;
-    try {
-      const result = program(variables as Record<string, unknown>);
+    const settle = (): void => {
+      budget.left -= allowed - meter.left;
+    };
+    const counted = (result: unknown): unknown => {
       // What was swallowed on the way must not count as an answer.
       if (meter.left < 0) throw new CelCostError('operation cancelled: actual cost limit exceeded');
       return result;
+    };
+    let isPending = false;
+    try {
+      const result = program(variables as Record<string, unknown>);
+      if (!(result instanceof Promise)) return counted(result);
+      isPending = true;
+      return result.then(counted).finally(settle);
     } finally {
-      budget.left -= allowed - meter.left;
+      if (!isPending) settle();
     }
+  };
+  return (variables, budget = new CelBudget()) => {
+    const result = waiting
+      ? waiting.catch(() => undefined).then(() => run(variables, budget))
+      : run(variables, budget);
+    if (!(result instanceof Promise)) return result;
+    const own = result.finally(() => {
+      if (waiting === own) waiting = undefined;
+    });
+    waiting = own;
+    return own;
   };
 }

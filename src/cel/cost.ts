@@ -18,7 +18,13 @@ interface Node {
   readonly op: string;
   // biome-ignore lint/suspicious/noExplicitAny: the library's nodes are what they are
   readonly args: any;
-  readonly meta?: { readonly alternate?: Node; readonly macro?: unknown };
+  readonly meta?: { readonly alternate?: Node; readonly macro?: Macro };
+}
+
+/** A macro of two variables: its range, and what it does in each turn. */
+interface Macro {
+  readonly metered?: readonly Node[];
+  readonly names?: readonly [string, string];
 }
 
 const ONE: Sized = { size: 1 };
@@ -36,7 +42,7 @@ export function estimateCost(root: unknown, variables: Readonly<Record<string, S
 
 function estimate(node: Node, scope: Scope): Estimate {
   if (node.meta?.alternate) return estimate(node.meta.alternate, scope);
-  if (node.meta?.macro) return { cost: 1, value: ONE };
+  if (node.meta?.macro) return macro(node.meta.macro, scope);
   const visit = VISITORS[node.op];
   return visit ? visit(node, scope) : operation(node, scope);
 }
@@ -91,6 +97,15 @@ function comprehension({ args }: Node, scope: Scope): Estimate {
   const cost = range.cost + estimate(init, scope).cost + range.value.size * turn;
   // What map and filter make has at most as many items.
   return { cost, value: kind === 'quantifier' ? ONE : range.value };
+}
+
+function macro({ metered = [], names }: Macro, scope: Scope): Estimate {
+  const [range, ...bodies] = metered;
+  if (!range || !names) return { cost: 1, value: ONE };
+  const { cost, value } = estimate(range, scope);
+  const inner = new Map(scope).set(names[0], ONE).set(names[1], value.item?.() ?? ONE);
+  const turn = bodies.reduce((sum, body) => sum + estimate(body, inner).cost, 1);
+  return { cost: cost + value.size * turn, value };
 }
 
 /** What remains: `&&`, `==`, `+`, … */

@@ -20,7 +20,10 @@ export const PER_CALL_LIMIT = 1_000_000;
 interface AstNode {
   readonly op: string;
   readonly args: unknown;
-  readonly meta?: { readonly alternate?: AstNode; readonly macro?: unknown };
+  readonly meta?: {
+    readonly alternate?: AstNode;
+    readonly macro?: { readonly metered?: readonly unknown[] };
+  };
   evaluate(evaluator: unknown, ast: unknown, context: unknown): unknown;
   handle?: (...args: unknown[]) => unknown;
 }
@@ -56,18 +59,19 @@ export class Meter {
       this.#visit(alternate, seen);
       return;
     }
-    if (!macro) this.#visit(value.args, seen);
+    this.#visit(macro ? macro.metered : value.args, seen);
     this.#wrap(value);
   }
 
   #wrap(node: AstNode): void {
     const evaluate = node.evaluate;
-    // The first evaluation replaces the method, so ours must stand before it whatever it becomes.
+    // Ours must stand before the method whatever it becomes.
     let current = evaluate;
     Object.defineProperty(node, 'evaluate', {
       configurable: true,
       get: () => (evaluator: unknown, ast: unknown, context: unknown) => {
-        this.charge(1);
+        // The method that is there at first replaces itself and calls its successor, which pays.
+        if (current !== evaluate) this.charge(1);
         return current.call(node, evaluator, ast, context);
       },
       set: (replaced: AstNode['evaluate']) => {

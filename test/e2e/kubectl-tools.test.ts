@@ -94,4 +94,29 @@ describe('kubectl', () => {
     const all = await namespace.kubectl('get', 'all,cm,sa,rolebindings', '-o', 'wide');
     expect(all).toContain('rolebinding.rbac.authorization.k8s.io/view');
   });
+
+  it('taint, cordon, drain and label a node', async () => {
+    const name = 'made-up';
+    await cluster.apply({ apiVersion: 'v1', kind: 'Node', metadata: { name } });
+    const node = () => cluster.get('node', name);
+    try {
+      await cluster.kubectl('taint', 'nodes', name, 'team=blue:NoSchedule');
+      const taint = { key: 'team', value: 'blue', effect: 'NoSchedule' };
+      expect((await node()).spec.taints).toContainEqual(taint);
+      await cluster.kubectl('taint', 'nodes', name, 'team-');
+      expect((await node()).spec.taints ?? []).not.toContainEqual(taint);
+      await cluster.kubectl('cordon', name);
+      expect((await node()).spec.unschedulable).toBe(true);
+      await cluster.kubectl('uncordon', name);
+      expect((await node()).spec.unschedulable).toBeUndefined();
+      const drained = await cluster.kubectl('drain', name, '--ignore-daemonsets');
+      expect(drained).toContain(`node/${name} drained`);
+      await cluster.kubectl('label', 'node', name, 'team=blue');
+      expect(await cluster.kubectl('get', 'nodes', '-l', 'team=blue', '-o', 'name')).toBe(
+        `node/${name}\n`,
+      );
+    } finally {
+      await cluster.kubectl('delete', 'node', name);
+    }
+  });
 });
