@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { CONFIG_MAPS } from '../api/resource-types.ts';
 import type { ConfigMap } from '../api/types.ts';
+import { FakeClock } from '../util/clock.fake.ts';
 import { realClock } from '../util/clock.ts';
 import { FakeClient } from './client.fake.ts';
 import { createInformer } from './informer.ts';
@@ -95,6 +96,31 @@ describe('Informer', () => {
     expect(waits[0]).toBeLessThanOrEqual(800);
     expect(Math.max(...waits)).toBeLessThanOrEqual(limit);
     expect(Math.max(...waits.slice(6))).toBeGreaterThanOrEqual(limit / 2);
+  });
+
+  it('asks a server that is away with one watcher of many, and is back with all soon after it', async () => {
+    const client = new FakeClient();
+    const clock = new FakeClock();
+    const failure = Object.assign(new Error('x'), { code: 'ECONNREFUSED' });
+    const list = vi
+      .spyOn(client, 'list')
+      .mockRejectedValue(new Error('request failed', { cause: failure }));
+    const end = new AbortController();
+    const informers = Array.from({ length: 50 }, () =>
+      createInformer(client, CONFIG_MAPS, {}, { clock }),
+    );
+    const running = informers.map((informer) => informer.run(end.signal));
+    await clock.advance(120_000);
+    const before = list.mock.calls.length;
+    await clock.advance(600_000);
+    // One of them every 1 to 2 s, each of the others every 1 to 2 minutes.
+    expect(list.mock.calls.length - before).toBeLessThan(600 + 50 * 10);
+    list.mockRestore();
+    await clock.advance(2_500);
+    expect(informers.every((informer) => informer.synced)).toBe(true);
+    end.abort();
+    await clock.advance(0);
+    await Promise.all(running);
   });
 
   it('lists again when history is gone, and tells what was missed', async () => {

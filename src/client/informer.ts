@@ -5,13 +5,16 @@ import { type Clock, realClock } from '../util/clock.ts';
 import { errnoOf, errorMessage } from '../util/errors.ts';
 import { type Logger, silent } from '../util/log.ts';
 import type { Client, Informer, InformerHandler, ListOptions, Selection } from './client.ts';
+import { Door } from './door.ts';
 import { Indexer, keyOf } from './indexer.ts';
 
 /** client-go's reflector: 0.8 s, doubling up to 30 s. */
 const BACKOFF_FIRST_MS = 800;
 const BACKOFF_MAX_MS = 30_000;
-/** Where nobody listens there is nobody to spare, so a server that is started again is soon found. */
+/** Where nobody listens there is nobody to spare, so one watcher soon finds a server that is started again. */
 const REFUSED_MAX_MS = 2000;
+/** The others wait for that one, but not for ever: its own trouble may be another. */
+const PATIENCE_MS = 120_000;
 
 export interface InformerOptions {
   readonly clock?: Clock;
@@ -188,7 +191,10 @@ class SharedInformer<T> implements Informer<T> {
   }
 
   #succeeded(): void {
-    if (this.#told) this.#log.info({ failures: this.#failures }, 'Watch is back');
+    if (this.#told) {
+      this.#log.info({ failures: this.#failures }, 'Watch is back');
+      doorOf(this.#client, this.#clock).opened();
+    }
     this.#failures = 0;
     this.#told = false;
   }
@@ -205,11 +211,27 @@ class SharedInformer<T> implements Informer<T> {
     const level = this.#told ? 'debug' : 'warn';
     this.#told = true;
     this.#log[level]({ err: errorMessage(err) }, 'Cannot list or watch; retrying');
-    const most = isRefused(err) ? REFUSED_MAX_MS : BACKOFF_MAX_MS;
-    const ceiling = Math.min(most, BACKOFF_FIRST_MS * 2 ** this.#failures);
+    const refused = isRefused(err);
+    const ceiling = (most: number) => Math.min(most, BACKOFF_FIRST_MS * 2 ** this.#failures);
+    const jitter = 0.5 + Math.random() / 2;
+    const [knockMs, retryMs] = [ceiling(REFUSED_MAX_MS) * jitter, ceiling(BACKOFF_MAX_MS) * jitter];
     this.#failures = Math.min(this.#failures + 1, 16);
-    await this.#clock.sleep(ceiling * (0.5 + Math.random() / 2), signal).catch(() => {});
+    const door = doorOf(this.#client, this.#clock);
+    if (refused) await door.wait(knockMs, PATIENCE_MS * jitter, signal);
+    else {
+      door.opened(); // somebody is there, though not at his best
+      await this.#clock.sleep(retryMs, signal).catch(() => {});
+    }
   }
+}
+
+/** One for all informers of a client. */
+const DOORS = new WeakMap<Client, Door>();
+
+function doorOf(client: Client, clock: Clock): Door {
+  const door = DOORS.get(client) ?? new Door(clock);
+  DOORS.set(client, door);
+  return door;
 }
 
 /** Nothing listens on the server's port. */
