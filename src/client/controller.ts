@@ -5,7 +5,7 @@ import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
 import type { Informer } from './client.ts';
 import { keyOf } from './indexer.ts';
-import { type BackoffOptions, RateLimitingQueue } from './workqueue.ts';
+import { type BackoffOptions, MeasuredQueue, type RateLimitingQueue } from './workqueue.ts';
 
 /** What a reconcile asks for: nothing, or another look after some time. */
 export interface Result {
@@ -29,15 +29,28 @@ export interface Reconciler {
   reconcile(key: ObjectKey, signal: AbortSignal): Promise<Result>;
 }
 
-/** Called at the end of each reconcile: for metrics. */
-export type ReconcileObserver = (name: string, outcome: 'success' | 'error', ms: number) => void;
+/** What a controller tells of its work: for metrics. */
+export interface ControllerObserver {
+  /** It exists; its depth can be asked for at any time. */
+  made(controller: { readonly name: string; readonly depth: number }): void;
+  added(name: string): void;
+  waited(name: string, ms: number): void;
+  reconciled(name: string, outcome: 'success' | 'error', ms: number): void;
+}
+
+const NOBODY: ControllerObserver = {
+  made() {},
+  added() {},
+  waited() {},
+  reconciled() {},
+};
 
 export interface ControllerOptions {
   /** Reconciles at the same time, each of another key. */
   readonly workers?: number;
   readonly clock?: Clock;
   readonly backoff?: BackoffOptions;
-  readonly observe?: ReconcileObserver;
+  readonly observer?: ControllerObserver;
 }
 
 /** Informers → keys → queue → workers → `reconcile(key)`. */
@@ -47,17 +60,23 @@ export class Controller {
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #workers: number;
-  readonly #observe: ReconcileObserver;
+  readonly #observer: ControllerObserver;
   readonly #sources: { whenSynced(signal: AbortSignal): Promise<void> }[] = [];
 
   constructor(deps: { reconciler: Reconciler; log: Logger }, options: ControllerOptions = {}) {
-    const { workers = 1, clock = realClock, backoff, observe = () => {} } = options;
+    const { workers = 1, clock = realClock, backoff, observer = NOBODY } = options;
     this.#reconciler = deps.reconciler;
     this.#log = deps.log.child({ controller: deps.reconciler.name });
     this.#clock = clock;
     this.#workers = workers;
-    this.#observe = observe;
-    this.#queue = new RateLimitingQueue(clock, backoff);
+    this.#observer = observer;
+    const { name } = deps.reconciler;
+    const measured = {
+      added: () => observer.added(name),
+      waited: (ms: number) => observer.waited(name, ms),
+    };
+    this.#queue = new MeasuredQueue({ clock, observer: measured }, backoff);
+    observer.made(this);
   }
 
   get name(): string {
@@ -126,10 +145,10 @@ export class Controller {
       const { requeueAfterMs } = await this.#reconciler.reconcile(parseKey(key), signal);
       this.#queue.forget(key);
       if (requeueAfterMs !== undefined) this.#queue.addAfter(key, requeueAfterMs);
-      this.#observe(this.name, 'success', this.#clock.now() - started);
+      this.#observer.reconciled(this.name, 'success', this.#clock.now() - started);
     } catch (err) {
       if (signal.aborted) return;
-      this.#observe(this.name, 'error', this.#clock.now() - started);
+      this.#observer.reconciled(this.name, 'error', this.#clock.now() - started);
       this.#failed(key, err);
     }
   }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FakeClock } from '../util/clock.fake.ts';
-import { DelayingQueue, RateLimitingQueue, WorkQueue } from './workqueue.ts';
+import { DelayingQueue, MeasuredQueue, RateLimitingQueue, WorkQueue } from './workqueue.ts';
 
 describe('WorkQueue', () => {
   it('gives each key once, in the order of arrival', async () => {
@@ -64,5 +64,26 @@ describe('RateLimitingQueue', () => {
     expect(waits).toEqual([10, 20, 35, 35]);
     queue.forget('a');
     expect(queue.failures('a')).toBe(0);
+  });
+});
+
+describe('MeasuredQueue', () => {
+  it('tells of each key that comes, and how long it waited', async () => {
+    const clock = new FakeClock();
+    const told: string[] = [];
+    const observer = {
+      added: () => told.push('added'),
+      waited: (ms: number) => told.push(`waited ${ms}`),
+    };
+    const queue = new MeasuredQueue({ clock, observer });
+    queue.add('a');
+    queue.add('a'); // waits already
+    await clock.advance(30);
+    expect(await queue.get()).toBe('a');
+    queue.add('a'); // again, while a worker has it
+    await clock.advance(12);
+    queue.done('a');
+    expect(await queue.get()).toBe('a');
+    expect(told).toEqual(['added', 'waited 30', 'added', 'waited 12']);
   });
 });

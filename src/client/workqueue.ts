@@ -23,8 +23,15 @@ export class WorkQueue {
   add(key: string): void {
     if (this.#closed || this.#dirty.has(key)) return;
     this.#dirty.add(key);
+    this.entered(key);
     if (!this.#processing.has(key)) this.#offer(key);
   }
+
+  /** A key begins to wait: for those who measure. */
+  protected entered(_key: string): void {}
+
+  /** A worker takes it. */
+  protected left(_key: string): void {}
 
   /** The next key, held until `done`; undefined once the queue is closed. */
   get(): Promise<string | undefined> {
@@ -59,6 +66,7 @@ export class WorkQueue {
   #take(key: string): void {
     this.#dirty.delete(key);
     this.#processing.add(key);
+    this.left(key);
   }
 }
 
@@ -131,5 +139,35 @@ export class RateLimitingQueue extends DelayingQueue {
 
   forget(key: string): void {
     this.#failures.delete(key);
+  }
+}
+
+export interface QueueObserver {
+  added(): void;
+  /** A key was taken after so long. */
+  waited(ms: number): void;
+}
+
+/** Tells how many keys come, and how long they wait. */
+export class MeasuredQueue extends RateLimitingQueue {
+  readonly #clock: Clock;
+  readonly #observer: QueueObserver;
+  readonly #since = new Map<string, number>();
+
+  constructor(deps: { clock: Clock; observer: QueueObserver }, backoff?: BackoffOptions) {
+    super(deps.clock, backoff);
+    this.#clock = deps.clock;
+    this.#observer = deps.observer;
+  }
+
+  protected override entered(key: string): void {
+    this.#since.set(key, this.#clock.now());
+    this.#observer.added();
+  }
+
+  protected override left(key: string): void {
+    const since = this.#since.get(key);
+    this.#since.delete(key);
+    if (since !== undefined) this.#observer.waited(this.#clock.now() - since);
   }
 }

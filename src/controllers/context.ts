@@ -1,8 +1,8 @@
 import type { Client, EventRecorder } from '../client/client.ts';
 import {
   Controller,
+  type ControllerObserver,
   type ControllerOptions,
-  type ReconcileObserver,
   type Reconciler,
 } from '../client/controller.ts';
 import type { InformerFactory } from '../client/informer-factory.ts';
@@ -67,7 +67,7 @@ export interface ControllerContext {
   readonly informers: InformerFactory;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly observe: ReconcileObserver;
+  readonly observer: ControllerObserver;
   readonly options: ManagerOptions;
   /** Reconciles at the same time. */
   readonly workers: number;
@@ -89,6 +89,6 @@ export function newController(
   reconciler: Reconciler,
   options: ControllerOptions = {},
 ): Controller {
-  const { clock, log, observe, workers } = context;
-  return new Controller({ reconciler, log }, { clock, observe, workers, ...options });
+  const { clock, log, observer, workers } = context;
+  return new Controller({ reconciler, log }, { clock, observer, workers, ...options });
 }

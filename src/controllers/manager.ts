@@ -86,11 +86,7 @@ export class ControllerManager {
       options: this.#options,
       workers: this.#options.workers[name] ?? registration.workers ?? 1,
       events: (component) => events.as(component),
-      observe: (loop, outcome, ms) => {
-        metrics.reconciles.inc({ name: loop });
-        if (outcome === 'error') metrics.retries.inc({ name: loop });
-        metrics.seconds.observe({ name: loop }, ms / 1000);
-      },
+      observer: metrics.controllers,
     };
     return [registration.create(context)].flat();
   }

@@ -60,7 +60,7 @@ export class World {
       informers,
       clock: this.#clock,
       log: silent,
-      observe: () => {},
+      observer: { made() {}, added() {}, waited() {}, reconciled() {} },
       workers: 5,
       options: { ...OPTIONS, ...options },
       events: () => events,
