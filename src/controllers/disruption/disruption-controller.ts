@@ -11,6 +11,7 @@ import { errorMessage } from '../../util/errors.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
 import { indexByLabel, selectedBy } from '../selected.ts';
 import { StatusWriter } from '../status-writer.ts';
+import { staleDisruptions } from './stale-disruptions.ts';
 import { Workloads } from './workloads.ts';
 
 const NAME = 'disruption-controller';
@@ -19,7 +20,7 @@ const GRANTED_MS = 120_000;
 
 type Status = NonNullable<PodDisruptionBudget['status']>;
 
-export function disruptionController(context: ControllerContext): Runnable {
+export function disruptionController(context: ControllerContext): readonly Runnable[] {
   const { client, clock, informers } = context;
   const budgets = informers.get(POD_DISRUPTION_BUDGETS);
   const pods = informers.get(PODS);
@@ -62,7 +63,7 @@ export function disruptionController(context: ControllerContext): Runnable {
       .map(keyOf),
   );
   for (const informer of workloads.informers) controller.needs(informer);
-  return controller;
+  return [controller, staleDisruptions(context)];
 }
 
 /** How many Pods there should be: the sizes of the workloads that the covered Pods belong to. */

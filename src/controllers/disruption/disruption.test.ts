@@ -94,4 +94,35 @@ describe('disruption controller', () => {
       expect(await status()).toMatchObject({ currentHealthy: 2, disruptionsAllowed: 0 }),
     );
   });
+
+  it('takes back a disruption that was announced and did not happen', async () => {
+    const minutes = (count: number) => new Date(Date.now() - count * 60_000).toISOString();
+    const announced = (name: string, ago: number, more: object = {}, status: object = {}) => {
+      const condition = {
+        type: 'DisruptionTarget',
+        status: 'True',
+        lastTransitionTime: minutes(ago),
+      };
+      world.client.seed(PODS, {
+        metadata: { namespace: 'a', name },
+        status: { phase: 'Running', conditions: [{ ...condition, ...more }], ...status },
+      } as never);
+    };
+    announced('stale', 3);
+    announced('fresh', 1);
+    announced('ended', 3, {}, { phase: 'Failed' });
+    announced('by-kubelet', 3, { reason: 'TerminationByKubelet' });
+    world.start([disruptionController]);
+    const said = () =>
+      world.client
+        .all(PODS)
+        .map(({ metadata, status }) => [metadata.name, status?.conditions?.[0]?.status]);
+    await world.until(() => expect(said()[0]).toEqual(['stale', 'False']));
+    await world.atRest();
+    expect(
+      said()
+        .slice(1)
+        .map(([, status]) => status),
+    ).toEqual(['True', 'True', 'True']);
+  });
 });
