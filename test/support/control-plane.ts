@@ -33,6 +33,8 @@ export interface ControlPlane {
   end(name: ComponentName): Promise<void>;
   /** Of a component that runs. */
   pid(name: ComponentName): number | undefined;
+  /** Another controller manager beside the first, with the same flags; it serves no port. */
+  secondManager(): ChildProcess;
   stop(): Promise<void>;
 }
 
@@ -73,27 +75,26 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     '10259': String(schedulerPort),
   };
   const running = new Map<ComponentName, ChildProcess>();
-  const start = (name: ComponentName): ChildProcess => {
+  const others: ChildProcess[] = [];
+  const start = (name: ComponentName, more: readonly string[] = []): ChildProcess => {
     const spec = specs.find((one) => one.name === name);
     if (!spec) throw new Error(`No process ${name}`);
     const args = spec.args.map((arg) => arg.replace(/1025[79]/, (usual) => ports[usual] ?? usual));
-    if (name === 'controller-manager') args.push(...(options.controllerFlags ?? []));
+    if (name === 'controller-manager') args.push(...(options.controllerFlags ?? []), ...more);
     // No kubelet is there to make nodes ready.
     if (name === 'apiserver') args.push('--disable-admission-plugins=TaintNodesByCondition');
     const log = openSync(spec.logFile, 'a');
     const env = { ...process.env, ...spec.env };
     const child = spawn(spec.program, args, { env, stdio: ['ignore', log, log] });
-    running.set(name, child);
+    if (more.length === 0) running.set(name, child);
+    else others.push(child);
     return child;
   };
   const end = async (name: ComponentName): Promise<void> => {
     const child = running.get(name);
     if (!child) return;
     running.delete(name);
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise((done) => child.once('exit', done));
-    child.kill('SIGTERM');
-    await ended;
+    await ended(child);
   };
   start('apiserver');
   const client = new RestClient(await loadKubeconfig(paths.kubeconfig('admin')));
@@ -105,6 +106,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   if (controllerManager) await untilAnswered(client, account);
   const stop = async (): Promise<void> => {
     client.close();
+    await Promise.all(others.map(ended));
     for (const name of ['controller-manager', 'scheduler', 'apiserver'] as const) await end(name);
     rmSync(root, { recursive: true, force: true });
   };
@@ -116,8 +118,17 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     ...{ root, client, schedulerPort, scheduler, controllerManager, controllerManagerPort },
     kubeconfig: paths.kubeconfig('admin'),
     pid: (name) => running.get(name)?.pid,
+    secondManager: () => start('controller-manager', ['--secure-port=0']),
     ...{ restart, end, stop },
   };
+}
+
+/** Ends a process, if it runs, and waits for its end. */
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const end = new Promise((done) => child.once('exit', done));
+  child.kill('SIGTERM');
+  await end;
 }
 
 async function untilAnswered(client: RestClient, path: string): Promise<void> {
