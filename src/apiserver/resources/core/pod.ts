@@ -4,6 +4,7 @@ import { PODS } from '../../../api/resource-types.ts';
 import type { Pod } from '../../../api/types.ts';
 import type { Strategy } from '../../resource-kind.ts';
 import { connectSubresource, defineKind, viewSubresource } from '../kind.ts';
+import { mergeLabelKeys } from '../pod-spec/label-keys.ts';
 import { validatePodSpec } from '../pod-spec/validate-pod-spec.ts';
 import { keepAllButStatus, keepStatus } from '../status.ts';
 import { POD_COLUMNS, podRow, podRowConditions } from './pod-row.ts';
@@ -17,6 +18,7 @@ import {
 const main: Strategy<Pod> = {
   default: defaultPod,
   prepareForCreate(pod, context) {
+    mergeLabelKeys(pod);
     pod.status = { phase: 'Pending', ...(pod.spec ? { qosClass: qosClassOf(pod.spec) } : {}) };
     if (!pod.spec?.schedulingGates?.length) return;
     pod.status.conditions = [

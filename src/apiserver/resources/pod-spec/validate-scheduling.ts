@@ -16,6 +16,7 @@ import {
   repeated,
   validateLabelSelector,
 } from '../validation.ts';
+import { validateLabelKeys } from './label-keys.ts';
 
 type Affinity = NonNullable<PodSpec['affinity']>;
 type PodTerm = NonNullable<
@@ -112,6 +113,7 @@ function validateWeight(weight: number, path: string): FieldError[] {
 function validatePodTerm(term: PodTerm, path: string): FieldError[] {
   const out = validateLabelSelector(term.labelSelector, `${path}.labelSelector`);
   out.push(...validateLabelSelector(term.namespaceSelector, `${path}.namespaceSelector`));
+  out.push(...validateLabelKeys(term, path));
   if (!term.topologyKey) {
     out.push(required(`${path}.topologyKey`, 'can not be empty'));
   }
@@ -185,6 +187,7 @@ export function validateSpread(
       out.push(...optionalOneOf(constraint[part], ['Honor', 'Ignore'], `${at}.${part}`));
     }
     out.push(...validateMinDomains(constraint, `${at}.minDomains`));
+    out.push(...validateLabelKeys(constraint, at));
     return [...out, ...validateLabelSelector(constraint.labelSelector, `${at}.labelSelector`)];
   });
 }
