@@ -189,6 +189,11 @@ describe('readConfig', () => {
       'bindingTimeout: Invalid value: "10ms": must be at least 1 second',
     ],
     [
+      'DynamicResources',
+      { filterTimeout: '-1s' },
+      'filterTimeout: Invalid value: "-1s": must be a duration such as 30s or 1m30s',
+    ],
+    [
       'NodeAffinity',
       required(),
       `${TERM}: Required value: must have at least one node selector term`,

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { conflict } from '../api/errors.ts';
 import { RESOURCE_CLAIMS } from '../api/system-resource-types.ts';
 import type { Pod, ResourceClaim } from '../api/types.ts';
+import { CONFIG_API_VERSION, readConfig } from './config.ts';
 import { CycleState } from './cycle-state.ts';
 import { fitErrorMessage } from './fit-error.ts';
 import { testBench } from './framework.fake.ts';
@@ -53,8 +54,8 @@ function using(...claims: string[]): Pod {
 }
 
 /** Nodes a and b; a class `gpu` for all devices. */
-function bench() {
-  const made = testBench();
+function bench(profiles = readConfig(undefined).profiles) {
+  const made = testBench(profiles);
   made.addNodes(makeNode('a'), makeNode('b'));
   const { resourceClaims, resourceSlices, deviceClasses } = made.devices;
   deviceClasses.set('gpu', { spec: cel(`device.driver == "${DRIVER}"`) });
@@ -385,6 +386,26 @@ describe('DynamicResources', () => {
     await made.clock.advance(1000);
     await binding;
     expect(ended).toBe('bound');
+  });
+
+  it.each([
+    ['10ms', '0/2 nodes are available: 2 timed out trying to allocate devices.'],
+    ['0s', 'b'],
+    [undefined, 'b'],
+  ])('searches on a node for filterTimeout %s at most', async (filterTimeout, expected) => {
+    const { profiles } = readConfig({
+      ...{ apiVersion: CONFIG_API_VERSION, kind: 'KubeSchedulerConfiguration' },
+      profiles: [{ pluginConfig: [{ name: 'DynamicResources', args: { filterTimeout } }] }],
+    });
+    const made = bench(profiles);
+    // A millisecond passes with every look at the clock.
+    let time = 0;
+    made.clock.now = () => ++time;
+    const devices = Array.from({ length: 40 }, (_, i) => model(`d${i}`, 'A'));
+    made.slice('a', slice('a', devices));
+    made.slice('b', slice('b', devices));
+    made.claim('gpu', claimSpec([exactly('r', { count: 30 })]));
+    expect(await made.why(using('gpu'))).toBe(expected);
   });
 
   it('tells whose selector is wrong', async () => {

@@ -207,13 +207,13 @@ export function volumeBindingArgs(reader: ConfigReader): VolumeBindingArgs {
 }
 
 export function dynamicResourcesArgs(reader: ConfigReader): DynamicResourcesArgs {
-  checkType(reader, 'DynamicResourcesArgs', 'bindingTimeout');
+  checkType(reader, 'DynamicResourcesArgs', 'bindingTimeout', 'filterTimeout');
   const bindingTimeoutMs = reader.duration('bindingTimeout', 600_000);
   if (bindingTimeoutMs < 1000) {
     const hint = 'must be at least 1 second';
     reader.errors.push(invalid(reader.at('bindingTimeout'), reader.raw('bindingTimeout'), hint));
   }
-  return { bindingTimeoutMs };
+  return { bindingTimeoutMs, filterTimeoutMs: reader.duration('filterTimeout', 10_000) };
 }
 
 /** For plugins that take no args. */

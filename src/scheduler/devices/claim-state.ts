@@ -1,19 +1,28 @@
 import type { DeviceClass, Node, ResourceClaim } from '../../api/types.ts';
 import type { Lister } from '../../client/client.ts';
+import type { Clock } from '../../util/clock.ts';
 import type { PluginState } from '../cycle-state.ts';
 import { compileNodeSelector, type NodeMatcher } from '../selectors.ts';
 import { failed, type Status, unresolvable } from '../status.ts';
 import { allocationOf } from './allocation.ts';
 import { type Allocation, DeviceError } from './device-parts.ts';
 import type { NodePool } from './device-pools.ts';
-import { DeviceSearch, type DeviceUsage, PoolError } from './device-search.ts';
+import { DeviceSearch, type DeviceUsage, PoolError, type SearchLimit } from './device-search.ts';
 import type { WantedClaim } from './device-wants.ts';
 
 const NOT_ALL = unresolvable('cannot allocate all claims');
 const NOT_HERE = unresolvable('resourceclaim not available on the node');
 
-// Devices times requests can be more than a lifetime's worth of combinations: all nodes together get this many.
+// Devices times requests can be more than a lifetime's worth of combinations, and other Pods wait for the only thread:
+// all nodes together get this many, however long one node may take.
 const MAX_TRIES = 200_000;
+
+/** How long the search on one node may take. */
+export interface FilterTimeout {
+  readonly clock: Pick<Clock, 'now'>;
+  /** 0: no limit. */
+  readonly ms: number;
+}
 
 /** What a cycle knows of the claims of its Pod. */
 export class ClaimState implements PluginState {
@@ -27,9 +36,15 @@ export class ClaimState implements PluginState {
   readonly offers = new Map<string, readonly Allocation[]>();
   /** Allocated claims that kept the Pod from a node. */
   readonly inTheWay = new Set<ResourceClaim>();
-  readonly budget = { tries: MAX_TRIES };
+  #tries = MAX_TRIES;
+  readonly #timeout: FilterTimeout;
 
-  constructor(claims: readonly ResourceClaim[], wanted: readonly WantedClaim[]) {
+  constructor(
+    claims: readonly ResourceClaim[],
+    wanted: readonly WantedClaim[],
+    timeout: FilterTimeout,
+  ) {
+    this.#timeout = timeout;
     this.claims = [...claims];
     this.wanted = wanted;
     this.places = claims.map(({ status }) => {
@@ -57,8 +72,9 @@ export class ClaimState implements PluginState {
     classes: Lister<DeviceClass>,
   ): Status | undefined {
     if (this.wanted.length === 0) return undefined;
+    const limit = this.#limit();
     try {
-      const picked = new DeviceSearch(this.wanted, pools, usage, this.budget).run();
+      const picked = new DeviceSearch(this.wanted, pools, usage, limit).run();
       if (!picked) return NOT_ALL;
       const offer = this.wanted.map((one, i) => allocationOf(one, picked[i] ?? [], node, classes));
       this.offers.set(node.metadata.name, offer);
@@ -68,6 +84,14 @@ export class ClaimState implements PluginState {
       // A claim or class with a selector that fails is wrong on every node.
       if (err instanceof DeviceError) return failed(err.message, err);
       throw err;
+    } finally {
+      this.#tries = limit.tries;
     }
+  }
+
+  #limit(): SearchLimit {
+    const { clock, ms } = this.#timeout;
+    const deadline = ms > 0 ? clock.now() + ms : Number.POSITIVE_INFINITY;
+    return { tries: this.#tries, late: () => clock.now() >= deadline };
   }
 }

@@ -47,7 +47,11 @@ function randomTask(pick: ReturnType<typeof chance>): Task {
   return { devices, wants, constraint: constraints[pick(3)], memory: 2 + pick(8) };
 }
 
-function search({ devices, wants, constraint, memory }: Task): readonly Picked[] | undefined {
+function search(
+  { devices, wants, constraint, memory }: Task,
+  late = () => false,
+): readonly Picked[] | undefined {
+  const limit = { tries: 100_000, late };
   const slice = {
     metadata: { name: 's' },
     spec: {
@@ -62,7 +66,7 @@ function search({ devices, wants, constraint, memory }: Task): readonly Picked[]
   } as unknown as ResourceClaim;
   const requests = wants.map((one) => [one]);
   const pools = new DevicePools([slice]).on(makeNode('n'));
-  return new DeviceSearch([{ claim, requests }], pools, NOBODY, { tries: 100_000 }).run()?.[0];
+  return new DeviceSearch([{ claim, requests }], pools, NOBODY, limit).run()?.[0];
 }
 
 const textOf = (device: Device, attribute: string): unknown =>
@@ -111,15 +115,18 @@ describe('DeviceSearch', () => {
     expect(possible).toBeLessThan(500);
   });
 
-  it('gives up after so many tries', () => {
+  it('gives up after so many tries, or when its time is over', () => {
     const devices = Array.from({ length: 40 }, (_, i) => ({
       name: `d${i}`,
       attributes: { model: { string: i === 0 ? 'b' : 'a' } },
     })) as unknown as Device[];
     const constraint = { matchAttribute: 'd.io/model' };
     const wants = [want('many', 'a', 12), want('other', 'b', 1)];
-    expect(() => search({ devices, wants, constraint, memory: 1 })).toThrow(
-      'timed out trying to allocate devices',
-    );
+    const endless = { devices, wants, constraint, memory: 100 };
+    const timedOut = 'timed out trying to allocate devices';
+    expect(() => search(endless)).toThrow(timedOut);
+    let looks = 0;
+    expect(() => search(endless, () => ++looks > 100)).toThrow(timedOut);
+    expect(looks).toBe(101);
   });
 });

@@ -25,6 +25,18 @@ interface Step {
   readonly alternatives: readonly Want[];
 }
 
+/** How much a search may cost. */
+export interface SearchLimit {
+  /** How many devices may still be tried; counted down. */
+  tries: number;
+  /** Whether its time is over. */
+  readonly late: () => boolean;
+}
+
+// A look at the clock costs as much as a few tries.
+const TRIES_BETWEEN_LOOKS = 64;
+const TIMED_OUT = 'timed out trying to allocate devices';
+
 /**
  * Looks on one node for devices for all requests of some claims. Exhaustive: alternatives in their order, devices in
  * the order of the pools, and the first way to meet everything is taken. Undefined: there is none.
@@ -40,16 +52,15 @@ export class DeviceSearch {
   readonly #users = new Map<string, { claim: number; picked: Picked }[]>();
   readonly #counters = new Map<DevicePool, Map<string, bigint>>();
   readonly #choices = new Map<Want, readonly Candidate[]>();
-  readonly #budget: { tries: number };
+  readonly #limit: SearchLimit;
 
-  /** `budget`: how many devices may still be tried; counted down. */
   constructor(
     claims: readonly WantedClaim[],
     pools: readonly NodePool[],
     usage: DeviceUsage,
-    budget: { tries: number },
+    limit: SearchLimit,
   ) {
-    this.#budget = budget;
+    this.#limit = limit;
     this.#claims = claims;
     this.#pools = pools;
     this.#usage = usage;
@@ -123,6 +134,7 @@ export class DeviceSearch {
         continue;
       }
       for (const one of candidates) {
+        if (this.#limit.late()) throw new PoolError(TIMED_OUT);
         if (selects(want, wanted.claim, { ...one, driver: pool.driver })) found.push(one);
       }
     }
@@ -130,8 +142,14 @@ export class DeviceSearch {
     return found;
   }
 
+  #countTry(): void {
+    const limit = this.#limit;
+    const look = --limit.tries % TRIES_BETWEEN_LOOKS === 0;
+    if (limit.tries < 0 || (look && limit.late())) throw new PoolError(TIMED_OUT);
+  }
+
   #pick(claim: number, want: Want, candidate: Candidate): boolean {
-    if (--this.#budget.tries < 0) throw new PoolError('timed out trying to allocate devices');
+    this.#countTry();
     if (isTainted(candidate.device, want.tolerations)) return false;
     const share = this.#shareOf(claim, want, candidate);
     if (!share || !this.#hasCounters(want, candidate)) return false;

@@ -25,6 +25,8 @@ const NAME = 'DynamicResources';
 export interface DynamicResourcesArgs {
   /** How long devices may take to get ready. */
   readonly bindingTimeoutMs: number;
+  /** How long the search for devices on one node may take; 0: as long as it likes. */
+  readonly filterTimeoutMs: number;
 }
 
 type DynamicResources = PreEnqueuePlugin &
@@ -37,6 +39,7 @@ type DynamicResources = PreEnqueuePlugin &
 /** Places Pods where the devices that their ResourceClaims ask for are free, and gives them those (KEP-4381). */
 export function dynamicResources(deps: BindingDeps, args: DynamicResourcesArgs): DynamicResources {
   const { book, classes } = deps.devices;
+  const timeout = { clock: deps.clock, ms: args.filterTimeoutMs };
   const stateOf = (state: CycleState) => state.read<ClaimState>(NAME);
   return {
     name: NAME,
@@ -54,7 +57,7 @@ export function dynamicResources(deps: BindingDeps, args: DynamicResourcesArgs):
         const wanted = claims
           .filter(({ status }) => !status?.allocation)
           .map((claim) => wantsOf(claim, classes));
-        state.write(NAME, new ClaimState(claims, wanted));
+        state.write(NAME, new ClaimState(claims, wanted, timeout));
         return FITS;
       });
     },
