@@ -8,8 +8,14 @@ import { LeaderElector } from './leader-election.ts';
 
 const lease = { namespace: 'kube-system', name: 'kube-controller-manager' };
 
-function candidate(client: FakeClient, clock: FakeClock, identity: string) {
-  const elector = new LeaderElector({ client, clock, log: silent }, { lease, identity });
+function candidate(client: FakeClient, steady: FakeClock, identity: string, wall = steady) {
+  // Timers go by the steady clock; only the hour is the wall clock's.
+  const clock = {
+    now: () => wall.now(),
+    sleep: (ms: number, signal?: AbortSignal) => steady.sleep(ms, signal),
+    after: (ms: number, fn: () => void) => steady.after(ms, fn),
+  };
+  const elector = new LeaderElector({ client, clock, steady, log: silent }, { lease, identity });
   const stop = new AbortController();
   const state = { leads: false };
   const done = elector.run(stop.signal, async (signal) => {
@@ -57,6 +63,38 @@ describe('LeaderElector', () => {
     b.stop.abort();
     await b.done;
   });
+
+  it.each([-3_600_000, 3_600_000])(
+    'does not care when the wall clock is set by %i ms',
+    async (by) => {
+      const client = new FakeClient();
+      const clock = new FakeClock();
+      const wall = new FakeClock();
+      const a = candidate(client, clock, 'a', wall);
+      await clock.advance(0);
+      const b = candidate(client, clock, 'b', wall);
+      await clock.advance(0);
+      wall.now = () => clock.now() + by;
+      let down = false;
+      client.react(() => (down ? new Error('unreachable') : undefined));
+      await clock.advance(60_000);
+      expect([a.state.leads, b.state.leads]).toEqual([true, false]);
+      // The deadline for renewing does not move either.
+      down = true;
+      wall.now = () => clock.now() - by;
+      const failed = expect(a.done).rejects.toThrow('Lost the lease');
+      await clock.advance(9_000);
+      expect(a.state.leads).toBe(true);
+      await clock.advance(3_000);
+      expect(a.state.leads).toBe(false);
+      await failed;
+      down = false;
+      await clock.advance(20_000);
+      expect(b.state.leads).toBe(true);
+      b.stop.abort();
+      await b.done;
+    },
+  );
 
   it('gives up the lead when it cannot renew', async () => {
     const client = new FakeClient();

@@ -18,6 +18,8 @@ interface Deps {
   /** The client of a controller, by the name of its service account in kube-system. */
   readonly clientFor: (account: string) => Client;
   readonly clock: Clock;
+  /** Measures how long leases last, whatever is done to the wall clock. */
+  readonly steady: Clock;
   readonly log: Logger;
   readonly metrics: ManagerMetrics;
   readonly health: ManagerHealth;

@@ -21,6 +21,7 @@ import { keepHeapSmall } from '../../util/heap-growth.ts';
 import { runAll, shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger } from '../../util/log.ts';
 import { Metrics } from '../../util/metrics.ts';
+import { steadyClock } from '../../util/steady-clock.ts';
 
 interface Flags {
   readonly kubeconfig: string;
@@ -172,7 +173,8 @@ async function run(flags: Flags): Promise<void> {
   const clients = await openClients(flags);
   const metrics = new Metrics();
   const health = new ManagerHealth();
-  const deps = { ...clients, log, clock: realClock, metrics: managerMetrics(metrics), health };
+  const clocks = { clock: realClock, steady: steadyClock };
+  const deps = { ...clients, ...clocks, log, metrics: managerMetrics(metrics), health };
   const serving = {
     host: flags.bindAddress,
     port: Number(flags.securePort),
