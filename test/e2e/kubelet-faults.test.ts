@@ -1,7 +1,16 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { signalProcess } from '../../src/host/processes.ts';
+import { kubectlProgram } from '../support/cluster.ts';
 import { componentPid } from '../support/component-pid.ts';
 import { eventually } from '../support/eventually.ts';
 import { list } from '../support/manifests.ts';
@@ -23,6 +32,12 @@ async function podDevices(): Promise<number> {
   return stdout.split('\n').filter((line) => line.startsWith('veth')).length;
 }
 
+/** Megabytes that a process has held at most. */
+function peakMemory(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) / 1024;
+}
+
 describe('a container', () => {
   it('whose probe prints without end does not hurt the others', async () => {
     const noisy = { exec: { command: ['sh', '-c', 'yes'] }, periodSeconds: 1, failureThreshold: 1 };
@@ -40,6 +55,25 @@ describe('a container', () => {
     const { status } = await ns.get('pod', 'noisy');
     expect(status.containerStatuses[0]).toMatchObject({ ready: false, restartCount: 0 });
     await ns.kubectl('delete', 'pod', 'noisy', 'quiet');
+  });
+
+  it('that prints a line of 100 MB is read whole, and the kubelet holds no such line', async () => {
+    const pid = await componentPid(cluster, 'kubelet');
+    const script = "head -c 100000000 /dev/zero | tr '\\0' x; echo; sleep 3600";
+    await ns.apply(podOf('long', [shell('main', script)]));
+    const env = { KUBECONFIG: cluster.paths.kubeconfig('admin'), KUBECTL: kubectlProgram() };
+    const line = `$KUBECTL -n ${ns.name} logs long | wc -c`;
+    await eventually(
+      'all of it is there',
+      async () => {
+        const { stdout } = await cluster.network.run('sh', ['-c', line], { env });
+        return Number(stdout) === 100_000_001;
+      },
+      60_000,
+    );
+    expect(await componentPid(cluster, 'kubelet')).toBe(pid);
+    expect(peakMemory(pid)).toBeLessThan(400);
+    await ns.kubectl('delete', 'pod', 'long');
   });
 
   it('with more variables than the kernel takes says so', async () => {
@@ -79,6 +113,25 @@ describe('containerd that hangs', () => {
   });
 });
 
+describe('containerd that is killed', () => {
+  it('leaves containers running, and Pods that come meanwhile start when it is back', async () => {
+    await ns.apply(podOf('lasting', [shell('main', 'sleep 3600')]));
+    await ready('lasting');
+    const started = (pod: string) => ns.get('pod', pod).then((p) => p.status.containerStatuses[0]);
+    const before = await started('lasting');
+    for (const name of ['first', 'second', 'third']) {
+      signalProcess(await componentPid(cluster, 'containerd'), 'SIGKILL');
+      await ns.apply(podOf(name, [shell('main', 'sleep 3600')]));
+      await ready(name);
+      await ns.kubectl('exec', name, '--', 'true');
+    }
+    const after = await started('lasting');
+    expect(after.containerID).toBe(before.containerID);
+    expect(after.restartCount).toBe(0);
+    await ns.kubectl('delete', 'pod', 'lasting', 'first', 'second', 'third');
+  });
+});
+
 describe('a node without CNI configuration', () => {
   const { config } = cluster.paths.cni;
   const away = `${config}.away`;
@@ -111,7 +164,8 @@ describe('a node without CNI configuration', () => {
 });
 
 describe('many Pods', () => {
-  const COUNT = 40;
+  // More of them by hand: K8TS_RANDOM_PODS=500.
+  const COUNT = Number(process.env.K8TS_RANDOM_PODS ?? 40);
   let before = 0;
   // The same Pods in every run; a failure can be looked at again.
   let seed = 20_260;
@@ -147,26 +201,30 @@ describe('many Pods', () => {
     });
   }
 
-  it('with the kubelet killed among them leave nothing behind', async () => {
-    const names = Array.from({ length: COUNT }, (_, i) => `random-${i}`);
-    for (let at = 0; at < COUNT; at += 10) {
-      await ns.apply(list(...names.slice(at, at + 10).map(randomPod)));
-      if (at === 10 || at === 30) signalProcess(await componentPid(cluster, 'kubelet'), 'SIGKILL');
-      const doomed = names.slice(0, at + 10).filter(() => random(2) === 0);
-      await ns.kubectl('delete', 'pods', '--ignore-not-found', '--wait=false', ...doomed);
-    }
-    // Some are deleted while nobody watches.
-    signalProcess(await componentPid(cluster, 'kubelet'), 'SIGKILL');
-    await ns.kubectl('delete', 'pods', '--all', '--grace-period=0', '--force');
-    await eventually(
-      'no trace is left',
-      async () => {
-        const traces = await tracesOfGonePods(cluster);
-        if (traces.length > 0) throw new Error(traces.slice(0, 10).join('\n'));
-        expect(await podDevices()).toBeLessThanOrEqual(before);
-        return true;
-      },
-      120_000,
-    );
-  });
+  it(
+    'with the kubelet killed among them leave nothing behind',
+    async () => {
+      const names = Array.from({ length: COUNT }, (_, i) => `random-${i}`);
+      for (let at = 0; at < COUNT; at += 10) {
+        await ns.apply(list(...names.slice(at, at + 10).map(randomPod)));
+        if (at % 20 === 10) signalProcess(await componentPid(cluster, 'kubelet'), 'SIGKILL');
+        const doomed = names.slice(0, at + 10).filter(() => random(2) === 0);
+        await ns.kubectl('delete', 'pods', '--ignore-not-found', '--wait=false', ...doomed);
+      }
+      // Some are deleted while nobody watches.
+      signalProcess(await componentPid(cluster, 'kubelet'), 'SIGKILL');
+      await ns.kubectl('delete', 'pods', '--all', '--grace-period=0', '--force');
+      await eventually(
+        'no trace is left',
+        async () => {
+          const traces = await tracesOfGonePods(cluster);
+          if (traces.length > 0) throw new Error(traces.slice(0, 10).join('\n'));
+          expect(await podDevices()).toBeLessThanOrEqual(before);
+          return true;
+        },
+        120_000 + 200 * COUNT,
+      );
+    },
+    180_000 + 500 * COUNT,
+  );
 });
