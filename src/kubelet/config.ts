@@ -4,6 +4,7 @@ import { parseYaml } from '../api/yaml.ts';
 import { errorMessage } from '../util/errors.ts';
 import { isObject, type JsonObject } from '../util/json.ts';
 import { isAcceptedField, unsupportedField } from './config-accepted.ts';
+import type { VerificationPolicy } from './pull-records.ts';
 
 /**
  * KubeletConfiguration (kubelet.config.k8s.io/v1beta1) with its defaults: the fields that this kubelet acts on.
@@ -40,6 +41,7 @@ export interface KubeletConfiguration {
   seccompDefault: boolean;
   serializeImagePulls: boolean;
   maxParallelImagePulls: number;
+  imagePullCredentialsVerificationPolicy: VerificationPolicy;
   registerNode: boolean;
   registerWithTaints: { key: string; value?: string; effect: string }[];
   nodeLeaseDurationSeconds: number;
@@ -103,6 +105,7 @@ export const DEFAULTS: KubeletConfiguration = {
   seccompDefault: false,
   serializeImagePulls: true,
   maxParallelImagePulls: 1,
+  imagePullCredentialsVerificationPolicy: 'NeverVerifyPreloadedImages',
   registerNode: true,
   registerWithTaints: [],
   nodeLeaseDurationSeconds: 40,
@@ -189,6 +192,13 @@ export async function parseConfiguration(
   }
   const merged = overlay(base as unknown as JsonObject, known) as unknown as KubeletConfiguration;
   checkTypes(merged, text);
+  const { imagePullCredentialsVerificationPolicy: policy } = merged;
+  if (!POLICIES.includes(policy)) {
+    const line = lineOf(text, 'imagePullCredentialsVerificationPolicy');
+    throw new Error(
+      `line ${line}: imagePullCredentialsVerificationPolicy: ${JSON.stringify(policy)} is not supported`,
+    );
+  }
   if (!MODES.includes(merged.authorization.mode)) {
     throw new Error(
       `line ${lineOf(text, 'mode')}: authorization.mode must be AlwaysAllow or Webhook`,
@@ -238,6 +248,7 @@ function overlay(base: JsonObject, over: JsonObject): JsonObject {
   return result;
 }
 
+const POLICIES = ['NeverVerify', 'NeverVerifyPreloadedImages', 'AlwaysVerify'];
 const MODES = ['AlwaysAllow', 'Webhook'];
 
 function checkTypes(config: KubeletConfiguration, text: string): void {

@@ -3,6 +3,7 @@ import { filesystemFacts } from '../host/machine.ts';
 import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
+import type { PullRecords } from './pull-records.ts';
 import type { ContainerRuntime, Image } from './runtime/runtime.ts';
 
 export interface ImageCollectorDeps {
@@ -10,6 +11,7 @@ export interface ImageCollectorDeps {
   recorder: EventRecorder;
   clock: Clock;
   log: Logger;
+  records: PullRecords;
 }
 
 export interface ImageCollectorOptions {
@@ -123,12 +125,13 @@ export class ImageCollector {
 
   /** Answers the bytes that were freed; stops when they are enough. */
   async #remove(images: readonly Image[], enough: number, signal: AbortSignal): Promise<number> {
-    const { runtime, log } = this.#deps;
+    const { runtime, log, records } = this.#deps;
     let freed = 0;
     for (const image of images) {
       if (freed >= enough) break;
       await runtime.removeImage({ image: image.id }, signal);
       this.#known.delete(image.id);
+      await records.removed(image.id);
       freed += image.size;
       log.info({ image: image.repoTags[0] ?? image.id, bytes: image.size }, 'Removed an image');
     }

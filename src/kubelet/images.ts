@@ -6,13 +6,8 @@ import { errorMessage } from '../util/errors.ts';
 import { RpcError } from '../util/grpc.ts';
 import { containerFieldPath } from './names.ts';
 import { type PullSecret, pullCredentials } from './pull-credentials.ts';
-import type {
-  AuthConfig,
-  ContainerRuntime,
-  Image,
-  ImageSpec,
-  PodSandboxConfig,
-} from './runtime/runtime.ts';
+import type { PullRecords } from './pull-records.ts';
+import type { ContainerRuntime, Image, ImageSpec, PodSandboxConfig } from './runtime/runtime.ts';
 
 /** A container's image is not here; `reason` is what its status shows. */
 export class ImageError extends Error {
@@ -44,6 +39,7 @@ export interface ImagesDeps {
   recorder: EventRecorder;
   clock: Clock;
   pullSecrets(pod: Pod): Promise<PullSecret[]>;
+  records: PullRecords;
   /** Pulls at the same time; further ones wait. 1 is upstream's serializeImagePulls. */
   maxParallelPulls: number;
 }
@@ -86,7 +82,7 @@ export class Images {
     const present = await this.#inspect(pod, wanted, spec, signal);
     const policy = wanted.imagePullPolicy ?? defaultPullPolicy(name);
     const quoted = JSON.stringify(name);
-    if (present && policy !== 'Always') {
+    if (present && policy !== 'Always' && (await this.#mayUse(pod, name, present))) {
       const message = `Container image ${quoted} already present on machine and can be accessed by the pod`;
       this.#event(pod, wanted, 'Normal', { reason: 'Pulled', message });
       return present;
@@ -98,6 +94,14 @@ export class Images {
     }
     this.#checkBackoff(pod, wanted);
     return this.#pull(pod, wanted, { spec, sandbox }, signal);
+  }
+
+  /** An image that another pod's credentials brought here is not everybody's. */
+  async #mayUse(pod: Pod, name: string, image: Image): Promise<boolean> {
+    const { records, pullSecrets } = this.#deps;
+    // Most images are nobody's secret: no secret is looked at for them.
+    if (await records.mayUse(name, image, [])) return true;
+    return records.mayUse(name, image, pullCredentials(name, await pullSecrets(pod)));
   }
 
   forget(podUid: string): void {
@@ -160,9 +164,10 @@ export class Images {
     const began = clock.now();
     try {
       const credentials = pullCredentials(name, await pullSecrets(pod));
-      const ref = await this.#pullWith(spec, credentials, sandbox, signal);
+      const { ref, secret } = await this.#pullWith(spec, credentials, sandbox, signal);
       const image = await runtime.imageStatus({ image: ref }, signal);
       if (!image) throw new Error(`image ${ref} vanished after it was pulled`);
+      await this.#deps.records.pulled(name, image.id, secret);
       this.#backoff.forget(key);
       this.#failedAt.delete(key);
       const took = `${seconds(clock.now() - began)} (${seconds(clock.now() - asked)} including waiting)`;
@@ -198,22 +203,22 @@ export class Images {
   /** Every credential that fits is tried; without any, an anonymous pull. */
   async #pullWith(
     spec: ImageSpec,
-    credentials: readonly AuthConfig[],
+    credentials: readonly PullSecret[],
     sandbox: PodSandboxConfig,
     signal: AbortSignal,
-  ): Promise<string> {
+  ): Promise<{ ref: string; secret?: PullSecret }> {
     const { runtime } = this.#deps;
     if (credentials.length === 0) {
       const shared =
         this.#pulling.get(spec.image) ??
         runtime.pullImage(spec, undefined, sandbox).finally(() => this.#pulling.delete(spec.image));
       this.#pulling.set(spec.image, shared);
-      return shared;
+      return { ref: await shared };
     }
     let last: unknown;
-    for (const auth of credentials) {
+    for (const secret of credentials) {
       try {
-        return await runtime.pullImage(spec, auth, sandbox, signal);
+        return { ref: await runtime.pullImage(spec, secret.auth, sandbox, signal), secret };
       } catch (err) {
         signal.throwIfAborted();
         last = err;

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { parseQuantity, wholeValue } from '../api/quantity.ts';
 import { PODS, SERVICES } from '../api/resource-types.ts';
 import type { Pod, Service } from '../api/types.ts';
 import type { Informer } from '../client/client.ts';
@@ -13,7 +12,7 @@ import { EvictionManager } from './eviction/eviction-manager.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { ImageCollector } from './image-collector.ts';
 import type { KubeletDeps, KubeletOptions } from './kubelet-deps.ts';
-import { LogRotation } from './logs/log-rotation.ts';
+import { podLogRotation } from './logs/pod-log-rotation.ts';
 import { countProbe, type KubeletMetrics } from './metrics.ts';
 import { NodeReporter } from './node/node-reporter.ts';
 import { NodePlugins } from './node-plugins.ts';
@@ -26,6 +25,7 @@ import { PodSources } from './pod-sources.ts';
 import { createPodStages } from './pod-stages.ts';
 import { PodWorkers } from './pod-workers.ts';
 import { ProbeManager } from './probes/probe-manager.ts';
+import { PullRecords } from './pull-records.ts';
 import { Allocations } from './resize/allocations.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
 import { networkProblem, RuntimeHealth } from './runtime-problems.ts';
@@ -62,6 +62,7 @@ export class Kubelet {
   readonly #housekeeping: Housekeeping;
   readonly #eviction: EvictionManager;
   readonly #shutdown: NodeShutdown;
+  readonly #pullRecords: PullRecords;
   readonly #images: ImageCollector;
   readonly #tokens: ServiceAccountTokens;
   readonly #sources: PodSources;
@@ -97,6 +98,8 @@ export class Kubelet {
       onDeleted: (uid) => this.status.forget(uid),
     });
     this.#plugins = this.#makePlugins();
+    const policy = config.imagePullCredentialsVerificationPolicy;
+    this.#pullRecords = new PullRecords({ clock, rootDir, policy });
     this.node = this.#makeNode();
     const { stages, volumes, drivers } = this.#makeStages();
     const onGone = (): void => this.#sources.podLeft();
@@ -193,13 +196,16 @@ export class Kubelet {
 
   #makeImageCollector(): ImageCollector {
     const { config, nodeName } = this.options;
-    return new ImageCollector(this.#deps, {
-      nodeName,
-      high: config.imageGCHighThresholdPercent,
-      low: config.imageGCLowThresholdPercent,
-      minimumAgeMs: parseDuration(config.imageMinimumGCAge),
-      maximumAgeMs: parseDuration(config.imageMaximumGCAge),
-    });
+    return new ImageCollector(
+      { ...this.#deps, records: this.#pullRecords },
+      {
+        nodeName,
+        high: config.imageGCHighThresholdPercent,
+        low: config.imageGCLowThresholdPercent,
+        minimumAgeMs: parseDuration(config.imageMinimumGCAge),
+        maximumAgeMs: parseDuration(config.imageMaximumGCAge),
+      },
+    );
   }
 
   #makeEviction(): EvictionManager {
@@ -272,6 +278,7 @@ export class Kubelet {
         probes: this.#probes,
         configObjects: this.#configObjects,
         devices: this.#plugins.devices,
+        pullRecords: this.#pullRecords,
         tokens: this.#tokens,
         services: () => this.#services.list(),
         node,
@@ -301,34 +308,13 @@ export class Kubelet {
     signal.addEventListener('abort', () => this.#stop(), { once: true });
     await this.#sources.lookAtFiles();
     loops.push(this.pleg.run(signal), this.#sources.runStatic(signal), this.#plugins.run(signal));
-    loops.push(this.#logRotation().run(signal), this.#eviction.run(signal));
+    loops.push(
+      podLogRotation({ ...this.#deps, pleg: this.pleg }, this.options.config).run(signal),
+      this.#eviction.run(signal),
+    );
     loops.push(this.#images.run(signal), this.#shutdown.run(signal));
     loops.push(watchSystemOom({ ...this.#deps, ...this.options }, signal));
     await Promise.all([...loops, this.#followApi(signal)]);
-  }
-
-  #logRotation(): LogRotation {
-    const { runtime, clock, log } = this.#deps;
-    const { containerLogMaxSize, containerLogMaxFiles, containerLogMonitorInterval } =
-      this.options.config;
-    return new LogRotation(
-      {
-        clock,
-        log,
-        running: () =>
-          this.pleg
-            .list()
-            .flatMap((pod) => pod.containers)
-            .filter((c) => c.state === 'running' && c.logPath.startsWith('/'))
-            .map(({ id, logPath }) => ({ containerId: id, path: logPath })),
-        reopen: (id, signal) => runtime.reopenContainerLog(id, signal),
-      },
-      {
-        maxSize: wholeValue(parseQuantity(containerLogMaxSize)),
-        maxFiles: containerLogMaxFiles,
-        periodMs: parseDuration(containerLogMonitorInterval),
-      },
-    );
   }
 
   /** What nobody has is cleared away only when every source has been heard. */

@@ -23,6 +23,7 @@ import type { Failure, PodState } from './pod-state.ts';
 import { PodSync } from './pod-sync.ts';
 import type { ProbeManager } from './probes/probe-manager.ts';
 import { entriesOfSecret, type PullSecret } from './pull-credentials.ts';
+import type { PullRecords } from './pull-records.ts';
 import type { Allocations } from './resize/allocations.ts';
 import { Resizer } from './resize/resizer.ts';
 import type { NodeMemory } from './resources.ts';
@@ -42,6 +43,7 @@ export interface PodStagesDeps extends KubeletDeps {
   allocations: Allocations;
   configObjects: ConfigObjects;
   devices: DeviceManager;
+  pullRecords: PullRecords;
   tokens: ServiceAccountTokens;
   services(): readonly Service[];
   node: NodeReporter;
@@ -201,6 +203,7 @@ function containerStarter(
       recorder,
       clock,
       pullSecrets: (pod) => pullSecrets(deps, pod),
+      records: deps.pullRecords,
       maxParallelPulls: config.serializeImagePulls ? config.maxParallelImagePulls : 8,
     }),
     environment: {

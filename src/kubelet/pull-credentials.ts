@@ -6,6 +6,8 @@ export interface PullSecret {
   /** Registry as the secret names it: host, perhaps with port, path, scheme or a `*` in the host. */
   registry: string;
   auth: AuthConfig;
+  /** The secret that holds it. */
+  source: { uid: string; namespace: string; name: string };
 }
 
 interface DockerEntry {
@@ -26,9 +28,11 @@ export function entriesOfSecret(secret: Secret): PullSecret[] {
     auths?: Record<string, DockerEntry>;
   };
   const entries = json === undefined ? (parsed as Record<string, DockerEntry>) : parsed.auths;
+  const { uid, namespace, name } = secret.metadata;
   return Object.entries(entries ?? {}).map(([registry, entry]) => ({
     registry,
     auth: authOf(entry),
+    source: { uid, namespace, name },
   }));
 }
 
@@ -50,7 +54,7 @@ const DOCKER_HUB = 'docker.io';
 const HUB_NAMES = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io']);
 
 /** The credentials that fit the image, the most specific registry path first. */
-export function pullCredentials(image: string, secrets: readonly PullSecret[]): AuthConfig[] {
+export function pullCredentials(image: string, secrets: readonly PullSecret[]): PullSecret[] {
   const { host, path } = imageParts(image);
   return secrets
     .map((secret) => ({ secret, ...registryParts(secret.registry) }))
@@ -58,7 +62,7 @@ export function pullCredentials(image: string, secrets: readonly PullSecret[]): 
       (r) => hostMatches(r.host, host) && `${path}/`.startsWith(r.path === '' ? '' : `${r.path}/`),
     )
     .sort((a, b) => b.path.length - a.path.length)
-    .map(({ secret }) => secret.auth);
+    .map(({ secret }) => secret);
 }
 
 function imageParts(image: string): { host: string; path: string } {

@@ -30,6 +30,8 @@ function pulling(name: string, image: string, spec: object = {}) {
 const withSecret = { imagePullSecrets: [{ name: 'pull' }] };
 const waiting = async (pod: string) =>
   (await ns.get('pod', pod)).status.containerStatuses?.[0]?.state?.waiting;
+const stateOf = async (pod: string) =>
+  JSON.stringify((await ns.get('pod', pod)).status.containerStatuses?.[0] ?? {});
 const ready = (pod: string) =>
   ns.kubectl('wait', '--for=condition=Ready', `pod/${pod}`, '--timeout=60s');
 
@@ -63,6 +65,30 @@ describe('an image in a registry with TLS and a password', () => {
     );
     expect(events).toMatch(/Warning +Failed .*Error: ErrImagePull/);
     await ns.kubectl('delete', 'pod', 'stranger', '--now');
+  });
+
+  it('is kept from Pods without the secret when it is here already', async () => {
+    const image = await registry.push(await importRandomImage(), 'team/secret:1');
+    await cluster.k8ts('images', 'prune');
+    const main = { image, imagePullPolicy: 'IfNotPresent', command: ['/nothing'] };
+    const trying = (name: string, change: object, spec: object = {}) => {
+      const pod = shellPod(name, '', { ...main, ...change });
+      return { ...pod, spec: { ...(pod.spec as object), ...spec } };
+    };
+    await ns.apply(trying('owner', {}, withSecret));
+    // The image holds no program: that it was tried shows that the image could be used.
+    await eventually('the image is used', async () =>
+      /RunContainerError|CreateContainerError|StartError/.test(await stateOf('owner')),
+    );
+    await ns.apply(trying('thief', {}));
+    await eventually('it is refused', async () =>
+      /ErrImagePull|BackOff/.test(await stateOf('thief')),
+    );
+    await ns.apply(trying('quiet-thief', { imagePullPolicy: 'Never' }));
+    await eventually('it is refused', async () =>
+      (await stateOf('quiet-thief')).includes('ErrImageNeverPull'),
+    );
+    await ns.kubectl('delete', 'pod', 'owner', 'thief', 'quiet-thief', '--now');
   });
 
   it('that is not there, and one that is damaged, say so', async () => {
