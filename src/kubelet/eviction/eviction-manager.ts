@@ -44,6 +44,8 @@ export interface EvictionDeps {
   reclaimDisk(signal: AbortSignal): Promise<void>;
   /** The node's conditions have to be told anew. */
   onPressure(): void;
+  /** What is left of what; by default the machine is asked. */
+  readSignals?(imageDir: string | undefined): Promise<Signals>;
 }
 
 const PERIOD_MS = 10_000;
@@ -122,7 +124,10 @@ export class EvictionManager {
   async #read(signal: AbortSignal): Promise<Signals> {
     const { machine, runtime } = this.#deps;
     this.#imageDir ??= await imageDirectory(runtime, signal);
-    return readSignals(machine, this.#options.rootDir, this.#imageDir);
+    const { readSignals: given } = this.#deps;
+    return given
+      ? given(this.#imageDir)
+      : readSignals(machine, this.#options.rootDir, this.#imageDir);
   }
 
   /** The threshold to act on now: the most urgent signal that is crossed, long enough if it is a soft one. */
