@@ -101,13 +101,21 @@ export class Kubelet {
     const policy = config.imagePullCredentialsVerificationPolicy;
     this.#pullRecords = new PullRecords({ clock, rootDir, policy });
     this.node = this.#makeNode();
-    const { stages, volumes, drivers } = this.#makeStages();
+    const { stages, volumes, drivers, outsideVolumes } = this.#makeStages();
     const onGone = (): void => this.#sources.podLeft();
     this.workers = new PodWorkers({ stages, clock, log, onGone });
     this.#sources = this.#makeSources();
     const { pleg, workers, dirs } = this;
     const groups = this.#groups;
-    this.stats = new StatsProvider({ ...deps, ...options, groups, workers, pleg, dirs });
+    this.stats = new StatsProvider({
+      ...deps,
+      ...options,
+      groups,
+      workers,
+      pleg,
+      dirs,
+      outsideVolumes,
+    });
     this.#drivers = drivers;
     this.#images = this.#makeImageCollector();
     this.#eviction = this.#makeEviction();

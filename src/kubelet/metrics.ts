@@ -2,6 +2,7 @@ import type { Pod } from '../api/types.ts';
 import { Metrics } from '../util/metrics.ts';
 import { GIT_VERSION } from '../util/version.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
+import type { VolumeStats } from './stats/summary.ts';
 
 const RELIST_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const OPERATION_SECONDS = [0.005, 0.0125, 0.03, 0.08, 0.2, 0.5, 1.2, 3, 7.5, 19, 48, 119];
@@ -41,6 +42,7 @@ export function kubeletMetrics(nodeName: string) {
       'How long a complete listing of the runtime took',
       { labelNames: [], buckets: RELIST_SECONDS },
     ),
+    volumes: volumeGauges(registry),
     evictions: registry.counter('kubelet_evictions', 'Pods evicted, by the signal', [
       'eviction_signal',
     ]),
@@ -60,6 +62,33 @@ export function kubeletMetrics(nodeName: string) {
       { labelNames: ['operation_type'], buckets: OPERATION_SECONDS },
     ),
   };
+}
+
+/** How full claims are, by what `VolumeStats` calls the figure. */
+function volumeGauges(registry: Metrics) {
+  const gauge = (name: string, help: string) =>
+    registry.gauge(`kubelet_volume_stats_${name}`, help, ['namespace', 'persistentvolumeclaim']);
+  return {
+    capacityBytes: gauge('capacity_bytes', 'Bytes that the volume holds'),
+    availableBytes: gauge('available_bytes', 'Bytes that are free in the volume'),
+    usedBytes: gauge('used_bytes', 'Bytes that are taken in the volume'),
+    inodes: gauge('inodes', 'Inodes that the volume holds'),
+    inodesFree: gauge('inodes_free', 'Inodes that are free in the volume'),
+    inodesUsed: gauge('inodes_used', 'Inodes that are taken in the volume'),
+  };
+}
+
+/** Tells how full claims are, and forgets those that are gone. */
+export function tellVolumes({ volumes }: KubeletMetrics, claims: readonly VolumeStats[]): void {
+  for (const gauge of Object.values(volumes)) gauge.reset();
+  for (const stats of claims) {
+    if (!stats.pvcRef) continue;
+    const labels = { namespace: stats.pvcRef.namespace, persistentvolumeclaim: stats.pvcRef.name };
+    for (const [figure, gauge] of Object.entries(volumes)) {
+      const value = stats[figure as keyof typeof volumes];
+      if (value !== undefined) gauge.set(labels, value);
+    }
+  }
 }
 
 const RESULTS: Readonly<Record<string, string>> = {

@@ -27,12 +27,14 @@ import type { PullRecords } from './pull-records.ts';
 import type { Allocations } from './resize/allocations.ts';
 import { Resizer } from './resize/resizer.ts';
 import type { NodeMemory } from './resources.ts';
+import type { VolumeStats } from './stats/summary.ts';
 import type { StatusManager } from './status-manager.ts';
 import { ImageVolumes } from './volumes/image-volumes.ts';
 import { PersistentVolumes } from './volumes/persistent-volumes.ts';
 import type { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
 import { SubPaths } from './volumes/sub-paths.ts';
 import { VolumeManager } from './volumes/volume-manager.ts';
+import { outsideVolumeStats } from './volumes/volume-usage.ts';
 
 export interface PodStagesDeps extends KubeletDeps {
   pleg: Pleg;
@@ -63,7 +65,12 @@ export interface PodStagesDeps extends KubeletDeps {
 export function createPodStages(
   deps: PodStagesDeps,
   options: KubeletOptions,
-): { stages: PodLifecycle; volumes: VolumeManager; drivers: CsiDrivers } {
+): {
+  stages: PodLifecycle;
+  volumes: VolumeManager;
+  drivers: CsiDrivers;
+  outsideVolumes(pod: Pod, time: string): Promise<VolumeStats[]>;
+} {
   const { clock, recorder, pleg, probes, status, node, configObjects, tokens } = deps;
   const hostIps = (): readonly string[] => options.nodeIps;
   const drivers = new CsiDrivers({
@@ -72,7 +79,8 @@ export function createPodStages(
     node: () => node.node,
   });
   const imageVolumes = new ImageVolumes({ ...deps, ...options });
-  const volumes = volumeManager(deps, options, { drivers, images: imageVolumes });
+  const csi = csiVolumes(deps, options, drivers);
+  const volumes = volumeManager(deps, options, { csi, images: imageVolumes });
   const admission = new Admission({
     node: () => node.node,
     allocatable: () => node.allocatable(),
@@ -118,15 +126,17 @@ export function createPodStages(
     fail: deps.fail,
     refreshNode: () => node.refresh(),
   });
-  return { stages, volumes, drivers };
+  const outsideVolumes = (pod: Pod, time: string) =>
+    outsideVolumeStats(pod, { volumes, csi }, time);
+  return { stages, volumes, drivers, outsideVolumes };
 }
 
-function volumeManager(
-  { client, mounts, node, configObjects, tokens }: PodStagesDeps,
+function csiVolumes(
+  { client, mounts, tokens }: PodStagesDeps,
   { rootDir, nodeName }: KubeletOptions,
-  { drivers, images }: { drivers: CsiDrivers; images: ImageVolumes },
-): VolumeManager {
-  const csi = new CsiVolumes({
+  drivers: CsiDrivers,
+): CsiVolumes {
+  return new CsiVolumes({
     client,
     drivers,
     mounts,
@@ -143,6 +153,13 @@ function volumeManager(
     token: (pod, audience, expirationSeconds) =>
       tokens.token(pod, { audience, expirationSeconds, path: '' }),
   });
+}
+
+function volumeManager(
+  { client, mounts, node, configObjects, tokens }: PodStagesDeps,
+  { rootDir }: KubeletOptions,
+  { csi, images }: { csi: CsiVolumes; images: ImageVolumes },
+): VolumeManager {
   return new VolumeManager({
     mounts,
     rootDir,

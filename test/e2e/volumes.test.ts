@@ -279,6 +279,10 @@ describe('a CSI driver', () => {
       },
     });
     expect(statSync(join(scratch, 'csi/volumes/handle-1')).gid).toBe(2000);
+    const metrics = await cluster.kubectl('get', '--raw', '/api/v1/nodes/node-1/proxy/metrics');
+    const labels = `namespace="${ns.name}",persistentvolumeclaim="shared"`;
+    expect(metrics).toContain(`kubelet_volume_stats_used_bytes{${labels}} 400`);
+    expect(metrics).toContain(`kubelet_volume_stats_inodes_free{${labels}} 30`);
     await ns.kubectl('delete', 'pod', 'one');
     const unstaged = () => driver.calls.some((c) => c.method === 'NodeUnstageVolume');
     expect(unstaged()).toBe(false);

@@ -49,7 +49,17 @@ export async function startCsiDriver(
     { calls, failures },
     {
       NodeGetInfo: () => ({ nodeId: `node-of-${name}`, maxVolumesPerNode: 5 }),
-      NodeGetCapabilities: () => ({ capabilities: [{ rpc: { type: 'STAGE_UNSTAGE_VOLUME' } }] }),
+      NodeGetCapabilities: () => ({
+        capabilities: ['STAGE_UNSTAGE_VOLUME', 'GET_VOLUME_STATS'].map((type) => ({
+          rpc: { type },
+        })),
+      }),
+      NodeGetVolumeStats: () => ({
+        usage: [
+          { unit: 'BYTES', total: 1000, used: 400, available: 600 },
+          { unit: 'INODES', total: 50, used: 20, available: 30 },
+        ],
+      }),
       async NodeStageVolume({ volumeId, stagingTargetPath }) {
         mkdirSync(directory(volumeId), { recursive: true });
         await bind(directory(volumeId), stagingTargetPath);

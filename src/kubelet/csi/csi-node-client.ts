@@ -38,6 +38,13 @@ export interface NodeInfo {
   topology: Strings;
 }
 
+export interface VolumeUsage {
+  readonly unit: 'UNKNOWN' | 'BYTES' | 'INODES';
+  readonly available: number;
+  readonly total: number;
+  readonly used: number;
+}
+
 /** The Node service of one CSI driver on this machine. */
 export interface CsiNodeClient {
   info(signal?: AbortSignal): Promise<NodeInfo>;
@@ -47,6 +54,12 @@ export interface CsiNodeClient {
   publish(request: PublishRequest, signal?: AbortSignal): Promise<void>;
   unpublish(volumeId: string, targetPath: string, signal?: AbortSignal): Promise<void>;
   unstage(volumeId: string, stagingTargetPath: string, signal?: AbortSignal): Promise<void>;
+  /** How full the volume is, in bytes and perhaps in inodes. */
+  stats(
+    volumeId: string,
+    volumePath: string,
+    signal?: AbortSignal,
+  ): Promise<readonly VolumeUsage[]>;
   close(): void;
 }
 
@@ -86,6 +99,10 @@ export function connectCsiNode(socket: string): CsiNodeClient {
       call('NodeUnpublishVolume', { volumeId, targetPath }, signal),
     unstage: (volumeId, stagingTargetPath, signal) =>
       call('NodeUnstageVolume', { volumeId, stagingTargetPath }, signal),
+    async stats(volumeId, volumePath, signal) {
+      const request = { volumeId, volumePath };
+      return (await call<{ usage: VolumeUsage[] }>('NodeGetVolumeStats', request, signal)).usage;
+    },
     close: () => rpc.close(),
   };
 }

@@ -75,6 +75,7 @@ function driverOn(mounts: FakeMounts) {
       called('unstage');
       await mounts.unmount(target);
     },
+    stats: async () => [],
     close: () => {},
   };
   return { client, calls, fails };

@@ -12,6 +12,7 @@ import { namesIn } from '../directory.ts';
 import { applyFsGroup } from '../volumes/ownership.ts';
 import type { MountedVolume } from '../volumes/volume-error.ts';
 import type { CsiDrivers } from './csi-drivers.ts';
+import type { VolumeUsage } from './csi-node-client.ts';
 import {
   type CsiVolume,
   capabilityOf,
@@ -103,6 +104,15 @@ export class CsiVolumes {
       await applyFsGroup(targetPath, pod);
     }
     return { hostPath: targetPath, readOnly: volume.readOnly, isDevice: volume.block };
+  }
+
+  /** How full a published volume is, from its driver; undefined when that does not tell. */
+  async stats(hostPath: string): Promise<readonly VolumeUsage[] | undefined> {
+    const data = await loadData(dirname(hostPath));
+    if (!data || !this.#deps.drivers.has(data.driverName)) return undefined;
+    const node = this.#deps.drivers.get(data.driverName);
+    if (!(await node.capabilities()).has('GET_VOLUME_STATS')) return undefined;
+    return node.stats(data.volumeHandle, hostPath);
   }
 
   /** Takes away every CSI volume of a pod; one that cannot go now keeps no other one. */

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { healthAnswer } from '../../http/health.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { isRpcUnimplemented } from '../../util/grpc.ts';
+import { tellVolumes } from '../metrics.ts';
 import { newestContainer } from '../runtime-pod.ts';
 import { cadvisorMetrics } from './cadvisor-metrics.ts';
 import { containerLogs } from './container-logs.ts';
@@ -91,7 +92,7 @@ async function metricsDoor({ res, parts: [name], signal }: KubeletRequest, targe
   const { stats, metrics, pleg, machine } = target;
   switch (name) {
     case undefined:
-      refreshMetrics(target);
+      await refreshMetrics(target);
       return text(res, await metrics.registry.render());
     case 'probes':
       return text(res, await metrics.probes.render());
@@ -112,7 +113,8 @@ async function metricsDoor({ res, parts: [name], signal }: KubeletRequest, targe
 }
 
 /** Gauges that follow from what is known anyway are set when somebody asks. */
-function refreshMetrics({ metrics, pleg }: Target): void {
+async function refreshMetrics({ metrics, pleg, stats }: Target): Promise<void> {
+  tellVolumes(metrics, await stats.claims());
   const pods = pleg.list();
   metrics.runningPods.set(pods.filter((pod) => pod.sandboxes.some((s) => s.ready)).length);
   metrics.plegLastSeen.set(pleg.lastRelist / 1000);

@@ -6,7 +6,7 @@ import { namesIn } from '../directory.ts';
 import type { PodDirs } from '../pod-dirs.ts';
 import type { FsStats, VolumeStats } from './summary.ts';
 
-/** What a pod takes up on disk besides its containers' own layers. */
+/** What a pod takes up on disk besides its containers' own layers and volumes from outside. */
 export interface PodDisk {
   readonly volumes: readonly VolumeStats[];
   /** Bytes of volumes that count as the pod's ephemeral storage: empty directories on disk. */
@@ -24,12 +24,10 @@ export async function podDisk(pod: Pod, dirs: PodDirs, time: string): Promise<Po
   const emptyDirs = new Map<string, number>();
   let localVolumes = 0;
   for (const { path, name } of await volumeDirectories(dirs.pod(pod.metadata.uid))) {
-    const stats = await volumeStats(path, time);
     const spec = pod.spec?.volumes?.find((v) => v.name === name);
-    const claim = spec?.persistentVolumeClaim?.claimName;
-    const pvcRef = claim ? { name: claim, namespace: pod.metadata.namespace } : undefined;
-    volumes.push({ ...stats, name, ...(pvcRef ? { pvcRef } : {}) });
     if (!spec?.emptyDir) continue;
+    const stats = await volumeStats(path, time);
+    volumes.push({ ...stats, name });
     emptyDirs.set(name, stats.usedBytes ?? 0);
     if (!spec.emptyDir.medium) localVolumes += stats.usedBytes ?? 0;
   }

@@ -21,6 +21,7 @@ import type {
   NodeStats,
   PodStats,
   Summary,
+  VolumeStats,
 } from './summary.ts';
 
 export interface StatsDeps {
@@ -34,6 +35,8 @@ export interface StatsDeps {
   nodeName: string;
   machine: MachineFacts;
   clock: Clock;
+  /** How full the pod's claims and other volumes from outside are. */
+  outsideVolumes(pod: Pod, time: string): Promise<VolumeStats[]>;
 }
 
 /** With milliseconds: whoever computes rates from two answers needs them. */
@@ -62,6 +65,14 @@ export class StatsProvider {
   /** The same without rates: for those who compute their own. */
   readings(signal: AbortSignal): Promise<Summary> {
     return this.#read(true, signal);
+  }
+
+  /** The claims of all pods. */
+  async claims(): Promise<VolumeStats[]> {
+    const { workers, clock, outsideVolumes } = this.#deps;
+    const time = timeString(clock.now());
+    const all = await Promise.all(workers.active().map(({ pod }) => outsideVolumes(pod, time)));
+    return all.flat().filter(({ pvcRef }) => pvcRef !== undefined);
   }
 
   async #read(light: boolean, signal: AbortSignal): Promise<Summary> {
@@ -144,6 +155,7 @@ export class StatsProvider {
     const now = clock.now();
     const time = timeString(now);
     const disk = light ? undefined : await podDisk(pod, dirs, time);
+    const outside = light ? [] : await this.#deps.outsideVolumes(pod, time);
     const rootfs = light ? undefined : await filesystemStats(dirs.allPodLogs, time);
     const containers = stats
       .map((one) => this.#container(one, running, disk && rootfs && { disk, rootfs }))
@@ -159,7 +171,7 @@ export class StatsProvider {
     return {
       ...basic,
       ...networkOf(await this.#podDevices(pod, group), time),
-      volume: disk.volumes,
+      volume: [...disk.volumes, ...outside],
       'ephemeral-storage': {
         ...rootfs,
         usedBytes:

@@ -77,6 +77,14 @@ export class VolumeManager {
     }
   }
 
+  /** Volumes from outside that the pod has mounted, each with where it is. */
+  mountedFromOutside(uid: string): { name: string; hostPath: string }[] {
+    const prefix = `${uid}/`;
+    return [...this.#mounted]
+      .filter(([key, { isDevice, image }]) => key.startsWith(prefix) && !isDevice && !image)
+      .map(([key, { hostPath }]) => ({ name: key.slice(prefix.length), hostPath }));
+  }
+
   /** Pods of which a directory is left, on disk or in memory. */
   async podsOnDisk(): Promise<string[]> {
     const parents = [join(this.#deps.rootDir, 'pods'), this.#memoryDir()];
