@@ -7,6 +7,7 @@ import { errorMessage } from '../util/errors.ts';
 import { parseDuration } from './config.ts';
 import { ConfigObjects } from './config-objects.ts';
 import type { CsiDrivers } from './csi/csi-drivers.ts';
+import type { CsiVolumes } from './csi/csi-volumes.ts';
 import { type DnsConfig, readResolvConf } from './dns.ts';
 import { EvictionManager } from './eviction/eviction-manager.ts';
 import { Housekeeping } from './housekeeping.ts';
@@ -57,6 +58,7 @@ export class Kubelet {
   readonly #groups: PodGroups;
   readonly #allocations: Allocations;
   readonly #drivers: CsiDrivers;
+  readonly #csi: CsiVolumes;
   readonly #plugins: NodePlugins;
   readonly #configObjects: ConfigObjects;
   readonly #housekeeping: Housekeeping;
@@ -101,7 +103,8 @@ export class Kubelet {
     const policy = config.imagePullCredentialsVerificationPolicy;
     this.#pullRecords = new PullRecords({ clock, rootDir, policy });
     this.node = this.#makeNode();
-    const { stages, volumes, drivers, outsideVolumes } = this.#makeStages();
+    const { stages, volumes, drivers, csi, outsideVolumes } = this.#makeStages();
+    this.#csi = csi;
     const onGone = (): void => this.#sources.podLeft();
     this.workers = new PodWorkers({ stages, clock, log, onGone });
     this.#sources = this.#makeSources();
@@ -194,6 +197,7 @@ export class Kubelet {
       addresses: this.#hostIps,
       gitVersion,
       devices: () => this.#plugins.devices.resources(),
+      volumesInUse: () => this.#csi.volumesInUse(),
       conditions: async (asked) => ({
         problems: [...health.problems(asked?.conditions), ...this.#shutdown.problems],
         pressure: this.#eviction.pressure,
@@ -356,6 +360,7 @@ export class Kubelet {
     const { machine } = this.#deps;
     await this.#housekeeping.makeDirectories();
     await this.#plugins.devices.open();
+    await this.#csi.open();
     await this.#shutdown.check();
     await this.#groups.ensureTop({ cpuShares: machine.cpus * 1024, memoryLimit: 0 });
     signal.throwIfAborted();

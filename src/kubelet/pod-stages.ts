@@ -69,6 +69,7 @@ export function createPodStages(
   stages: PodLifecycle;
   volumes: VolumeManager;
   drivers: CsiDrivers;
+  csi: CsiVolumes;
   outsideVolumes(pod: Pod, time: string): Promise<VolumeStats[]>;
 } {
   const { clock, recorder, pleg, probes, status, node, configObjects, tokens } = deps;
@@ -128,11 +129,13 @@ export function createPodStages(
   });
   const outsideVolumes = (pod: Pod, time: string) =>
     outsideVolumeStats(pod, { volumes, csi }, time);
-  return { stages, volumes, drivers, outsideVolumes };
+  return { stages, volumes, drivers, csi, outsideVolumes };
 }
 
+const TELL_TIMEOUT_MS = 10_000;
+
 function csiVolumes(
-  { client, mounts, tokens }: PodStagesDeps,
+  { client, mounts, tokens, node }: PodStagesDeps,
   { rootDir, nodeName }: KubeletOptions,
   drivers: CsiDrivers,
 ): CsiVolumes {
@@ -142,6 +145,7 @@ function csiVolumes(
     mounts,
     rootDir,
     nodeName,
+    tellInUse: () => node.tellNow(AbortSignal.timeout(TELL_TIMEOUT_MS)),
     secret: async ({ namespace, name }) => {
       const { data = {} } = await client.get(SECRETS, { namespace, name });
       const texts = Object.entries(data).map(([key, text]) => [

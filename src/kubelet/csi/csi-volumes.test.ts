@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { NODES } from '../../api/resource-types.ts';
-import { CSI_DRIVERS } from '../../api/system-resource-types.ts';
+import { CSI_DRIVERS, VOLUME_ATTACHMENTS } from '../../api/system-resource-types.ts';
 import { FakeClient } from '../../client/client.fake.ts';
 import type { MountOptions, Mounts } from '../../host/mounts.ts';
 import { podWith } from '../pods.fake.ts';
 import { CsiDrivers } from './csi-drivers.ts';
 import type { CsiNodeClient } from './csi-node-client.ts';
-import type { CsiVolume } from './csi-volume.ts';
+import { type CsiVolume, sha256 } from './csi-volume.ts';
 import { CsiVolumes } from './csi-volumes.ts';
 
 let rootDir = '';
@@ -116,6 +116,7 @@ async function kubelet({ api, mounts, driver }: World, { registered = true } = {
     mounts,
     rootDir,
     nodeName: 'node-1',
+    tellInUse: async () => void driver.calls.push('tell'),
     secret: async () => ({}),
     token: async () => '',
   });
@@ -157,6 +158,28 @@ describe('CsiVolumes', () => {
     await (await kubelet(world)).tearDown('u1');
     expect(world.mounts.points.size).toBe(0);
     expect(kept()).toEqual([]);
+  });
+
+  it('tells of a volume that is attached before it touches it, until it has let it go', async () => {
+    const world = makeWorld();
+    world.api.seed(VOLUME_ATTACHMENTS, {
+      apiVersion: 'storage.k8s.io/v1',
+      kind: 'VolumeAttachment',
+      metadata: { name: `csi-${sha256(`handle-1${DRIVER}node-1`)}` },
+      spec: { attacher: DRIVER, nodeName: 'node-1', source: {} },
+      status: { attached: true, attachmentMetadata: { device: '/dev/x' } },
+    });
+    const driver = await world.api.get(CSI_DRIVERS, { namespace: '', name: DRIVER });
+    await world.api.update(CSI_DRIVERS, { ...driver, spec: { attachRequired: true } });
+    const volumes = await kubelet(world);
+    await volumes.setUp(POD, VOLUME);
+    expect(world.driver.calls).toEqual(['tell', 'stage', 'publish']);
+    expect(volumes.volumesInUse()).toEqual([`kubernetes.io/csi/${DRIVER}^handle-1`]);
+    const later = await kubelet(world);
+    await later.open();
+    expect(later.volumesInUse()).toEqual([`kubernetes.io/csi/${DRIVER}^handle-1`]);
+    await later.tearDown('u1');
+    expect(later.volumesInUse()).toEqual([]);
   });
 
   it('waits for a driver that is not here now', async () => {

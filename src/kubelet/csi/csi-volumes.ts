@@ -30,6 +30,8 @@ export interface CsiVolumesDeps {
   /** --root-dir. */
   rootDir: string;
   nodeName: string;
+  /** Tells the API which volumes are in use here; resolves when it knows. */
+  tellInUse(): Promise<void>;
   /** The secret's texts; throws when there is none. */
   secret(ref: SecretRef): Promise<Record<string, string>>;
   token(pod: Pod, audience: string, expirationSeconds: number | undefined): Promise<string>;
@@ -42,6 +44,8 @@ export class CsiVolumes {
   readonly #deps: CsiVolumesDeps;
   // A driver must not be asked two things about one volume at once (CSI, "Concurrency").
   readonly #turns = new Turns();
+  // By directory: what the attach/detach controller calls the volume.
+  readonly #inUse = new Map<string, string>();
 
   constructor(deps: CsiVolumesDeps) {
     this.#deps = deps;
@@ -58,7 +62,8 @@ export class CsiVolumes {
     checkMode(volume, spec);
     const node = drivers.get(volume.driver);
     const capabilities = await node.capabilities();
-    const publishContext = await this.#attachment(volume, spec);
+    const attached = !volume.inline && spec?.attachRequired !== false;
+    const publishContext = attached ? await this.#attachment(volume) : {};
     const gid = pod.spec?.securityContext?.fsGroup;
     const driverSetsGroup = gid !== undefined && capabilities.has('VOLUME_MOUNT_GROUP');
     const volumeCapability = capabilityOf(volume, {
@@ -82,7 +87,12 @@ export class CsiVolumes {
       volumeLifecycleMode: volume.inline ? 'Ephemeral' : 'Persistent',
       staged,
       announced: spec !== undefined,
+      attached,
     });
+    if (attached && !this.#inUse.has(directory)) {
+      // Before it is touched: from then on it must not be detached.
+      await this.#tellInUse(directory, uniqueName(volume.driver, volume.handle));
+    }
     if (staged) {
       await mkdir(stagingTargetPath, { recursive: true, mode: 0o750 });
       await node.stage({
@@ -124,6 +134,34 @@ export class CsiVolumes {
     if (failed) throw failed.reason;
   }
 
+  async #tellInUse(directory: string, name: string): Promise<void> {
+    this.#inUse.set(directory, name);
+    try {
+      await this.#deps.tellInUse();
+    } catch (err) {
+      this.#inUse.delete(directory);
+      throw err;
+    }
+  }
+
+  /** What node.status.volumesInUse shows. */
+  volumesInUse(): string[] {
+    return [...new Set(this.#inUse.values())].sort();
+  }
+
+  /** Finds what an earlier kubelet has left in use; comes before the node is told of. */
+  async open(): Promise<void> {
+    for (const uid of await namesIn(join(this.#deps.rootDir, 'pods'))) {
+      const parent = this.#podVolumes(uid);
+      for (const name of await namesIn(parent)) {
+        const directory = join(parent, name);
+        const data = await loadData(directory);
+        if (!data?.attached) continue;
+        this.#inUse.set(directory, uniqueName(data.driverName, data.volumeHandle));
+      }
+    }
+  }
+
   /** Whether the path belongs to a volume that only its driver may take away. */
   owns(podUid: string, path: string): boolean {
     return path.startsWith(`${this.#podVolumes(podUid)}/`);
@@ -161,6 +199,7 @@ export class CsiVolumes {
     }
     await rm(join(directory, DATA_FILE), { force: true });
     await rmdir(directory);
+    this.#inUse.delete(directory);
   }
 
   /**
@@ -213,11 +252,7 @@ export class CsiVolumes {
   }
 
   /** What the controller's part of the driver said when it attached the volume to this node. */
-  async #attachment(
-    volume: CsiVolume,
-    spec: CSIDriver['spec'] | undefined,
-  ): Promise<Record<string, string>> {
-    if (volume.inline || spec?.attachRequired === false) return {};
+  async #attachment(volume: CsiVolume): Promise<Record<string, string>> {
     const { client, nodeName } = this.#deps;
     const name = `csi-${sha256(`${volume.handle}${volume.driver}${nodeName}`)}`;
     const found = await client.get(VOLUME_ATTACHMENTS, { namespace: '', name }).catch((err) => {
@@ -261,6 +296,10 @@ export class CsiVolumes {
     return ref ? this.#deps.secret(ref) : {};
   }
 }
+
+/** What the attach/detach controller calls a volume. */
+const uniqueName = (driver: string, handle: string): string =>
+  `kubernetes.io/csi/${driver}^${handle}`;
 
 /** An empty directory, or the file on which a device was mounted. */
 async function removePlace(path: string): Promise<void> {

@@ -10,6 +10,8 @@ export interface VolumeData {
   staged: boolean;
   /** The API had a CSIDriver for it. */
   announced: boolean;
+  /** A controller attaches it to nodes, and must not take it away while it is mounted. */
+  attached: boolean;
 }
 
 /** Beside the place where the volume is published. */

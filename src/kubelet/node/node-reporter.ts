@@ -40,6 +40,8 @@ export interface NodeReporterDeps {
   gitVersion: string;
   conditions(runtime: RuntimeStatus | undefined): Promise<ConditionFacts>;
   devices(): DeviceResources;
+  /** Volumes that no controller may detach now. */
+  volumesInUse(): readonly string[];
   /** The controller manager gave the node its pod range. */
   onPodCidr(cidr: string): void;
 }
@@ -75,6 +77,12 @@ export class NodeReporter {
 
   allocatable(): Record<string, string> {
     return this.#told?.allocatable ?? {};
+  }
+
+  /** Tells the status now; resolves when the API has it. */
+  async tellNow(signal: AbortSignal): Promise<void> {
+    if (!this.#node) throw new Error('the node is not registered yet');
+    await this.#report(signal);
   }
 
   /** Learns what others have made of the node meanwhile. */
@@ -189,6 +197,7 @@ export class NodeReporter {
       nodeInfo: this.#nodeInfo(),
       images: await this.#listImages(asked !== undefined, signal),
       ...(asked?.handlers.length ? { runtimeHandlers: nodeHandlers(asked.handlers) } : {}),
+      ...inUse(this.#deps.volumesInUse()),
       conditions: nodeConditions(await this.#deps.conditions(asked), before, clock.now()),
     };
   }
@@ -296,7 +305,15 @@ function withoutHeartbeats(status: NodeStatus): NodeStatus {
   return { ...status, conditions };
 }
 
+const inUse = (volumesInUse: readonly string[]) =>
+  volumesInUse.length > 0 ? { volumesInUse: [...volumesInUse] } : {};
+
 /** Addresses merge by type: without the directive one that is gone would stay. */
 function withDirectives(status: NodeStatus): object {
-  return { ...status, addresses: [...(status.addresses ?? []), { $patch: 'replace' }] };
+  const { volumesInUse = null } = status;
+  return {
+    ...status,
+    volumesInUse,
+    addresses: [...(status.addresses ?? []), { $patch: 'replace' }],
+  };
 }
