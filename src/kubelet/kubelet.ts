@@ -34,6 +34,7 @@ import { StatsProvider } from './stats/stats-provider.ts';
 import { StatusManager } from './status-manager.ts';
 import { terminationMessage } from './termination-message.ts';
 import { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
+import type { VolumeExpansion } from './volumes/volume-expansion.ts';
 
 /**
  * The node agent: pods that the API server binds to this node → one worker per pod → the container runtime →
@@ -59,6 +60,7 @@ export class Kubelet {
   readonly #allocations: Allocations;
   readonly #drivers: CsiDrivers;
   readonly #csi: CsiVolumes;
+  readonly #expansion: VolumeExpansion;
   readonly #plugins: NodePlugins;
   readonly #configObjects: ConfigObjects;
   readonly #housekeeping: Housekeeping;
@@ -103,8 +105,9 @@ export class Kubelet {
     const policy = config.imagePullCredentialsVerificationPolicy;
     this.#pullRecords = new PullRecords({ clock, rootDir, policy });
     this.node = this.#makeNode();
-    const { stages, volumes, drivers, csi, outsideVolumes } = this.#makeStages();
+    const { stages, volumes, drivers, csi, expansion, outsideVolumes } = this.#makeStages();
     this.#csi = csi;
+    this.#expansion = expansion;
     const onGone = (): void => this.#sources.podLeft();
     this.workers = new PodWorkers({ stages, clock, log, onGone });
     this.#sources = this.#makeSources();
@@ -326,6 +329,7 @@ export class Kubelet {
     );
     loops.push(this.#images.run(signal), this.#shutdown.run(signal));
     loops.push(watchSystemOom({ ...this.#deps, ...this.options }, signal));
+    loops.push(this.#expansion.run(signal));
     await Promise.all([...loops, this.#followApi(signal)]);
   }
 

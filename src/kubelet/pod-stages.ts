@@ -33,6 +33,7 @@ import { ImageVolumes } from './volumes/image-volumes.ts';
 import { PersistentVolumes } from './volumes/persistent-volumes.ts';
 import type { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
 import { SubPaths } from './volumes/sub-paths.ts';
+import { VolumeExpansion } from './volumes/volume-expansion.ts';
 import { VolumeManager } from './volumes/volume-manager.ts';
 import { outsideVolumeStats } from './volumes/volume-usage.ts';
 
@@ -70,6 +71,7 @@ export function createPodStages(
   volumes: VolumeManager;
   drivers: CsiDrivers;
   csi: CsiVolumes;
+  expansion: VolumeExpansion;
   outsideVolumes(pod: Pod, time: string): Promise<VolumeStats[]>;
 } {
   const { clock, recorder, pleg, probes, status, node, configObjects, tokens } = deps;
@@ -129,7 +131,9 @@ export function createPodStages(
   });
   const outsideVolumes = (pod: Pod, time: string) =>
     outsideVolumeStats(pod, { volumes, csi }, time);
-  return { stages, volumes, drivers, csi, outsideVolumes };
+  const pods = (): readonly Pod[] => deps.others('');
+  const expansion = new VolumeExpansion({ ...deps, volumes, csi, pods });
+  return { stages, volumes, drivers, csi, expansion, outsideVolumes };
 }
 
 const TELL_TIMEOUT_MS = 10_000;

@@ -305,6 +305,32 @@ describe('a CSI driver', () => {
     await eventually('no mount is left', async () => (await mountsOf()).length === 0);
   });
 
+  it('makes what is in a volume larger that has grown', async () => {
+    await boundClaim('growing', { csi: { driver: 'directory.test', volumeHandle: 'growing' } });
+    const status = (fields: object) =>
+      ns.kubectl(
+        ...['patch', 'pvc', 'growing', '--subresource=status', '--type=merge', '-p'],
+        JSON.stringify({ status: fields }),
+      );
+    await status({ capacity: { storage: '1Mi' } });
+    await ns.apply(podWith('grower', { persistentVolumeClaim: { claimName: 'growing' } }));
+    await running('grower');
+    const larger = JSON.stringify({ spec: { capacity: { storage: '2Mi' } } });
+    await cluster.kubectl('patch', 'pv', 'growing', '-p', larger);
+    await status({ conditions: [{ type: 'FileSystemResizePending', status: 'True' }] });
+    await eventually('the claim has grown', async () => {
+      const { status: now } = await ns.get('pvc', 'growing');
+      return now.capacity.storage === '2Mi' && (now.conditions ?? []).length === 0;
+    });
+    const call = driver.calls.find((c) => c.method === 'NodeExpandVolume');
+    expect(call?.request).toMatchObject({
+      volumeId: 'growing',
+      capacityRange: { requiredBytes: 2 * 2 ** 20 },
+    });
+    await ns.kubectl('delete', 'pod', 'grower');
+    await eventually('no mount is left', async () => (await mountsOf()).length === 0);
+  });
+
   it('gives a Pod a block device', async () => {
     const csi = { driver: 'directory.test', volumeHandle: 'raw' };
     await boundClaim('raw', { csi }, 'Block');

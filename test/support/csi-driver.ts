@@ -50,10 +50,11 @@ export async function startCsiDriver(
     {
       NodeGetInfo: () => ({ nodeId: `node-of-${name}`, maxVolumesPerNode: 5 }),
       NodeGetCapabilities: () => ({
-        capabilities: ['STAGE_UNSTAGE_VOLUME', 'GET_VOLUME_STATS'].map((type) => ({
+        capabilities: ['STAGE_UNSTAGE_VOLUME', 'GET_VOLUME_STATS', 'EXPAND_VOLUME'].map((type) => ({
           rpc: { type },
         })),
       }),
+      NodeExpandVolume: ({ capacityRange }) => ({ capacityBytes: capacityRange.requiredBytes }),
       NodeGetVolumeStats: () => ({
         usage: [
           { unit: 'BYTES', total: 1000, used: 400, available: 600 },

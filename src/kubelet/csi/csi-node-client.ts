@@ -38,6 +38,15 @@ export interface NodeInfo {
   topology: Strings;
 }
 
+export interface ExpandRequest {
+  volumeId: string;
+  volumePath: string;
+  stagingTargetPath: string;
+  volumeCapability: VolumeCapability;
+  capacityRange: { requiredBytes: number };
+  secrets: Strings;
+}
+
 export interface VolumeUsage {
   readonly unit: 'UNKNOWN' | 'BYTES' | 'INODES';
   readonly available: number;
@@ -54,6 +63,8 @@ export interface CsiNodeClient {
   publish(request: PublishRequest, signal?: AbortSignal): Promise<void>;
   unpublish(volumeId: string, targetPath: string, signal?: AbortSignal): Promise<void>;
   unstage(volumeId: string, stagingTargetPath: string, signal?: AbortSignal): Promise<void>;
+  /** Makes what is in the volume as large as the volume has become. */
+  expand(request: ExpandRequest, signal?: AbortSignal): Promise<void>;
   /** How full the volume is, in bytes and perhaps in inodes. */
   stats(
     volumeId: string,
@@ -99,6 +110,7 @@ export function connectCsiNode(socket: string): CsiNodeClient {
       call('NodeUnpublishVolume', { volumeId, targetPath }, signal),
     unstage: (volumeId, stagingTargetPath, signal) =>
       call('NodeUnstageVolume', { volumeId, stagingTargetPath }, signal),
+    expand: (request, signal) => call('NodeExpandVolume', request, signal),
     async stats(volumeId, volumePath, signal) {
       const request = { volumeId, volumePath };
       return (await call<{ usage: VolumeUsage[] }>('NodeGetVolumeStats', request, signal)).usage;

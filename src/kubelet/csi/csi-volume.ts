@@ -18,6 +18,7 @@ export interface CsiVolume {
   readonly block: boolean;
   readonly stageSecret?: SecretRef | undefined;
   readonly publishSecret?: SecretRef | undefined;
+  readonly expandSecret?: SecretRef | undefined;
 }
 
 export interface SecretRef {
@@ -45,6 +46,7 @@ export function persistentCsiVolume(
     block: pv.spec?.volumeMode === 'Block',
     stageSecret: secretRef(csi.nodeStageSecretRef),
     publishSecret: secretRef(csi.nodePublishSecretRef),
+    expandSecret: secretRef(csi.nodeExpandSecretRef),
   };
 }
 

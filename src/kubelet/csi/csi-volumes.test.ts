@@ -76,6 +76,7 @@ function driverOn(mounts: FakeMounts) {
       await mounts.unmount(target);
     },
     stats: async () => [],
+    expand: async () => called('expand'),
     close: () => {},
   };
   return { client, calls, fails };

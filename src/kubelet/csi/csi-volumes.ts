@@ -116,6 +116,26 @@ export class CsiVolumes {
     return { hostPath: targetPath, readOnly: volume.readOnly, isDevice: volume.block };
   }
 
+  /** Makes a published volume's file system as large as the volume has become; false when its driver does not do that. */
+  async expand(volume: CsiVolume, hostPath: string, requiredBytes: number): Promise<boolean> {
+    const node = this.#deps.drivers.get(volume.driver);
+    const capabilities = await node.capabilities();
+    if (!capabilities.has('EXPAND_VOLUME')) return false;
+    const staged = capabilities.has('STAGE_UNSTAGE_VOLUME');
+    const fineModes = capabilities.has('SINGLE_NODE_MULTI_WRITER');
+    const request = {
+      volumeId: volume.handle,
+      volumePath: hostPath,
+      stagingTargetPath: staged ? this.#stagingPath(volume.driver, volume.handle) : '',
+      volumeCapability: capabilityOf(volume, { group: '', fineModes }),
+      capacityRange: { requiredBytes },
+      secrets: await this.#secrets(volume.expandSecret),
+    };
+    const turn = `${volume.driver}/${volume.handle}`;
+    await this.#turns.run(turn, () => node.expand(request));
+    return true;
+  }
+
   /** How full a published volume is, from its driver; undefined when that does not tell. */
   async stats(hostPath: string): Promise<readonly VolumeUsage[] | undefined> {
     const data = await loadData(dirname(hostPath));

@@ -38,7 +38,8 @@ async function statsOf(hostPath: string, csi: CsiVolumes, time: string): Promise
   };
 }
 
-function claimName(pod: Pod, volume: string): string | undefined {
+/** The claim that a volume of the pod names, or that was made for it. */
+export function claimName(pod: Pod, volume: string): string | undefined {
   const spec = pod.spec?.volumes?.find(({ name }) => name === volume);
   if (spec?.ephemeral) return `${pod.metadata.name}-${volume}`;
   return spec?.persistentVolumeClaim?.claimName;
