@@ -152,10 +152,13 @@ describe('a node without CNI configuration', () => {
   it('says so in the Pod, which starts when the configuration is back', async () => {
     move(config, away);
     await ns.apply(podOf('unplugged', [shell('main', 'sleep 3600')]));
-    await eventually('the event', async () =>
-      /Warning +(NetworkNotReady|FailedCreatePodSandBox) .*cni/.test(
-        await describePod('unplugged'),
-      ),
+    await eventually(
+      'the event',
+      async () =>
+        /Warning +(NetworkNotReady|FailedCreatePodSandBox) .*cni/.test(
+          await describePod('unplugged'),
+        ),
+      60_000,
     );
     restore();
     await ready('unplugged');

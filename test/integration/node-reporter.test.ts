@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { NODES } from '../../src/api/resource-types.ts';
+import { FakeEvents } from '../../src/client/events.fake.ts';
+import { createClient, type RestClient } from '../../src/client/rest-client.ts';
+import { machineFacts } from '../../src/host/machine.ts';
+import { DEFAULTS } from '../../src/kubelet/config.ts';
+import { NodeReporter } from '../../src/kubelet/node/node-reporter.ts';
+import type { ContainerRuntime } from '../../src/kubelet/runtime/runtime.ts';
+import { realClock } from '../../src/util/clock.ts';
+import { silent } from '../../src/util/log.ts';
+import { startApiServer, type TestApiServer } from '../support/api-server.ts';
+import { eventually } from '../support/eventually.ts';
+
+const NAME = 'node-1';
+let server: TestApiServer;
+let client: RestClient;
+let reporter: NodeReporter;
+let running: Promise<void>;
+const stop = new AbortController();
+let devices = { capacity: {}, allocatable: {} };
+let volumesInUse: string[] = [];
+
+beforeAll(async () => {
+  server = await startApiServer();
+  client = await createClient(server.kubeconfig);
+  const runtime: Partial<ContainerRuntime> = {
+    status: async () => ({ conditions: [], handlers: [] }),
+    version: async () => ({ runtimeName: 'r', runtimeVersion: '1', runtimeApiVersion: 'v1' }),
+    listImages: async () => [],
+  };
+  reporter = new NodeReporter({
+    client,
+    runtime: runtime as ContainerRuntime,
+    recorder: new FakeEvents(),
+    clock: realClock,
+    log: silent,
+    machine: await machineFacts(),
+    config: DEFAULTS,
+    name: NAME,
+    rootDir: '/',
+    labels: {},
+    addresses: () => ['192.0.2.1'],
+    gitVersion: 'v0',
+    conditions: async () => ({
+      problems: [],
+      pressure: { memory: false, disk: false, pid: false },
+    }),
+    devices: () => devices,
+    volumesInUse: () => volumesInUse,
+    onPodCidr: () => {},
+  });
+  running = reporter.run(stop.signal);
+});
+afterAll(async () => {
+  stop.abort();
+  await running;
+  client.close();
+  await server.stop();
+});
+
+const status = async () => (await client.get(NODES, { namespace: '', name: NAME })).status ?? {};
+
+describe('NodeReporter', () => {
+  it('makes the node Ready, with its addresses', async () => {
+    await eventually('it is ready', async () =>
+      (await status()).conditions?.some((c) => c.type === 'Ready' && c.status === 'True'),
+    );
+    expect((await status()).addresses).toEqual([
+      { type: 'InternalIP', address: '192.0.2.1' },
+      { type: 'Hostname', address: NAME },
+    ]);
+  });
+
+  it('tells of devices and of volumes in use, and that they are not any more', async () => {
+    devices = { capacity: { 'v.test/x': '2' }, allocatable: { 'v.test/x': '1' } };
+    volumesInUse = ['kubernetes.io/csi/d.test^h'];
+    await reporter.tellNow(stop.signal);
+    expect(await status()).toMatchObject({
+      volumesInUse,
+      capacity: { 'v.test/x': '2' },
+      allocatable: { 'v.test/x': '1' },
+    });
+    expect(reporter.allocatable()['v.test/x']).toBe('1');
+    volumesInUse = [];
+    await reporter.tellNow(stop.signal);
+    expect((await status()).volumesInUse).toBeUndefined();
+    expect((await status()).addresses).toHaveLength(2);
+  });
+});
