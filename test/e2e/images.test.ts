@@ -68,7 +68,7 @@ describe('an image in a registry with TLS and a password', () => {
   });
 
   it('is kept from Pods without the secret when it is here already', async () => {
-    const image = await registry.push(await importRandomImage(), 'team/secret:1');
+    const image = await registry.push(await importRandomImage(1), 'team/secret:1');
     await cluster.k8ts('images', 'prune');
     const main = { image, imagePullPolicy: 'IfNotPresent', command: ['/nothing'] };
     const trying = (name: string, change: object, spec: object = {}) => {
@@ -151,9 +151,9 @@ function ctr(...args: string[]) {
 }
 
 /** An image that shares nothing with another one. */
-async function importRandomImage(): Promise<string> {
+async function importRandomImage(megabytes = 8): Promise<string> {
   const archive = join(cluster.paths.root, 'random.tar');
-  const content = [randomBytes(8 * 2 ** 20)];
+  const content = [randomBytes(megabytes * 2 ** 20)];
   const files = [{ path: 'random', mode: 0o644, content }];
   writeFileSync(archive, Buffer.concat(imageArchive(RANDOM_IMAGE, [files], {})));
   await cluster.k8ts('images', 'import', archive);
