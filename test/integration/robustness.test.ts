@@ -6,12 +6,9 @@ import { examine, live } from '../support/robustness/lives.ts';
 import { StoreModel } from '../support/robustness/model.ts';
 
 // A process that works on a store is killed at a random moment, again and again. After each time the store must hold what
-// the model allows (test/support/robustness/model.ts). It ends after a minute; `ROBUSTNESS_KILLS=2000` makes it go on
-// until so many kills.
+// the model allows (test/support/robustness/model.ts). `ROBUSTNESS_KILLS=2000` makes it go on until so many kills.
 
-const wanted = process.env.ROBUSTNESS_KILLS;
-const KILLS = Number(wanted ?? 300);
-const DEADLINE_MS = wanted === undefined ? 45_000 : Number.POSITIVE_INFINITY;
+const KILLS = Number(process.env.ROBUSTNESS_KILLS ?? 300);
 /** Stores at a time, and kills before a store is left for a new one. */
 const STORES = 3;
 const LIVES = 20;
@@ -35,13 +32,13 @@ async function follow(lives: number): Promise<number> {
 
 describe('the embedded store under SIGKILL', () => {
   it("keeps etcd's promises, however often its process is killed", {
-    timeout: 180_000 + KILLS * 2000,
+    // On a busy machine a life takes seconds.
+    timeout: 180_000 + KILLS * 3000,
   }, async () => {
-    const deadline = performance.now() + DEADLINE_MS;
     let kills = 0;
     let acknowledged = 0;
     const worker = async (): Promise<void> => {
-      while (kills < KILLS && performance.now() < deadline) {
+      while (kills < KILLS) {
         kills += LIVES;
         acknowledged += await follow(LIVES);
       }
