@@ -107,14 +107,18 @@ export function authenticationConfigOf(data: unknown): {
     throw new Error('The authentication configuration must be an AuthenticationConfiguration');
   }
   const jwt = (data.jwt ?? []) as JwtOptions[];
-  for (const [i, { issuer, claimMappings }] of jwt.entries()) {
+  const urls = new Set<string>();
+  for (const [i, one] of jwt.entries()) {
     const at = `Authentication configuration: jwt[${i}]`;
-    if (!issuer?.url?.startsWith('https://')) throw new Error(`${at}.issuer.url: must be https`);
-    if (!issuer.audiences?.length) throw new Error(`${at}.issuer.audiences: Required value`);
-    const { username } = claimMappings ?? {};
-    if (!username?.claim && !username?.expression) {
-      throw new Error(`${at}.claimMappings.username: claim or expression is required`);
+    checkIssuer(one.issuer, `${at}.issuer`);
+    if (urls.has(one.issuer.url)) {
+      throw new Error(`${at}.issuer.url: Duplicate value: ${JSON.stringify(one.issuer.url)}`);
     }
+    urls.add(one.issuer.url);
+    const { username, groups } = one.claimMappings ?? {};
+    if (!username) throw new Error(`${at}.claimMappings.username: Required value`);
+    checkMapping(username, `${at}.claimMappings.username`);
+    if (groups) checkMapping(groups, `${at}.claimMappings.groups`);
   }
   const { anonymous } = data as {
     anonymous?: { enabled?: boolean; conditions?: { path: string }[] };
@@ -126,4 +130,33 @@ export function authenticationConfigOf(data: unknown): {
       paths: (anonymous.conditions ?? []).map(({ path }) => path),
     },
   };
+}
+
+function checkIssuer(issuer: JwtOptions['issuer'] | undefined, at: string): void {
+  const { url, audiences = [], audienceMatchPolicy, discoveryURL } = issuer ?? {};
+  if (!url?.startsWith('https://')) throw new Error(`${at}.url: must be https`);
+  if (discoveryURL !== undefined && !discoveryURL.startsWith('https://')) {
+    throw new Error(`${at}.discoveryURL: must be https`);
+  }
+  if (audiences.length === 0) throw new Error(`${at}.audiences: Required value`);
+  if (audiences.length > 1 && audienceMatchPolicy !== 'MatchAny') {
+    throw new Error(`${at}.audienceMatchPolicy: must be MatchAny for multiple audiences`);
+  }
+}
+
+/** Others must not be able to name our users by an oversight: a prefix is said, be it that there is none. */
+function checkMapping(
+  { claim, prefix, expression }: JwtOptions['claimMappings']['username'],
+  at: string,
+): void {
+  if (claim && expression) throw new Error(`${at}: expression and claim can't both be set`);
+  if (!claim && !expression) throw new Error(`${at}: claim or expression is required`);
+  if (claim && prefix === undefined) {
+    throw new Error(
+      `${at}.prefix: prefix is required when claim is set. It can be set to an empty string to disable prefixing`,
+    );
+  }
+  if (expression && prefix !== undefined) {
+    throw new Error(`${at}.prefix: prefix can't be set when expression is set`);
+  }
 }

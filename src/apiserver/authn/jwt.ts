@@ -23,6 +23,7 @@ export interface JwtOptions {
     readonly discoveryURL?: string;
     readonly certificateAuthority?: string;
     readonly audiences: readonly string[];
+    readonly audienceMatchPolicy?: string;
   };
   readonly claimValidationRules?: readonly {
     readonly claim?: string;
