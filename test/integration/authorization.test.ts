@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MemoryStorage } from '../../src/storage/memory.fake.ts';
+import { realClock } from '../../src/util/clock.ts';
 import { startApiServer, type TestApiServer, type TestUser } from '../support/api-server.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -57,6 +59,45 @@ describe('the default roles', () => {
     );
     const { items } = (await server.request('GET', `${RBAC}/clusterroles`)).body;
     expect(items.length).toBeGreaterThan(60);
+  });
+});
+
+describe('the default roles later', () => {
+  it('get back what they lost when the server starts, unless that is switched off', async () => {
+    const storage = new MemoryStorage(realClock);
+    const before = await startApiServer({}, storage);
+    const rules = [{ apiGroups: [''], resources: ['pods'], verbs: ['get'] }];
+    const path = (name: string) => `${RBAC}/clusterroles/system:${name}`;
+    const annotations = { 'rbac.authorization.kubernetes.io/autoupdate': 'false' };
+    const changes = { 'kube-scheduler': {}, 'node-proxier': { metadata: { annotations } } };
+    for (const [name, more] of Object.entries(changes)) {
+      await before.request('PATCH', path(name), { body: { rules, ...more } });
+    }
+    await before.request('DELETE', path('basic-user'));
+    await before.stop();
+    const after = await startApiServer({}, storage);
+    const verbs = async (name: string) =>
+      (await after.request('GET', path(name))).body.rules.flatMap(
+        (rule: { verbs: string[] }) => rule.verbs,
+      );
+    expect(await verbs('kube-scheduler')).toContain('watch');
+    expect(await verbs('node-proxier')).toEqual(['get']);
+    expect((await after.request('GET', path('basic-user'))).status).toBe(200);
+    await after.stop();
+  });
+});
+
+describe('authorization modes', () => {
+  it.each([
+    ['AlwaysAllow', 200, ''],
+    ['AlwaysDeny', 403, 'Everything is forbidden.'],
+  ] as const)('%s', async (mode, status, reason) => {
+    const own = await startApiServer({ authorizationModes: [mode] });
+    const request = await own.as(user('anybody'));
+    const answer = await request('GET', CONFIG_MAPS);
+    expect(answer.status).toBe(status);
+    expect(answer.text).toContain(reason);
+    await own.stop();
   });
 });
 
@@ -155,6 +196,71 @@ describe('RBAC', () => {
       body: binding('me', { kind: 'ClusterRole', name: 'cluster-admin' }, 'mallory'),
     });
     expect(bound.status).toBe(403);
+  });
+});
+
+describe('roles that gather the rules of others', () => {
+  it('privilege escalation: are for those who hold everything', async () => {
+    const rules = [{ apiGroups: ['rbac.authorization.k8s.io'], resources: ['*'], verbs: ['*'] }];
+    // Without `escalate` and `bind`, which the asterisk would hold.
+    const verbs = ['get', 'create', 'update', 'patch'];
+    await create(`${RBAC}/clusterroles`, role('own', [{ ...rules[0], verbs }]));
+    const to = { kind: 'ClusterRole', name: 'own' };
+    await create(`${RBAC}/clusterrolebindings`, binding('mike', to, 'mike'));
+    const mike = await server.as(user('mike'));
+    const path = `${RBAC}/clusterroles/own`;
+    await eventually('mike may', async () => (await mike('GET', path)).status === 200);
+    const matchLabels = { 'rbac.authorization.k8s.io/aggregate-to-admin': 'true' };
+    const aggregationRule = { clusterRoleSelectors: [{ matchLabels }] };
+    const gathered = await mike('PATCH', path, { body: { aggregationRule } });
+    expect(gathered.status).toBe(403);
+    expect(gathered.body.message).toContain(
+      'must have cluster-admin privileges to use an aggregationRule',
+    );
+    const labels = { 'rbac.authorization.k8s.io/aggregate-to-view': 'true' };
+    const foreign = `${RBAC}/clusterroles/system:kube-controller-manager`;
+    expect((await mike('PATCH', foreign, { body: { metadata: { labels } } })).status).toBe(403);
+    expect((await mike('PATCH', path, { body: { metadata: { labels: { a: 'b' } } } })).status).toBe(
+      200,
+    );
+    const finalizers = ['example.com/f'];
+    expect((await mike('PATCH', foreign, { body: { metadata: { finalizers } } })).status).toBe(200);
+  });
+});
+
+describe('bind and escalate', () => {
+  it('are rights to hand out what one does not hold', async () => {
+    const rbac = 'rbac.authorization.k8s.io';
+    const makes = { apiGroups: [rbac], resources: ['*'], verbs: ['create'] };
+    const grants = {
+      binder: {
+        apiGroups: [rbac],
+        resources: ['clusterroles'],
+        resourceNames: ['view'],
+        verbs: ['bind'],
+      },
+      escalator: { apiGroups: [rbac], resources: ['clusterroles'], verbs: ['escalate'] },
+    };
+    for (const [name, rule] of Object.entries(grants)) {
+      await create(`${RBAC}/clusterroles`, role(name, [makes, rule]));
+      const to = { kind: 'ClusterRole', name };
+      await create(`${RBAC}/clusterrolebindings`, binding(name, to, name));
+    }
+    const binder = await server.as(user('binder'));
+    const escalator = await server.as(user('escalator'));
+    const bind = (request: typeof binder, name: string, to: string) =>
+      request('POST', `${RBAC}/clusterrolebindings`, {
+        body: binding(name, { kind: 'ClusterRole', name: to }, 'x'),
+      });
+    const secrets = role('more', [{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }]);
+    await eventually(
+      'the binder may',
+      async () => (await bind(binder, 'b1', 'view')).status === 201,
+    );
+    expect((await bind(binder, 'b2', 'admin')).status).toBe(403);
+    expect((await binder('POST', `${RBAC}/clusterroles`, { body: secrets })).status).toBe(403);
+    expect((await escalator('POST', `${RBAC}/clusterroles`, { body: secrets })).status).toBe(201);
+    expect((await bind(escalator, 'b3', 'view')).status).toBe(403);
   });
 });
 
@@ -264,6 +370,24 @@ describe('reviews', () => {
     expect((await review({ resourceAttributes: attributes })).status).toBe(422);
   });
 
+  it('of one namespace ask about that alone', async () => {
+    const review = (namespace: string) =>
+      server.request(
+        'POST',
+        '/apis/authorization.k8s.io/v1/namespaces/default/localsubjectaccessreviews',
+        {
+          body: {
+            apiVersion: 'authorization.k8s.io/v1',
+            kind: 'LocalSubjectAccessReview',
+            metadata: { namespace: 'default' },
+            spec: { user: 'who', resourceAttributes: { verb: 'get', resource: 'pods', namespace } },
+          },
+        },
+      );
+    expect((await review('default')).body.status).toEqual({ allowed: false });
+    expect((await review('kube-system')).status).toBe(400);
+  });
+
   it('tell everybody about themselves', async () => {
     const request = await server.as(user('dave', 'team'));
     const self = await request('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', {
@@ -335,6 +459,39 @@ describe('impersonation', () => {
     );
     await eventually('frank may', async () => (await whoAmI(request, as('erin'))).status === 201);
     expect((await whoAmI(request, as('erin', 'system:masters'))).status).toBe(403);
+  });
+
+  it('takes on the id and the extra of the other user, each by a right of its own', async () => {
+    const headers = {
+      'impersonate-user': 'erin',
+      'impersonate-uid': '42',
+      'impersonate-extra-example.com%2fteam': 'red',
+    };
+    const { body } = await whoAmI(server.request, { headers });
+    expect(body.status.userInfo).toEqual({
+      username: 'erin',
+      uid: '42',
+      groups: ['system:authenticated'],
+      extra: { 'example.com/team': ['red'] },
+    });
+    const request = await server.as(user('gina'));
+    const group = 'authentication.k8s.io';
+    const rules = [
+      { apiGroups: [''], resources: ['users'], verbs: ['impersonate'] },
+      { apiGroups: [group], resources: ['uids'], verbs: ['impersonate'] },
+    ];
+    await create(`${RBAC}/clusterroles`, role('impersonator-of-ids', rules));
+    const to = { kind: 'ClusterRole', name: 'impersonator-of-ids' };
+    await create(`${RBAC}/clusterrolebindings`, binding('gina', to, 'gina'));
+    const { 'impersonate-extra-example.com%2fteam': _, ...withoutExtra } = headers;
+    await eventually('gina may', async () => {
+      return (await whoAmI(request, { headers: withoutExtra })).status === 201;
+    });
+    const refused = await whoAmI(request, { headers });
+    expect(refused.status).toBe(403);
+    expect(refused.body.message).toContain(
+      'cannot impersonate resource "userextras/example.com/team"',
+    );
   });
 
   it('needs a user', async () => {

@@ -1,6 +1,7 @@
 import { ApiError } from '../../api/errors.ts';
 import type { KubeObject } from '../../api/types.ts';
 import { jsonEqual } from '../../util/json.ts';
+import { forbiddenByAdmission } from '../admission/plugin.ts';
 import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts';
 import type { UserInfo } from '../resource-kind.ts';
 import { type PolicyRule, ruleAllows, ruleText, uncovered } from './policy-rule.ts';
@@ -22,7 +23,7 @@ export function escalationCheck(index: RbacIndex): AdmissionPlugin {
 }
 
 type Role = KubeObject & { rules?: PolicyRule[] };
-type Binding = KubeObject & { roleRef: { kind: string; name: string }; subjects?: unknown };
+type Binding = KubeObject & { roleRef: { kind: string; name: string } };
 
 function checkRole(
   index: RbacIndex,
@@ -30,12 +31,34 @@ function checkRole(
   object: Role,
   old: Role | undefined,
 ): void {
-  if (old && jsonEqual(old.rules, object.rules)) return;
+  if (old && onlyForCollection(old, object)) return;
   const { user, namespace, kind, name } = request;
   const target = { namespace, resource: kind.resource, name };
   if (holds(index, user, 'escalate', target)) return;
-  const missing = uncovered(rulesHeld(index, user, namespace), object.rules ?? []);
+  const held = rulesHeld(index, user, namespace);
+  const missing = uncovered(held, object.rules ?? []);
   if (missing.length > 0) throw refused(request, missing);
+  // What gathers the rules of others may gather anything.
+  const gathers = 'aggregationRule' in object || (old !== undefined && 'aggregationRule' in old);
+  if (gathers && uncovered(held, EVERYTHING).length > 0) {
+    const why = 'must have cluster-admin privileges to use an aggregationRule';
+    throw forbiddenByAdmission(request, why);
+  }
+}
+
+const EVERYTHING: readonly PolicyRule[] = [
+  { verbs: ['*'], apiGroups: ['*'], resources: ['*'] },
+  { verbs: ['*'], nonResourceURLs: ['*'] },
+];
+
+/** Whether a write changes nothing but what the garbage collector changes. Labels count: roles are gathered by them. */
+function onlyForCollection(old: KubeObject, object: KubeObject): boolean {
+  const rest = ({ metadata, ...others }: KubeObject) => {
+    const { ownerReferences: _o, finalizers: _f, managedFields: _m, ...kept } = metadata;
+    const { resourceVersion: _r, generation: _g, deletionTimestamp: _d, ...facts } = kept;
+    return { ...others, metadata: { ...facts, deletionGracePeriodSeconds: undefined } };
+  };
+  return jsonEqual(rest(old), rest(object));
 }
 
 function checkBinding(
@@ -44,9 +67,8 @@ function checkBinding(
   object: KubeObject,
   old: KubeObject | undefined,
 ): void {
-  const { roleRef, subjects } = object as Binding;
-  const before = old as Binding | undefined;
-  if (before && jsonEqual(before.roleRef, roleRef) && jsonEqual(before.subjects, subjects)) return;
+  const { roleRef } = object as Binding;
+  if (old && onlyForCollection(old, object)) return;
   const { user, namespace } = request;
   const resource = roleRef.kind === 'ClusterRole' ? 'clusterroles' : 'roles';
   if (holds(index, user, 'bind', { namespace, resource, name: roleRef.name })) return;
