@@ -375,3 +375,96 @@ describe('certificate requests', () => {
     expect(refused.body.message).toContain('system:masters group is not allowed');
   });
 });
+
+describe('NamespaceLifecycle', () => {
+  it('makes nothing in a namespace that is not there or is going, and keeps the system ones', async () => {
+    const missing = await server.request('POST', `${API}/namespaces/nowhere/pods`, {
+      body: pod('p'),
+    });
+    expect(missing.status).toBe(404);
+    expect(missing.body.message).toBe('namespaces "nowhere" not found');
+    const path = await namespace('going');
+    await server.request('DELETE', path);
+    const map = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'late' } };
+    const late = await server.request('POST', `${path}/configmaps`, { body: map });
+    expect(late.status).toBe(403);
+    expect(late.body.message).toContain(
+      'unable to create new content in namespace going because it is being terminated',
+    );
+    expect(late.body.details.causes[0].reason).toBe('NamespaceTerminating');
+    const system = await server.request('DELETE', `${API}/namespaces/kube-system`);
+    expect(system.status).toBe(403);
+  });
+});
+
+describe('TaintNodesByCondition', () => {
+  it('lets no Pods onto a node before it was seen ready', async () => {
+    const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'fresh' } };
+    const { spec } = await create(`${API}/nodes`, node);
+    expect(spec.taints).toEqual([{ key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' }]);
+  });
+});
+
+describe('Priority and DefaultTolerationSeconds', () => {
+  it('give a Pod what its class says, and five minutes on a lost node', async () => {
+    const path = await namespace('priorities');
+    await create('/apis/scheduling.k8s.io/v1/priorityclasses', {
+      ...{ apiVersion: 'scheduling.k8s.io/v1', kind: 'PriorityClass', value: 77 },
+      ...{ metadata: { name: 'high' }, preemptionPolicy: 'Never' },
+    });
+    const made = await eventually('the class is known', async () => {
+      const body = pod('high', {}, { priorityClassName: 'high' });
+      const answer = await server.request('POST', `${path}/pods`, { body });
+      return answer.status === 201 && answer.body;
+    });
+    expect(made.spec).toMatchObject({ priority: 77, preemptionPolicy: 'Never' });
+    const lost = (key: string) => ({
+      ...{ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 },
+    });
+    expect(made.spec.tolerations).toEqual([
+      lost('node.kubernetes.io/not-ready'),
+      lost('node.kubernetes.io/unreachable'),
+    ]);
+    const refused = async (spec: object) =>
+      (await server.request('POST', `${path}/pods`, { body: pod('no', {}, spec) })).body.message;
+    expect(await refused({ priorityClassName: 'none' })).toContain(
+      'no PriorityClass with name none was found',
+    );
+    expect(await refused({ priority: 5 })).toContain(
+      'the integer value of priority (5) must not be provided in pod spec',
+    );
+  });
+});
+
+describe('PersistentVolumeClaimResize and StorageObjectInUseProtection', () => {
+  it('let a bound claim grow only by its class, and keep what is in use', async () => {
+    const path = await namespace('claims');
+    const resized: [string, number][] = [];
+    for (const [name, allowVolumeExpansion] of [
+      ['fixed', false],
+      ['elastic', true],
+    ] as const) {
+      await create('/apis/storage.k8s.io/v1/storageclasses', {
+        ...{ apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass', metadata: { name } },
+        ...{ provisioner: 'example.com/p', allowVolumeExpansion },
+      });
+      const claim = await create(`${path}/persistentvolumeclaims`, {
+        ...{ apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name } },
+        spec: {
+          ...{ storageClassName: name, accessModes: ['ReadWriteOnce'], volumeName: `v-${name}` },
+          resources: { requests: { storage: '1Gi' } },
+        },
+      });
+      expect(claim.metadata.finalizers).toEqual(['kubernetes.io/pvc-protection']);
+      const own = `${path}/persistentvolumeclaims/${name}`;
+      const status = { phase: 'Bound', capacity: { storage: '1Gi' } };
+      await server.request('PATCH', `${own}/status`, { body: { status } });
+      const body = { spec: { resources: { requests: { storage: '2Gi' } } } };
+      resized.push([name, (await server.request('PATCH', own, { body })).status]);
+    }
+    expect(resized).toEqual([
+      ['fixed', 403],
+      ['elastic', 200],
+    ]);
+  });
+});
