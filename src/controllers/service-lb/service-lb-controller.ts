@@ -34,6 +34,7 @@ export function serviceLbController(context: ControllerContext): Runnable {
       if (!service || !isOurs(service)) {
         if (service && service.spec?.type !== 'LoadBalancer') await status.clear(service);
         status.forget(key);
+        if (!service) status.gone(key);
         return DONE;
       }
       const placed = placement(service, {
@@ -88,6 +89,8 @@ class StatusWriter {
   readonly #events: EventRecorder;
   /** What each failing Service was last told. */
   readonly #told = new Map<string, string>();
+  /** Which ones have addresses: the server takes those away with the type. */
+  readonly #served = new Set<string>();
 
   constructor(client: Client, events: EventRecorder) {
     this.#client = client;
@@ -97,6 +100,7 @@ class StatusWriter {
   async set(service: Service, ips: readonly string[]): Promise<void> {
     this.forget(service.metadata);
     const before = ingressIps(service);
+    if (ips.length > 0) this.#served.add(keyString(service.metadata));
     if (before.join() === ips.join()) return;
     if (before.length === 0)
       this.#tell(service, 'Normal', 'EnsuringLoadBalancer', 'Ensuring load balancer');
@@ -116,10 +120,15 @@ class StatusWriter {
 
   /** The Service is of another type now. */
   async clear(service: Service): Promise<void> {
-    if (ingressIps(service).length === 0) return;
+    const served = this.#served.delete(keyString(service.metadata));
+    if (!served && ingressIps(service).length === 0) return;
     this.#tell(service, 'Normal', 'DeletingLoadBalancer', 'Deleting load balancer');
     await this.#write(service, []);
     this.#tell(service, 'Normal', 'DeletedLoadBalancer', 'Deleted load balancer');
+  }
+
+  gone(key: ObjectKey): void {
+    this.#served.delete(keyString(key));
   }
 
   forget(key: ObjectKey): void {

@@ -1,7 +1,6 @@
 import { dns1035Label, nameCheck } from '../../../api/names.ts';
 import { SERVICES } from '../../../api/resource-types.ts';
 import type { Service } from '../../../api/types.ts';
-import { jsonEqual } from '../../../util/json.ts';
 import { age, formatLabels } from '../cells.ts';
 import {
   AGE_COLUMN,
@@ -12,6 +11,7 @@ import {
   statusSubresource,
 } from '../kind.ts';
 import { keepAllButStatus, keepStatus } from '../status.ts';
+import { dropTypeDependent, patchAllocated } from './service-type-change.ts';
 import { validateService, validateServiceUpdate } from './service-validation.ts';
 
 type Spec = NonNullable<Service['spec']>;
@@ -48,69 +48,6 @@ function defaultTraffic(spec: Spec): void {
   if (spec.type === 'LoadBalancer') spec.allocateLoadBalancerNodePorts ??= true;
 }
 
-/**
- * A client that writes a Service without what the server allocated for it means to keep that; one that changes the
- * type to one that needs less gives it up.
- */
-function patchAllocated(service: Service, old: Service): void {
-  const [spec, was] = [service.spec, old.spec];
-  if (!spec || !was) return;
-  if (spec.type === 'ExternalName') {
-    // An alias has no address of its own.
-    if (was.type !== 'ExternalName') dropUnchanged(spec, was, ADDRESS_FIELDS);
-    return;
-  }
-  if (was.type !== 'ExternalName') {
-    if (!spec.clusterIP && !spec.clusterIPs?.length)
-      copyDefined(spec, was, ['clusterIP', 'clusterIPs']);
-    copyMissing(spec, was, ['ipFamilies', 'ipFamilyPolicy']);
-  }
-  const nodePorts = (s: Spec) =>
-    s.type === 'NodePort' ||
-    (s.type === 'LoadBalancer' && s.allocateLoadBalancerNodePorts !== false);
-  if (nodePorts(spec) && nodePorts(was)) keepNodePorts(spec, was);
-  if (!nodePorts(spec) && nodePorts(was)) dropNodePorts(spec, was);
-}
-
-const ADDRESS_FIELDS = ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy'] as const;
-type AddressField = (typeof ADDRESS_FIELDS)[number];
-
-function dropUnchanged(spec: Spec, was: Spec, fields: readonly AddressField[]): void {
-  for (const field of fields) if (jsonEqual(spec[field], was[field])) delete spec[field];
-}
-
-function copyDefined(spec: Spec, was: Spec, fields: readonly AddressField[]): void {
-  for (const field of fields) {
-    if (was[field] !== undefined) Object.assign(spec, { [field]: structuredClone(was[field]) });
-  }
-}
-
-function copyMissing(spec: Spec, was: Spec, fields: readonly AddressField[]): void {
-  copyDefined(
-    spec,
-    was,
-    fields.filter((field) => spec[field] === undefined),
-  );
-}
-
-/** Ports that say no node port keep the one they had. */
-function keepNodePorts(spec: Spec, was: Spec): void {
-  const had = new Map((was.ports ?? []).map((p) => [`${p.port}/${p.protocol}`, p.nodePort]));
-  const taken = new Set((spec.ports ?? []).map((p) => `${p.nodePort}/${p.protocol}`));
-  for (const port of spec.ports ?? []) {
-    const nodePort = had.get(`${port.port}/${port.protocol}`);
-    if (port.nodePort || !nodePort || taken.has(`${nodePort}/${port.protocol}`)) continue;
-    port.nodePort = nodePort;
-  }
-}
-
-function dropNodePorts(spec: Spec, was: Spec): void {
-  const had = new Set((was.ports ?? []).map((p) => `${p.nodePort}/${p.protocol}`));
-  for (const port of spec.ports ?? []) {
-    if (had.has(`${port.nodePort}/${port.protocol}`)) delete port.nodePort;
-  }
-}
-
 function externalText({ spec, status }: Service): string {
   const external = spec?.externalIPs ?? [];
   if (spec?.type === 'ExternalName') return spec.externalName ?? '';
@@ -141,6 +78,7 @@ export const serviceKind = defineKind<Service>({
     prepareForUpdate(service, old) {
       keepStatus(service, old);
       patchAllocated(service, old);
+      dropTypeDependent(service, old);
     },
     validate: validateService,
     validateUpdate: validateServiceUpdate,
