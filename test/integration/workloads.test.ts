@@ -242,6 +242,18 @@ describe('bad input', () => {
         ({ reason, message }) => reason === 'FailedCreate' && message?.includes('deny.example.com'),
       );
     });
+    // 5 ms, and twice as long after each refusal: eleven tries take five seconds.
+    const told = await eventually('eleven tries', async () => {
+      const { items } = await client.list(EVENTS, { namespace: 'default' });
+      const event = items.find(({ message }) => message?.includes('deny.example.com'));
+      return (event?.count ?? 0) >= 11 ? event : undefined;
+    });
+    const first = Date.parse(told.firstTimestamp ?? '');
+    expect(Date.now() - first).toBeGreaterThan(5_000);
+    const { status } = await client.get(DEPLOYMENTS, key('hooked'));
+    expect(status?.conditions).toContainEqual(
+      expect.objectContaining({ type: 'ReplicaFailure', status: 'True', reason: 'FailedCreate' }),
+    );
     await client.delete(VALIDATING_WEBHOOK_CONFIGURATIONS, hook);
     await kubectl('rollout', 'status', 'deployment/hooked', '--timeout=60s');
   });
