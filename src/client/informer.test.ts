@@ -123,6 +123,29 @@ describe('Informer', () => {
     await Promise.all(running);
   });
 
+  it('lists at once where a server has come back without its history', async () => {
+    const client = new FakeClient();
+    const clock = new FakeClock();
+    client.seed(CONFIG_MAPS, map('old'));
+    const informer = createInformer<ConfigMap>(client, CONFIG_MAPS, {}, { clock });
+    const end = new AbortController();
+    const failure = Object.assign(new Error('x'), { code: 'ECONNREFUSED' });
+    const away = vi.spyOn(client, 'watch').mockImplementation(() => {
+      throw new Error('request failed', { cause: failure });
+    });
+    const running = informer.run(end.signal);
+    await clock.advance(0); // the first failure
+    await clock.advance(600_000);
+    away.mockRestore();
+    client.seed(CONFIG_MAPS, map('new'));
+    client.compact();
+    await clock.advance(2_500);
+    expect(informer.list().map(({ metadata }) => metadata.name)).toEqual(['old', 'new']);
+    end.abort();
+    await clock.advance(0);
+    await running;
+  });
+
   it('lists again when history is gone, and tells what was missed', async () => {
     const client = new FakeClient();
     client.seed(CONFIG_MAPS, map('gone'), map('kept', { v: '1' }));

@@ -54,6 +54,8 @@ class SharedInformer<T> implements Informer<T> {
   /** Where the next watch begins; empty: list first. */
   #revision = '';
   #failures = 0;
+  /** By the latest failure nobody listened. */
+  #wasRefused = false;
   /** The trouble was told of: its end is told, too. */
   #told = false;
 
@@ -201,6 +203,10 @@ class SharedInformer<T> implements Informer<T> {
 
   /** One line at the first failure; the rest is for `-v 4`. */
   async #recover(err: unknown, signal: AbortSignal): Promise<void> {
+    const refused = isRefused(err);
+    // A server that has just been started is no longer the one that was away: patience begins anew.
+    if (this.#wasRefused && !refused) this.#failures = 0;
+    this.#wasRefused = refused;
     if (isGone(err)) {
       this.#revision = '';
       if (this.#failures === 0) {
@@ -211,7 +217,6 @@ class SharedInformer<T> implements Informer<T> {
     const level = this.#told ? 'debug' : 'warn';
     this.#told = true;
     this.#log[level]({ err: errorMessage(err) }, 'Cannot list or watch; retrying');
-    const refused = isRefused(err);
     const ceiling = (most: number) => Math.min(most, BACKOFF_FIRST_MS * 2 ** this.#failures);
     const jitter = 0.5 + Math.random() / 2;
     const [knockMs, retryMs] = [ceiling(REFUSED_MAX_MS) * jitter, ceiling(BACKOFF_MAX_MS) * jitter];
