@@ -41,7 +41,7 @@ export function brokenRules(cluster: ReferenceCluster, pod: Pod, node: Node): st
   return Object.entries(rules).flatMap(([rule, holds]) => (holds ? [] : [rule]));
 }
 
-function podsOn(cluster: ReferenceCluster, node: Node): Pod[] {
+export function podsOn(cluster: ReferenceCluster, node: Node): Pod[] {
   return cluster.pods.filter((pod) => pod.spec?.nodeName === node.metadata.name);
 }
 
@@ -70,17 +70,20 @@ function tolerated(pod: Pod, node: Node): boolean {
   return taints
     .filter((taint) => taint.effect !== 'PreferNoSchedule')
     .every((taint) =>
-      (pod.spec?.tolerations ?? []).some((toleration) => {
-        if (toleration.effect && toleration.effect !== taint.effect) return false;
-        if (toleration.operator === 'Exists')
-          return !toleration.key || toleration.key === taint.key;
-        const value = 'value' in taint ? (taint.value ?? '') : '';
-        return toleration.key === taint.key && (toleration.value ?? '') === value;
-      }),
+      (pod.spec?.tolerations ?? []).some((toleration) => tolerates(toleration, taint)),
     );
 }
 
-function selected(pod: Pod, node: Node): boolean {
+type Taint = NonNullable<NonNullable<Node['spec']>['taints']>[number];
+type Toleration = NonNullable<NonNullable<Pod['spec']>['tolerations']>[number];
+
+export function tolerates(toleration: Toleration, taint: Taint): boolean {
+  if (toleration.effect && toleration.effect !== taint.effect) return false;
+  if (toleration.operator === 'Exists') return !toleration.key || toleration.key === taint.key;
+  return toleration.key === taint.key && (toleration.value ?? '') === (taint.value ?? '');
+}
+
+export function selected(pod: Pod, node: Node): boolean {
   const labels = node.metadata.labels ?? {};
   const wanted = Object.entries(pod.spec?.nodeSelector ?? {});
   if (!wanted.every(([key, value]) => labels[key] === value)) return false;
@@ -91,7 +94,7 @@ function selected(pod: Pod, node: Node): boolean {
   );
 }
 
-function expressionHolds(
+export function expressionHolds(
   { key, operator, values = [] }: { key: string; operator: string; values?: string[] | undefined },
   labels: Labels,
 ): boolean {
@@ -110,7 +113,7 @@ function expressionHolds(
   }
 }
 
-function selects(selector: LabelSelector | undefined, labels: Labels): boolean {
+export function selects(selector: LabelSelector | undefined, labels: Labels): boolean {
   if (!selector) return false;
   return (
     Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value) &&
@@ -145,7 +148,7 @@ type Term = {
   topologyKey: string;
 };
 
-function termSelects(term: Term, owner: Pod, other: Pod): boolean {
+export function termSelects(term: Term, owner: Pod, other: Pod): boolean {
   const namespaces = term.namespaces?.length ? term.namespaces : [owner.metadata.namespace];
   return (
     namespaces.includes(other.metadata.namespace) &&
@@ -221,25 +224,4 @@ function spreadHolds(cluster: ReferenceCluster, pod: Pod, node: Node): boolean {
     const self = selects(labelSelector, pod.metadata.labels ?? {}) ? 1 : 0;
     return (counts.get(domain) ?? 0) + self - least <= maxSkew;
   });
-}
-
-/**
- * The least costly set of Pods to evict from `node`, by the documented greedy rule: all of lower priority go, then
- * come back, most important first, where the new Pod still fits. Undefined when that does not help.
- */
-export function victimsOn(cluster: ReferenceCluster, pod: Pod, node: Node): string[] | undefined {
-  const priority = (p: Pod) => p.spec?.priority ?? 0;
-  const lower = podsOn(cluster, node).filter((other) => priority(other) < priority(pod));
-  if (lower.length === 0) return undefined;
-  const without = (gone: readonly Pod[]): ReferenceCluster => ({
-    ...cluster,
-    pods: cluster.pods.filter((other) => !gone.includes(other)),
-  });
-  if (!fits(without(lower), pod, node)) return undefined;
-  let gone = [...lower];
-  for (const other of lower.toSorted((a, b) => priority(b) - priority(a))) {
-    const fewer = gone.filter((one) => one !== other);
-    if (fits(without(fewer), pod, node)) gone = fewer;
-  }
-  return gone.map((one) => one.metadata.name).sort();
 }
