@@ -44,6 +44,7 @@ export class FakeClient implements Client {
   readonly #history: Change[] = [];
   readonly #watchers = new Set<() => void>();
   readonly #reactors: Reactor[] = [];
+  #outage: Error | undefined;
   #revision = 0;
   #compactedAt = 0;
   #uids = 0;
@@ -64,6 +65,16 @@ export class FakeClient implements Client {
     return () => {
       const index = this.#reactors.indexOf(reactor);
       if (index >= 0) this.#reactors.splice(index, 1);
+    };
+  }
+
+  /** The server is gone: watches break, every call fails. The answer brings it back. `seed` works all the time. */
+  disconnect(): () => void {
+    const refused = new Error('connect ECONNREFUSED');
+    this.#outage = Object.assign(refused, { code: 'ECONNREFUSED' });
+    this.#wakeAll();
+    return () => {
+      this.#outage = undefined;
     };
   }
 
@@ -89,10 +100,12 @@ export class FakeClient implements Client {
   }
 
   async get<T>(type: ResourceType<T>, key: ObjectKey): Promise<T> {
+    this.#reach();
     return structuredClone(this.#find(type, key)) as T;
   }
 
   async list<T>(type: ResourceType<T>, options: ListOptions = {}): Promise<List<T>> {
+    this.#reach();
     const items = [...this.#of(type).values()].filter((o) => selected(o, options));
     return {
       apiVersion: apiVersionOf(type),
@@ -109,6 +122,7 @@ export class FakeClient implements Client {
   ): AsyncIterable<WatchEvent<T>> {
     let at = Number(options.resourceVersion || this.#revision);
     while (!signal.aborted) {
+      this.#reach();
       if (at < this.#compactedAt) throw new ApiError('Expired', 'too old resource version');
       const next = this.#history.find((c) => c.revision > at);
       if (!next) {
@@ -242,8 +256,13 @@ export class FakeClient implements Client {
     return object;
   }
 
+  #reach(): void {
+    if (this.#outage) throw this.#outage;
+  }
+
   #record(action: Action): void {
     this.actions.push(action);
+    this.#reach();
     for (const reactor of [...this.#reactors]) {
       const err = reactor(action);
       if (err) throw err;

@@ -62,6 +62,24 @@ describe('PodTopologySpread', () => {
     expect(await chosen(bench, makePod('q', spread({ nodeTaintsPolicy: 'Honor' })))).toBe('a');
   });
 
+  it('counts only Pods that have its own values of matchLabelKeys', async () => {
+    const bench = testBench();
+    bench.addNodes(makeNode('a', zone('a')), makeNode('b', zone('b')));
+    const version = (hash: string) => ({ labels: { app: 'web', hash } });
+    bench.addPods(
+      ...['1', '2'].map((name) => makePod(name, { ...version('old'), nodeName: 'a' })),
+      makePod('3', { ...version('new'), nodeName: 'b' }),
+    );
+    const pod = (extra: object, hash: string) =>
+      makePod('p', { ...spread(extra), ...version(hash) });
+    const keys = { matchLabelKeys: ['hash', 'absent'] };
+    expect(await chosen(bench, pod({}, 'new'))).toBe('b');
+    expect(await chosen(bench, pod(keys, 'new'))).toBe('a');
+    expect(await chosen(bench, pod(keys, 'old'))).toBe('b');
+    const soft = { whenUnsatisfiable: 'ScheduleAnyway', ...keys };
+    expect(await chosen(bench, pod(soft, 'new'))).toBe('a');
+  });
+
   it('prefers the domain with fewer of them when it is soft', async () => {
     const bench = testBench();
     bench.addNodes(makeNode('a', zone('a')), makeNode('b', zone('b')));
@@ -101,6 +119,29 @@ describe('InterPodAffinity', () => {
     expect(await why(bench, makePod('p', web))).toBe(
       "0/1 nodes are available: 1 node(s) didn't satisfy existing pods anti-affinity rules.",
     );
+  });
+
+  it.each([
+    ['podAffinity', { matchLabelKeys: ['hash'] }, 'b'],
+    ['podAffinity', { mismatchLabelKeys: ['hash'] }, 'a'],
+    ['podAntiAffinity', { matchLabelKeys: ['hash'] }, 'a'],
+    ['podAntiAffinity', { mismatchLabelKeys: ['hash'] }, 'b'],
+    // A label that the Pod does not have says nothing.
+    ['podAntiAffinity', { matchLabelKeys: ['absent', 'hash'] }, 'a'],
+  ])('reads the labels of the Pod itself: %s with %j', async (part, keys, expected) => {
+    const version = (hash: string) => ({ labels: { app: 'web', hash } });
+    const term = { labelSelector: selector, topologyKey: ZONE, ...keys };
+    const wish = [{ weight: 100, podAffinityTerm: term }];
+    for (const rule of [{ [required]: [term] }, { [preferred]: wish }]) {
+      const bench = testBench();
+      bench.addNodes(makeNode('a', zone('a')), makeNode('b', zone('b')));
+      bench.addPods(
+        makePod('1', { ...version('old'), nodeName: 'a' }),
+        makePod('2', { ...version('new'), nodeName: 'b' }),
+      );
+      const spec = { affinity: { [part]: rule } };
+      expect(await chosen(bench, makePod('p', { ...version('new'), spec }))).toBe(expected);
+    }
   });
 
   it('weighs what Pods prefer, both ways', async () => {
@@ -190,5 +231,23 @@ describe('ImageLocality', () => {
     bench.addNodes(makeNode('a'), { ...node, status: { ...node.status, images } });
     const spec = { containers: [{ name: 'main', image: 'big' }] };
     expect(await chosen(bench, makePod('p', { spec }))).toBe('b');
+  });
+});
+
+describe('NodeResourcesBalancedAllocation', () => {
+  it('prefers the node that becomes more even, not the one that is most even then', async () => {
+    const bench = testBench();
+    const size = { cpu: '10', memory: '10Gi' };
+    bench.addNodes(makeNode('even', size), makeNode('tilted', size));
+    bench.addPods(
+      makePod('1', { nodeName: 'even', cpu: '4', memory: '4Gi' }),
+      makePod('2', { nodeName: 'tilted', cpu: '2', memory: '6Gi' }),
+    );
+    const placement = await bench.place(makePod('p', { cpu: '2' }));
+    if (placement.kind !== 'placed') throw new Error(placement.kind);
+    const { nodes = [], columns = [] } = placement.scores ?? {};
+    const { scores } = columns.find(({ plugin }) => plugin.endsWith('BalancedAllocation')) ?? {};
+    const found = Object.fromEntries(nodes.map(({ name }, i) => [name, scores?.[i]]));
+    expect(found).toEqual({ even: 70, tilted: 80 });
   });
 });

@@ -14,7 +14,7 @@ export function runningScheduler(clock: Clock, wall = clock) {
   const client = new FakeClient();
   const events = new FakeEvents();
   const abort = new AbortController();
-  const view = clusterView((type, selection) => createInformer(client, type, selection));
+  const view = clusterView((type, selection) => createInformer(client, type, selection, { clock }));
   const scheduler = createScheduler(
     {
       ...{ client, view, events, metrics: new Metrics(), extenders: [] },
