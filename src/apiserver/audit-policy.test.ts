@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { parseYaml } from '../api/yaml.ts';
 import { type AuditPolicy, auditDecision, auditPolicyOf } from './audit-policy.ts';
 import { parseRequestInfo } from './request-info.ts';
 
@@ -38,5 +41,27 @@ describe('auditPolicyOf', () => {
     const base = { kind: 'Policy', apiVersion: 'audit.k8s.io/v1' };
     expect(() => auditPolicyOf({})).toThrow('audit.k8s.io/v1 Policy');
     expect(() => auditPolicyOf({ ...base, rules: [{ level: 'All' }] })).toThrow('rules[0].level');
+  });
+});
+
+describe('deploy/audit-policy.yaml', () => {
+  const file = resolve(import.meta.dirname, '../../deploy/audit-policy.yaml');
+  it.each([
+    ['a', 'GET', '/api/v1/namespaces/x/secrets/y', 'Metadata'],
+    ['a', 'POST', '/api/v1/namespaces/x/configmaps', 'Metadata'],
+    ['a', 'POST', '/apis/apps/v1/namespaces/x/deployments', 'Request'],
+    ['a', 'GET', '/api/v1/namespaces/x/pods/y/exec', 'Metadata'],
+    ['a', 'GET', '/api/v1/pods', 'Metadata'],
+    ['a', 'GET', '/readyz', 'None'],
+    ['system:node:n', 'GET', '/api/v1/pods?watch=1', 'None'],
+    ['system:node:n', 'PATCH', '/api/v1/namespaces/x/pods/y/status', 'None'],
+    ['system:kube-scheduler', 'POST', '/api/v1/namespaces/x/pods/y/binding', 'Request'],
+    ['system:kube-scheduler', 'PUT', '/apis/coordination.k8s.io/v1/namespaces/x/leases/y', 'None'],
+  ])('%s %s %s: %s', async (name, method, path, wanted) => {
+    const [at = '', query = ''] = path.split('?');
+    const own = auditPolicyOf(await parseYaml(readFileSync(file, 'utf8')));
+    const groups = name.startsWith('system:node:') ? ['system:nodes'] : [];
+    const info = parseRequestInfo(method, at, new URLSearchParams(query));
+    expect(auditDecision(own, { name, groups }, info).level).toBe(wanted);
   });
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startApiServer, type TestApiServer } from '../support/api-server.ts';
 import { eventually } from '../support/eventually.ts';
+import { startHttpsPeer } from '../support/https-peer.ts';
 
 let server: TestApiServer;
 const directory = mkdtempSync(join(tmpdir(), 'k8ts-audit-'));
@@ -114,6 +115,71 @@ describe('the audit log', () => {
     const text = readFileSync(path, 'utf8');
     expect(text).not.toContain('correct-horse');
     expect(text).not.toContain(Buffer.from('correct-horse').toString('base64'));
+  });
+
+  it('tells what policies and webhooks say of a request', async () => {
+    const registration = '/apis/admissionregistration.k8s.io/v1';
+    const apiVersion = 'admissionregistration.k8s.io/v1';
+    const rule = {
+      ...{
+        apiGroups: [''],
+        apiVersions: ['v1'],
+        operations: ['CREATE'],
+        resources: ['configmaps'],
+      },
+    };
+    const peer = await startHttpsPeer(({ text }) => {
+      const { uid } = JSON.parse(text).request;
+      const response = { uid, allowed: true, auditAnnotations: { seen: 'yes' } };
+      return { body: { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response } };
+    });
+    await server.request('POST', `${registration}/validatingwebhookconfigurations`, {
+      body: {
+        ...{ apiVersion, kind: 'ValidatingWebhookConfiguration', metadata: { name: 'noting' } },
+        webhooks: [
+          {
+            name: 'noting.example.com',
+            clientConfig: { url: `https://127.0.0.1:${peer.port}/`, caBundle: peer.caBundle },
+            ...{ rules: [rule], sideEffects: 'None', admissionReviewVersions: ['v1'] },
+          },
+        ],
+      },
+    });
+    await server.request('POST', `${registration}/validatingadmissionpolicies`, {
+      body: {
+        ...{ apiVersion, kind: 'ValidatingAdmissionPolicy', metadata: { name: 'noting' } },
+        spec: {
+          matchConstraints: { resourceRules: [rule] },
+          validations: [{ expression: 'false', message: 'never' }],
+          auditAnnotations: [{ key: 'name', valueExpression: "'is ' + object.metadata.name" }],
+        },
+      },
+    });
+    await server.request('POST', `${registration}/validatingadmissionpolicybindings`, {
+      body: {
+        ...{ apiVersion, kind: 'ValidatingAdmissionPolicyBinding', metadata: { name: 'noting' } },
+        spec: { policyName: 'noting', validationActions: ['Audit'] },
+      },
+    });
+    const headers = { 'audit-id': 'noted' };
+    const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'noted' } };
+    expect((await server.request('POST', MAPS, { body, headers })).status).toBe(201);
+    const { annotations } = await found('noted');
+    expect(annotations).toMatchObject({
+      'noting/name': 'is noted',
+      'noting.example.com/seen': 'yes',
+    });
+    const failures = annotations['validation.policy.admission.k8s.io/validation_failure'];
+    expect(JSON.parse(failures)).toEqual([
+      {
+        ...{ message: 'never', policy: 'noting', binding: 'noting', expressionIndex: 0 },
+        validationActions: ['Audit'],
+      },
+    ]);
+    for (const kind of ['validatingwebhookconfigurations', 'validatingadmissionpolicybindings']) {
+      await server.request('DELETE', `${registration}/${kind}/noting`);
+    }
+    await peer.close();
   });
 
   it('tells of a watch when it begins', async () => {
