@@ -35,7 +35,7 @@ export const CIS_CONTROLS = `\
 1.2.8	--authorization-mode includes RBAC	pass Node,RBAC is the default
 1.2.9	Admission plug-in EventRateLimit	fail There is no such plug-in here
 1.2.10	Admission plug-in AlwaysAdmit is not set	not apiserver enable-admission-plugins AlwaysAdmit
-1.2.11	Admission plug-in AlwaysPullImages	fail There is no such plug-in here
+1.2.11	Admission plug-in AlwaysPullImages	flag apiserver enable-admission-plugins ~AlwaysPullImages
 1.2.12	Admission plug-in ServiceAccount	not apiserver disable-admission-plugins ServiceAccount
 1.2.13	Admission plug-in NamespaceLifecycle	not apiserver disable-admission-plugins NamespaceLifecycle
 1.2.14	Admission plug-in NodeRestriction	flag apiserver enable-admission-plugins ~NodeRestriction

@@ -468,3 +468,23 @@ describe('PersistentVolumeClaimResize and StorageObjectInUseProtection', () => {
     ]);
   });
 });
+
+describe('AlwaysPullImages', () => {
+  it('asks the registry anew for every image, where it is switched on', async () => {
+    const own = await startApiServer({ admission: { enable: ['AlwaysPullImages'] } });
+    const path = `${API}/namespaces/default`;
+    const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } };
+    await own.request('POST', `${path}/serviceaccounts`, { body: account });
+    const volumes = [{ name: 'v', image: { reference: 'r', pullPolicy: 'Never' } }];
+    const body = pod(
+      'p',
+      { imagePullPolicy: 'IfNotPresent' },
+      { volumes, initContainers: [{ name: 'i', image: 'i:1' }] },
+    );
+    const { spec } = (await own.request('POST', `${path}/pods`, { body })).body;
+    expect(spec.containers[0].imagePullPolicy).toBe('Always');
+    expect(spec.initContainers[0].imagePullPolicy).toBe('Always');
+    expect(spec.volumes[0].image.pullPolicy).toBe('Always');
+    await own.stop();
+  });
+});

@@ -1,4 +1,5 @@
 import type { AdmissionPlugin } from '../admission.ts';
+import { alwaysPullImages } from './always-pull-images.ts';
 import {
   certificateApproval,
   certificateSigning,
@@ -35,7 +36,7 @@ export interface AdmissionOptions {
 export interface AdmissionDeps extends WebhookDeps, MutatingPolicyDeps {}
 
 /** On only when asked for by name. kubeadm asks for NodeRestriction. */
-const OFF_BY_DEFAULT = new Set(['NodeRestriction', 'DenyServiceExternalIPs']);
+const OFF_BY_DEFAULT = new Set(['NodeRestriction', 'AlwaysPullImages', 'DenyServiceExternalIPs']);
 
 /**
  * The plug-ins that are on, in upstream's order. The names of all are known here: an unknown one in the options is
@@ -63,6 +64,7 @@ function everyPlugin(deps: AdmissionDeps, options: AdmissionOptions): AdmissionP
     serviceAccount(deps),
     nodeRestriction(deps),
     taintNodesByCondition,
+    alwaysPullImages,
     podSecurity(deps, options.podSecurity),
     priority(deps),
     defaultTolerationSeconds,
