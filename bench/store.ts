@@ -8,6 +8,7 @@ import type { Storage } from '../src/storage/storage.ts';
 import { realClock } from '../src/util/clock.ts';
 import { silent } from '../src/util/log.ts';
 import { startEtcd } from '../test/support/etcd.ts';
+import { eventually } from '../test/support/eventually.ts';
 import { percentile, printer } from './support/table.ts';
 
 // Durable writes of 1.5 kB: ours beside a real etcd on the same disk. The engines take turns, so that both meet the same
@@ -131,7 +132,19 @@ const print = printer([
   'creates: x etcd',
   'updates: x etcd',
 ]);
-for (const writers of WRITERS) {
+try {
+  await eventually('etcd has elected a leader', () => etcd.list('/'), 60_000);
+  for (const writers of WRITERS) await compare(writers);
+  await compactDuringWrites();
+  console.log('aim: at least 4 x etcd from 16 writers on, no errors at 1,000');
+} finally {
+  await lmdb.close();
+  await etcd.close();
+  await cluster.stop();
+  rmSync(directory, { recursive: true, force: true });
+}
+
+async function compare(writers: number): Promise<void> {
   const peers: Figures[] = [];
   const ours: Figures[] = [];
   for (let round = 0; round < ROUNDS; round++) {
@@ -163,12 +176,6 @@ for (const writers of WRITERS) {
     ]);
   }
 }
-await compactDuringWrites();
-console.log('aim: at least 4 x etcd from 16 writers on, no errors at 1,000');
-await lmdb.close();
-await etcd.close();
-await cluster.stop();
-rmSync(directory, { recursive: true, force: true });
 
 /** What writers notice of a compaction of all that was written above. */
 async function compactDuringWrites(): Promise<void> {
