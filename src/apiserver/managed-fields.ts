@@ -131,10 +131,14 @@ export function manageable(fields: FieldSet): FieldSet {
 
 const STATUS = pathSet(['status']);
 const SPEC = pathSet(['spec']);
+const SPEC_AND_METADATA = pathSet(['spec'], ['metadata']);
 
 /** What a write to this (sub-)resource cannot change, so that saying it means nothing. */
 export function ignoredFields({ kind, subresource }: FieldWrite): FieldSet {
-  if (subresource === 'status') return SPEC;
+  const view = Object.hasOwn(kind.subresources, subresource) && kind.subresources[subresource];
+  if (view && view.type === 'view' && view.resets) {
+    return view.resets.includes('metadata') ? SPEC_AND_METADATA : SPEC;
+  }
   return subresource === '' && Object.hasOwn(kind.subresources, 'status') ? STATUS : EMPTY_SET;
 }
 

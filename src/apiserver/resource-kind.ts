@@ -74,6 +74,8 @@ export interface Strategy<T = KubeObject> {
 export interface ViewSubresource {
   readonly type: 'view';
   readonly strategy: Strategy;
+  /** Top-level fields that a write here cannot change: nobody comes to own them by it. */
+  readonly resets?: readonly string[];
   readonly verbs: readonly ('get' | 'update' | 'patch')[];
 }
 

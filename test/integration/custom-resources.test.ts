@@ -205,6 +205,11 @@ describe('a custom resource', () => {
     });
     expect(status.body).toMatchObject({ spec: { size: 2 }, status: { ready: true } });
     expect(status.body.metadata.generation).toBe(2);
+    const metadata = { labels: { late: 'yes' } };
+    const { body: last } = await server.request('PATCH', `${WIDGETS}/status/status`, {
+      body: { metadata, status: { ready: false } },
+    });
+    expect([last.metadata.labels, last.status]).toEqual([undefined, { ready: false }]);
   });
 
   it('needs a resourceVersion to be replaced', async () => {

@@ -119,6 +119,9 @@ describe('status', () => {
     expect(patched.body.spec).toEqual(read.body.spec);
     const passed = patched.body.metadata.annotations?.patchedstatus === 'true';
     expect(passed).toBe(!STATUS_ALONE.has(kind));
+    // Nobody owns what did not pass.
+    const owners = JSON.stringify(patched.body.metadata.managedFields ?? []);
+    expect(owners.includes('f:patchedstatus')).toBe(passed);
     expect((await server.request('PUT', path, { body: patched.body })).status).toBe(200);
   });
 

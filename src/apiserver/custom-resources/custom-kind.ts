@@ -129,7 +129,8 @@ function subresourcesOf(version: CrdVersion, strategy: Strategy): Record<string,
   const found: Record<string, Subresource> = {};
   if (status) {
     const { prepareForCreate: _, ...rest } = strategy;
-    found.status = statusSubresource({ ...rest, prepareForUpdate: keepAllButStatusAlone });
+    const own = { ...rest, prepareForUpdate: keepAllButStatusAlone };
+    found.status = statusSubresource(own, ['metadata']);
   }
   if (scale) {
     const selector = parseJsonPath(scale.labelSelectorPath ?? '');

@@ -85,9 +85,12 @@ function packageOf(group: string): string {
   return `io.k8s.api.${group === '' ? 'core' : group.split('.')[0]}`;
 }
 
-/** `status`: writes keep everything but status as it is. */
-export function statusSubresource<T>(strategy: Strategy<T>): ViewSubresource {
-  return { type: 'view', strategy: strategy as Strategy, verbs: ['get', 'patch', 'update'] };
+/** `status`: writes keep spec as it is, and what else is told. */
+export function statusSubresource<T>(
+  strategy: Strategy<T>,
+  resets: readonly string[] = [],
+): ViewSubresource {
+  return { ...viewSubresource(strategy), resets: ['spec', ...resets] };
 }
 
 export function viewSubresource<T>(
@@ -118,11 +121,14 @@ export function withStatus<T>({
       ...strategy,
     },
     subresources: {
-      status: statusSubresource<T>({
-        ...(strategy.default ? { default: strategy.default } : {}),
-        prepareForUpdate: (object, old) => keep(object as object, old as object),
-        ...(validateStatus ? { validateUpdate: validateStatus } : {}),
-      }),
+      status: statusSubresource<T>(
+        {
+          ...(strategy.default ? { default: strategy.default } : {}),
+          prepareForUpdate: (object, old) => keep(object as object, old as object),
+          ...(validateStatus ? { validateUpdate: validateStatus } : {}),
+        },
+        statusAlone ? ['metadata'] : [],
+      ),
     },
   };
 }

@@ -3,7 +3,7 @@ import { qosClassOf } from '../../../api/pods.ts';
 import { PODS } from '../../../api/resource-types.ts';
 import type { Pod } from '../../../api/types.ts';
 import type { Strategy } from '../../resource-kind.ts';
-import { connectSubresource, defineKind, viewSubresource } from '../kind.ts';
+import { connectSubresource, defineKind, statusSubresource, viewSubresource } from '../kind.ts';
 import { mergeLabelKeys } from '../pod-spec/label-keys.ts';
 import { validatePodSpec } from '../pod-spec/validate-pod-spec.ts';
 import { keepAllButStatus, keepStatus } from '../status.ts';
@@ -106,7 +106,7 @@ export const podKind = defineKind<Pod>({
     portforward: connectSubresource('PodPortForwardOptions', ['create', 'get']),
     proxy: connectSubresource('PodProxyOptions', ['create', 'delete', 'get', 'patch', 'update']),
     resize: viewSubresource(resize),
-    status: viewSubresource(status),
+    status: statusSubresource(status),
   },
   columns: POD_COLUMNS,
   row: podRow,
