@@ -70,6 +70,16 @@ describe('the discovery', () => {
     await Promise.all(resources.map(keepsItsPromises));
   }, 120_000);
 
+  it('tells every path at the root, and each of them answers', async () => {
+    const { paths } = (await server.request('GET', '/')).body;
+    expect(paths).toEqual(expect.arrayContaining(['/api/v1', '/apis/apps', '/livez/ping']));
+    const home = resources.map(({ place }) => place);
+    expect(home.filter((place) => !paths.includes(place))).toEqual([]);
+    for (const path of paths) {
+      expect([path, (await server.request('GET', path)).status]).toEqual([path, 200]);
+    }
+  });
+
   it('has an OpenAPI document for each group version', () => {
     const places = new Set(resources.map(({ place }) => place.slice(1)));
     expect([...documents.keys()].sort()).toEqual([...places].sort());

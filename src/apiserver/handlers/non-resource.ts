@@ -5,6 +5,7 @@ import { type Exchange, send, writeHead } from '../exchange.ts';
 import type { FlowControl } from '../flow-control/flow-control.ts';
 import type { ServerMetrics } from '../metrics.ts';
 import type { OpenApi } from '../openapi.ts';
+import { rootPaths } from '../root-paths.ts';
 import type { ServedDocument } from '../served-document.ts';
 import type { TokenService } from '../service-account-tokens.ts';
 
@@ -25,6 +26,8 @@ export async function handleNonResource(deps: NonResourceDeps, exchange: Exchang
   const [, first = '', ...rest] = path.split('/');
   if (verb !== 'get' && verb !== 'head') throw pageNotFound();
   switch (first) {
+    case '':
+      return root(deps, exchange);
     case 'livez':
     case 'readyz':
     case 'healthz':
@@ -43,6 +46,12 @@ export async function handleNonResource(deps: NonResourceDeps, exchange: Exchang
     default:
       return document(deps, exchange);
   }
+}
+
+async function root({ checks, discovery, tokens }: NonResourceDeps, exchange: Exchange) {
+  const groups = discovery.groups();
+  const found = rootPaths({ groups, checks, signsTokens: tokens !== undefined });
+  return text(exchange, JSON.stringify(found, undefined, 2), 'application/json');
 }
 
 async function health(
