@@ -15,6 +15,7 @@ import { CelTypes } from './cel-types.ts';
 import { type JsonSchema, memberSchema, type ValidationRule } from './json-schema.ts';
 import { RuleCosts } from './rule-costs.ts';
 import { children } from './structural.ts';
+import { checkRuleWords } from './unsupported.ts';
 import { below, olderItems } from './validate.ts';
 
 interface CompiledRule {
@@ -75,8 +76,8 @@ function checkRule(rule: ValidationRule, schema: JsonSchema, place: Place): Fiel
     return [forbidden(`${path}.rule`, 'estimated rule cost exceeds budget')];
   }
   const compiled = checkedProgram(`${path}.rule`, rule.rule, () => compile(rule, schema, types));
-  if (Array.isArray(compiled)) return compiled;
-  const errors: FieldError[] = [];
+  const errors = checkRuleWords(rule, schema, path);
+  if (Array.isArray(compiled)) return [...errors, ...compiled];
   const { evaluate, isTransition } = compiled;
   if (evaluate.type !== 'bool' && evaluate.type !== 'dyn') {
     errors.push(invalid(`${path}.rule`, rule.rule, 'cel expression must evaluate to a bool'));

@@ -2,6 +2,7 @@ import { type FieldError, forbidden, invalid, required } from '../../api/field-e
 import { isObject } from '../../util/json.ts';
 import { linearRegExp } from '../../util/linear-regexp.ts';
 import type { JsonSchema } from './json-schema.ts';
+import { checkMapKeys, checkMetadata, checkUnsupported } from './unsupported.ts';
 import { validateValue } from './validate.ts';
 
 const TYPES = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
@@ -26,6 +27,8 @@ function checkNode(schema: JsonSchema, path: string, depth: number): FieldError[
     return [invalid(path, '', `must not be nested more than ${MAX_DEPTH} levels`)];
   return [
     ...checkType(schema, path, depth),
+    ...checkUnsupported(schema, path),
+    ...(depth === 0 || schema['x-kubernetes-embedded-resource'] ? checkMetadata(schema, path) : []),
     ...checkExtensions(schema, path),
     ...checkConstraints(schema, path),
     ...checkJunctors(schema, path),
@@ -116,7 +119,7 @@ function checkListType(schema: JsonSchema, path: string): FieldError[] {
       ),
     ];
   }
-  return keys.flatMap((key, i) =>
+  const missing = keys.flatMap((key, i) =>
     Object.hasOwn(schema.items?.properties ?? {}, key)
       ? []
       : [
@@ -127,6 +130,7 @@ function checkListType(schema: JsonSchema, path: string): FieldError[] {
           ),
         ],
   );
+  return [...missing, ...checkMapKeys(schema, keys, path)];
 }
 
 function checkConstraints(schema: JsonSchema, path: string): FieldError[] {

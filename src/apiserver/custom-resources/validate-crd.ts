@@ -8,10 +8,10 @@ import {
 import { dns1035Label, dns1123Subdomain } from '../../api/names.ts';
 import { validateClientConfig } from '../webhook-client-validation.ts';
 import type { Crd, CrdVersion } from './custom-kind.ts';
-import { parseJsonPath } from './json-path.ts';
 import type { JsonSchema } from './json-schema.ts';
 import { checkRules } from './rules.ts';
 import { checkStructural } from './structural.ts';
+import { validateViews } from './validate-views.ts';
 
 /** What is wrong with a CustomResourceDefinition (apiextensions validation). */
 export function validateCrd({ metadata, spec }: Crd): FieldError[] {
@@ -99,21 +99,7 @@ function validateVersion(version: CrdVersion, path: string): FieldError[] {
   const at = `${path}.schema.openAPIV3Schema`;
   const errors = checkStructural(schema, at);
   if (errors.length === 0) errors.push(...checkRules(schema, at));
-  version.additionalPrinterColumns?.forEach(({ jsonPath }, i) => {
-    if (parseJsonPath(jsonPath) === undefined) {
-      errors.push(
-        invalid(`${path}.additionalPrinterColumns[${i}].jsonPath`, jsonPath, 'is invalid'),
-      );
-    }
-  });
-  version.selectableFields?.forEach(({ jsonPath }, i) => {
-    if (!/^(\.[A-Za-z0-9_-]+)+$/.test(jsonPath)) {
-      errors.push(
-        invalid(`${path}.selectableFields[${i}].jsonPath`, jsonPath, 'is an invalid path'),
-      );
-    }
-  });
-  return errors;
+  return [...errors, ...validateViews(version, schema, path)];
 }
 
 function conversion({ conversion: asked }: Crd['spec']): FieldError[] {
