@@ -15,6 +15,8 @@ export interface ComponentServerOptions {
   readonly keyFile?: string | undefined;
   /** PEM file: whose client certificates may read the metrics. */
   readonly clientCaFile?: string | undefined;
+  /** Told of changed files that cannot be used. */
+  onError(err: unknown): void;
 }
 
 export interface ComponentAnswers {
@@ -39,14 +41,11 @@ export async function serveComponent(
   signal: AbortSignal,
 ): Promise<void> {
   if (options.port === 0) return;
-  const { host, port, clientCaFile, certificateFile, keyFile } = options;
-  const read = async () => ({
-    ...(await servingCertificate(options)),
-    clientAuthority: clientCaFile ? await readFile(clientCaFile, 'utf8') : undefined,
-  });
-  let identity = await read();
+  const { host, port, clientCaFile, certificateFile, keyFile, onError } = options;
+  const readAuthority = async () => (clientCaFile ? readFile(clientCaFile, 'utf8') : undefined);
+  let serving = await servingCertificate(options);
   const listener = await listen(
-    { host, port, ...identity },
+    { host, port, ...serving, clientAuthority: await readAuthority() },
     {
       request(req, res) {
         // Whatever goes wrong here has been answered, or the peer is gone.
@@ -55,16 +54,14 @@ export async function serveComponent(
     },
   );
   const use = async (): Promise<void> => {
-    const isOwn = certificateFile === undefined || keyFile === undefined;
-    const { certificate, key } = identity;
     // A certificate of its own making stays as long as the process.
-    identity = { ...(await read()), ...(isOwn ? { certificate, key } : {}) };
-    listener.useCertificate(identity.certificate, identity.key, identity.clientAuthority);
+    if (certificateFile && keyFile) serving = await servingCertificate(options);
+    listener.useCertificate(serving.certificate, serving.key, await readAuthority());
   };
   const files = [clientCaFile, certificateFile, keyFile].filter((file) => file !== undefined);
   // What cannot be used leaves what there was.
-  const onChange = () => void use().catch(() => {});
-  const followed = followFiles(files, { onChange, onError: () => {} }, signal);
+  const onChange = () => void use().catch(onError);
+  const followed = followFiles(files, { onChange, onError }, signal);
   await aborted(signal);
   await followed;
   await listener.close();

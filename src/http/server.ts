@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
@@ -30,7 +31,10 @@ export interface HttpHandlers {
 
 export interface HttpListener {
   readonly port: number;
-  /** New connections are served with this from now on, and with these authorities of clients if any are given. */
+  /**
+   * New connections are served with this from now on, and with these authorities of clients if any are given. Throws for
+   * what is no certificate, or not the key's, and leaves what there was.
+   */
   useCertificate(certificate: string, key: string, clientAuthority?: string): void;
   /** Stops to listen and ends all connections; what is being answered gets up to `graceMs`. */
   close(graceMs?: number): Promise<void>;
@@ -71,6 +75,8 @@ export async function listen(
   return {
     port: (server.address() as AddressInfo).port,
     useCertificate(certificate, key, clientAuthority = believed) {
+      // What is no certificate would be taken for no authority at all.
+      if (clientAuthority !== undefined) new X509Certificate(clientAuthority);
       // The whole context is replaced: what is not said again is lost.
       server.setSecureContext({
         cert: certificate,

@@ -168,7 +168,7 @@ async function run(flags: Flags): Promise<void> {
   const rootCa = flags.rootCaFile ? await followedFile(flags.rootCaFile) : undefined;
   const options = await managerOptions(flags, rootCa);
   const onError = (err: unknown) =>
-    log.error({ err: errorMessage(err) }, 'Could not read the changed authority');
+    log.error({ err: errorMessage(err) }, 'Could not use a changed file');
   const signal = shutdownSignal(log);
   const clients = await openClients(flags);
   const metrics = new Metrics();
@@ -181,6 +181,7 @@ async function run(flags: Flags): Promise<void> {
     certificateFile: flags.tlsCertFile,
     keyFile: flags.tlsPrivateKeyFile,
     clientCaFile: flags.clientCaFile,
+    onError,
   };
   const answers = {
     get checks() {

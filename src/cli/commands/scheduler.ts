@@ -20,8 +20,9 @@ import { createScheduler } from '../../scheduler/create-scheduler.ts';
 import { httpExtender } from '../../scheduler/http-extender.ts';
 import type { Scheduler } from '../../scheduler/scheduler.ts';
 import { realClock } from '../../util/clock.ts';
+import { errorMessage } from '../../util/errors.ts';
 import { runAll, shutdownSignal } from '../../util/lifecycle.ts';
-import { createLogger } from '../../util/log.ts';
+import { createLogger, type Logger } from '../../util/log.ts';
 import { Metrics } from '../../util/metrics.ts';
 import { steadyClock } from '../../util/steady-clock.ts';
 
@@ -78,7 +79,7 @@ async function run(flags: Flags): Promise<void> {
     await runAll(signal, [
       ...informersOf(view).map((informer) => informer.run(signal)),
       events.run(signal),
-      serveComponent(serving(flags), answers(scheduler, metrics, client), signal),
+      serveComponent(serving(flags, log), answers(scheduler, metrics, client), signal),
       leads
         ? elector({ ...deps, events, steady: steadyClock }, config).run(signal, work)
         : work(signal),
@@ -88,13 +89,14 @@ async function run(flags: Flags): Promise<void> {
   }
 }
 
-function serving(flags: Flags): ComponentServerOptions {
+function serving(flags: Flags, log: Logger): ComponentServerOptions {
   return {
     host: flags.bindAddress,
     port: Number(flags.securePort),
     certificateFile: flags.tlsCertFile,
     keyFile: flags.tlsPrivateKeyFile,
     clientCaFile: flags.clientCaFile,
+    onError: (err) => log.error({ err: errorMessage(err) }, 'Could not use a changed file'),
   };
 }
 
