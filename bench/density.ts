@@ -7,7 +7,7 @@ try {
   await cluster.up();
   const script = join(import.meta.dirname, 'kubelet', 'full-node.ts');
   const args = [script, cluster.paths.kubeconfig('admin'), cluster.paths.root];
-  const { stdout } = await cluster.network.run(process.execPath, args, { timeoutMs: 290_000 });
+  const { stdout } = await cluster.network.run(process.execPath, args, { timeoutMs: 500_000 });
   process.stdout.write(stdout);
 } finally {
   await cluster.remove();

@@ -20,6 +20,6 @@ export async function runningPods(client: Client, pods: readonly object[]): Prom
       const running = items.filter((pod) => pod.status?.containerStatuses?.[0]?.state?.running);
       return running.length === pods.length ? running : undefined;
     },
-    120_000,
+    60_000 + 2000 * pods.length,
   );
 }
