@@ -12,12 +12,13 @@ const DOCKER_SOCKET = '/var/run/docker.sock';
 export async function openRuntime(
   endpoint: string,
   { requestTimeoutMs, ...docker }: Omit<DockerOptions, 'socket'> & { requestTimeoutMs?: number },
+  dockerSocket = DOCKER_SOCKET,
 ): Promise<ContainerRuntime> {
   const socket = socketOf(endpoint);
   if (isDocker(endpoint)) return createDockerRuntime({ ...docker, socket });
   // No CRI socket where one is expected, but Docker's: better an old engine than none.
-  if (!existsSync(socket) && existsSync(DOCKER_SOCKET)) {
-    return createDockerRuntime({ ...docker, socket: DOCKER_SOCKET });
+  if (!existsSync(socket) && existsSync(dockerSocket)) {
+    return createDockerRuntime({ ...docker, socket: dockerSocket });
   }
   return createCriRuntime(`unix://${socket}`, requestTimeoutMs);
 }

@@ -36,6 +36,11 @@ interface Place {
   readonly cgroupParent: string;
 }
 
+/** How a kubelet is told to use the engine. */
+export interface EngineFlags {
+  readonly flags: readonly string[];
+}
+
 /** containerd alone, below a directory and in a network of its own. */
 export async function startContainerd(): Promise<EngineUnderTest> {
   const place = await makePlace();
@@ -55,7 +60,7 @@ export async function startContainerd(): Promise<EngineUnderTest> {
 }
 
 /** Docker Engine alone, in the same way. */
-export async function startDocker(): Promise<EngineUnderTest> {
+export async function startDocker(): Promise<EngineUnderTest & EngineFlags> {
   const place = await makePlace();
   const { paths } = place;
   const at = (name: string): string => join(paths.root, 'docker', name);
@@ -99,7 +104,7 @@ async function underTest(
   { paths, network, cgroupParent }: Place,
   daemon: ChildProcess,
   { endpoint, load }: { endpoint: string; load: (archive: string) => Promise<void> },
-): Promise<EngineUnderTest> {
+): Promise<EngineUnderTest & EngineFlags> {
   const ended = new Promise((resolve) => daemon.once('exit', resolve));
   let runtime: ContainerRuntime | undefined;
   const stop = async (): Promise<void> => {
@@ -124,7 +129,13 @@ async function underTest(
     const answers = runtime;
     await eventually('the engine answers', () => answers.version());
     for (const name of ['pause', 'busybox']) await load(join(IMAGES, `${name}.tar`));
-    return { runtime, image: BUSYBOX_IMAGE, cgroupParent, stop };
+    const flags = [
+      `--container-runtime-endpoint=${endpoint}`,
+      `--cni-conf-dir=${paths.cni.config}`,
+      `--cni-bin-dir=${pluginDir(paths)}`,
+      `--pod-infra-container-image=${PAUSE_IMAGE}`,
+    ];
+    return { runtime, image: BUSYBOX_IMAGE, cgroupParent, flags, stop };
   } catch (err) {
     const log = readFileSync(join(paths.root, 'engine.log'), 'utf8').slice(-2000);
     await stop();
