@@ -24,6 +24,7 @@ import type { PodGroups } from './pod-groups.ts';
 import type { PodState } from './pod-state.ts';
 import type { Allocations } from './resize/allocations.ts';
 import type { Resizer } from './resize/resizer.ts';
+import { claimProblem } from './resource-claims.ts';
 import type { ContainerRuntime, PodSandboxConfig } from './runtime/runtime.ts';
 import { newestContainer, type RuntimePod } from './runtime-pod.ts';
 import { podHostname, sandboxConfig } from './sandbox-config.ts';
@@ -165,6 +166,11 @@ export class PodSync {
     if (network !== undefined && !isHostNetwork(pod)) {
       const message = `network is not ready: ${network}`;
       this.#deps.recorder.event(pod, 'Warning', 'NetworkNotReady', message);
+      return SANDBOX_RETRY_MS;
+    }
+    const claims = claimProblem(pod);
+    if (claims !== undefined) {
+      this.#deps.recorder.event(pod, 'Warning', 'FailedPrepareDynamicResources', claims);
       return SANDBOX_RETRY_MS;
     }
     let volumes: Map<string, MountedVolume>;
