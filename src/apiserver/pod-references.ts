@@ -24,8 +24,9 @@ export function* referencesOf(pod: Pod): Generator<[string, string]> {
     if (ephemeral) yield ['persistentvolumeclaims', `${pod.metadata.name}-${name}`];
   }
   yield* referencesIn(pod.spec, undefined);
-  // The claims that are made from templates are named in the status alone.
+  // The claims that are made from templates, and for extended resources, are named in the status alone.
   yield* referencesIn(pod.status?.resourceClaimStatuses, undefined);
+  yield* referencesIn(pod.status?.extendedResourceClaimStatus, undefined);
 }
 
 function* referencesIn(node: unknown, resource: string | undefined): Generator<[string, string]> {

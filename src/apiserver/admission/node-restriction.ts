@@ -165,6 +165,10 @@ function judgePodStatus(request: AdmissionRequest, node: string): void {
   if (!jsonEqual(claims(pod), claims(old))) {
     throw refused(request, `${own} cannot update resource claim statuses`);
   }
+  const extended = (one: Pod) => one.status?.extendedResourceClaimStatus;
+  if (!jsonEqual(extended(pod), extended(old))) {
+    throw refused(request, `${own} cannot update extended resource claim status`);
+  }
 }
 
 async function judgeEviction(

@@ -205,7 +205,7 @@ class ClaimUse implements Reconciler {
     );
     const pod = owner && pods.get({ namespace, name: owner.name });
     const over = pod && pod.metadata.uid === owner.uid && isDone(pod);
-    if (!over || isGoing(claim) || claim.metadata.annotations?.[POD_CLAIM] === undefined) return;
+    if (!over || isGoing(claim)) return;
     const how = { preconditions: { uid } };
     await unlessGone(client.delete(RESOURCE_CLAIMS, { namespace, name }, how));
   }

@@ -79,6 +79,28 @@ describe('resource claim controller', () => {
     await world.until(() => expect(claims()).toHaveLength(0));
   });
 
+  it('frees and deletes the claim for extended resources when its Pod is done', async () => {
+    const status = { extendedResourceClaimStatus: { resourceClaimName: 'x', requestMappings: [] } };
+    const [running] = world.client.seed(PODS, {
+      metadata: podKey,
+      spec: { containers: [], nodeName: 'n' },
+      status,
+    } as never);
+    const uid = running?.metadata.uid ?? '';
+    const ownerReferences = [{ apiVersion: 'v1', kind: 'Pod', name: 'p', uid, controller: true }];
+    world.client.seed(RESOURCE_CLAIMS, {
+      metadata: { namespace: 'a', name: 'x', ownerReferences },
+      spec: {},
+      status: { allocation: {}, reservedFor: [{ resource: 'pods', name: 'p', uid }] },
+    } as never);
+    world.start([resourceClaimController]);
+    await world.atRest();
+    expect(claims()).toHaveLength(1);
+    const body = { status: { ...status, phase: 'Succeeded' } };
+    await world.client.patch(PODS, podKey, { type: 'merge', body }, { subresource: 'status' });
+    await world.until(() => expect(claims()).toEqual([]));
+  });
+
   it('frees a named claim, but keeps it', async () => {
     world.client.seed(RESOURCE_CLAIMS, {
       metadata: {
