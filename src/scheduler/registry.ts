@@ -96,7 +96,8 @@ export const PLUGINS: Readonly<Record<string, PluginFactory>> = {
   NodeResourcesFit: built(1, (deps, reader) => {
     const args = readArgs.fitArgs(reader);
     const ignoredResources = [...args.ignoredResources, ...deps.ignoredResources];
-    return nodeResourcesFit({ ...args, ignoredResources });
+    const hasClass = (resource: string) => deps.devices.names.classOf(resource) !== undefined;
+    return nodeResourcesFit({ ...args, ignoredResources }, hasClass);
   }),
   VolumeRestrictions: withDeps(0, volumeRestrictions),
   NodeVolumeLimits: withDeps(0, nodeVolumeLimits),

@@ -126,4 +126,43 @@ describe('Pods with devices', () => {
     await client.delete(PODS, { ...HERE, name: 'other' });
     await eventually('the devices are free', async () => !(await now()).status?.allocation);
   });
+
+  it('get them for an extended resource as soon as a class stands for it', async () => {
+    const { client } = plane;
+    const gpu = { 'example.com/gpu': '1' };
+    const resources = { requests: gpu, limits: gpu };
+    await client.create(PODS, {
+      ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'plain', ...HERE } },
+      spec: {
+        containers: [{ name: 'main', image: 'pause', resources }],
+        terminationGracePeriodSeconds: 1,
+      },
+    });
+    await eventually('it waits for the resource', async () =>
+      (await client.list(EVENTS, HERE)).items.some(
+        ({ involvedObject, message }) =>
+          involvedObject.name === 'plain' && message?.includes('2 Insufficient example.com/gpu'),
+      ),
+    );
+    await client.create(DEVICE_CLASSES, {
+      ...{ apiVersion: API, kind: 'DeviceClass', metadata: { name: 'any' } },
+      spec: { extendedResourceName: 'example.com/gpu' },
+    });
+    expect(await placed('plain')).toBe('gpu');
+    const { metadata, status } = await podNow('plain');
+    const { resourceClaimName = '', requestMappings } = status?.extendedResourceClaimStatus ?? {};
+    expect(requestMappings).toEqual([
+      {
+        ...{ containerName: 'main', resourceName: 'example.com/gpu' },
+        requestName: 'container-0-request-0',
+      },
+    ]);
+    const claim = (await claims()).find((one) => one.metadata.name === resourceClaimName);
+    expect(devicesOf(claim)).toEqual(['gpu-0']);
+    expect(claim?.status?.reservedFor?.map(({ uid }) => uid)).toEqual([metadata.uid]);
+    await client.delete(PODS, { ...HERE, name: 'plain' });
+    await eventually('the claim is gone', async () =>
+      (await claims()).every((one) => one.metadata.name !== resourceClaimName),
+    );
+  });
 });

@@ -17,13 +17,13 @@ interface Ours {
  * not yet seen again. One for all profiles.
  */
 export class ClaimBook implements DeviceUsage {
-  readonly #informer: Pick<Informer<ResourceClaim>, 'get' | 'addHandler'>;
+  readonly #informer: Pick<Informer<ResourceClaim>, 'get' | 'list' | 'addHandler'>;
   readonly #ours = new Map<string, Ours>();
   readonly #held = new Map<string, readonly DeviceResult[]>();
   readonly #taken = new Map<string, number>();
   readonly #shared = new Map<string, { users: number; amounts: Map<string, bigint> }>();
 
-  constructor(informer: Pick<Informer<ResourceClaim>, 'get' | 'addHandler'>) {
+  constructor(informer: Pick<Informer<ResourceClaim>, 'get' | 'list' | 'addHandler'>) {
     this.#informer = informer;
     informer.addHandler({
       onAdd: (claim) => this.#seen(claim),
@@ -40,6 +40,11 @@ export class ClaimBook implements DeviceUsage {
     const seen = this.#informer.get(key);
     const ours = seen && this.#ours.get(seen.metadata.uid);
     return ours && !ours.pending ? ours.claim : seen;
+  }
+
+  /** The first such claim of the namespace. */
+  find(namespace: string, isIt: (claim: ResourceClaim) => boolean): ResourceClaim | undefined {
+    return this.#informer.list(namespace).find(isIt);
   }
 
   isPending(uid: string): boolean {

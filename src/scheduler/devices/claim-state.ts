@@ -2,15 +2,18 @@ import type { DeviceClass, Node, ResourceClaim } from '../../api/types.ts';
 import type { Lister } from '../../client/client.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { PluginState } from '../cycle-state.ts';
+import type { NodeInfo } from '../node-info.ts';
 import { compileNodeSelector, type NodeMatcher } from '../selectors.ts';
-import { failed, type Status, unresolvable } from '../status.ts';
+import { failed, type Status, unresolvable, unschedulable } from '../status.ts';
 import { allocationOf } from './allocation.ts';
 import { type Allocation, DeviceError } from './device-parts.ts';
 import type { NodePool } from './device-pools.ts';
 import { DeviceSearch, type DeviceUsage, PoolError, type SearchLimit } from './device-search.ts';
 import type { WantedClaim } from './device-wants.ts';
+import type { SpecialClaim, SpecialWant } from './special-claim.ts';
 
 const NOT_ALL = unresolvable('cannot allocate all claims');
+const STALE = unschedulable('cannot schedule extended resource claim');
 const NOT_HERE = unresolvable('resourceclaim not available on the node');
 
 // Devices times requests can be more than a lifetime's worth of combinations, and other Pods wait for the only thread:
@@ -24,6 +27,15 @@ export interface FilterTimeout {
   readonly ms: number;
 }
 
+/** What a node would give. */
+export interface Offer {
+  readonly wanted: readonly WantedClaim[];
+  /** Beside `wanted`. */
+  readonly allocations: readonly Allocation[];
+  /** The last of `wanted` is the special claim. */
+  readonly special: SpecialWant | undefined;
+}
+
 /** What a cycle knows of the claims of its Pod. */
 export class ClaimState implements PluginState {
   /** As they are known; those that are bound are replaced by what was written. */
@@ -32,19 +44,21 @@ export class ClaimState implements PluginState {
   readonly wanted: readonly WantedClaim[];
   /** Where the allocated ones can be used; undefined: everywhere. */
   readonly places: readonly (NodeMatcher | undefined)[];
-  /** What each node would give, beside `wanted`. */
-  readonly offers = new Map<string, readonly Allocation[]>();
+  /** For extended resources. */
+  readonly special: SpecialClaim | undefined;
+  /** By node. */
+  readonly offers = new Map<string, Offer>();
   /** Allocated claims that kept the Pod from a node. */
   readonly inTheWay = new Set<ResourceClaim>();
   #tries = MAX_TRIES;
   readonly #timeout: FilterTimeout;
 
   constructor(
-    claims: readonly ResourceClaim[],
-    wanted: readonly WantedClaim[],
+    { claims, wanted, special }: Pick<ClaimState, 'claims' | 'wanted' | 'special'>,
     timeout: FilterTimeout,
   ) {
     this.#timeout = timeout;
+    this.special = special;
     this.claims = [...claims];
     this.wanted = wanted;
     this.places = claims.map(({ status }) => {
@@ -66,18 +80,21 @@ export class ClaimState implements PluginState {
 
   /** Looks for devices on the node, and remembers them. */
   search(
-    node: Node,
+    { node, allocatable }: Pick<NodeInfo, 'node' | 'allocatable'>,
     pools: readonly NodePool[],
     usage: DeviceUsage,
     classes: Lister<DeviceClass>,
   ): Status | undefined {
-    if (this.wanted.length === 0) return undefined;
+    if (this.special?.written) return STALE;
     const limit = this.#limit();
     try {
-      const picked = new DeviceSearch(this.wanted, pools, usage, limit).run();
+      const special = this.special?.wantOn(allocatable);
+      const wanted = special ? [...this.wanted, special.wanted] : this.wanted;
+      if (wanted.length === 0) return undefined;
+      const picked = new DeviceSearch(wanted, pools, usage, limit).run();
       if (!picked) return NOT_ALL;
-      const offer = this.wanted.map((one, i) => allocationOf(one, picked[i] ?? [], node, classes));
-      this.offers.set(node.metadata.name, offer);
+      const allocations = wanted.map((one, i) => allocationOf(one, picked[i] ?? [], node, classes));
+      this.offers.set(node.metadata.name, { wanted, allocations, special });
       return undefined;
     } catch (err) {
       if (err instanceof PoolError) return unresolvable(err.message);

@@ -1,4 +1,4 @@
-import { isConflict } from '../../api/errors.ts';
+import { isConflict, isNotFound } from '../../api/errors.ts';
 import { RESOURCE_CLAIMS } from '../../api/system-resource-types.ts';
 import type { ResourceClaim } from '../../api/types.ts';
 import type { Client } from '../../client/client.ts';
@@ -68,6 +68,32 @@ export async function unreserveClaim(
   const { namespace, name, uid } = metadata;
   const body = { metadata: { uid }, status: { reservedFor: [{ $patch: 'delete', uid: podUid }] } };
   await client.patch(RESOURCE_CLAIMS, { namespace, name }, { type: 'strategic', body }, STATUS);
+}
+
+/** Takes a claim away that was made for a Pod alone, with all that it holds. */
+export async function deleteClaim(client: Client, claim: ResourceClaim): Promise<void> {
+  try {
+    await unprotect(client, claim);
+    const preconditions = { uid: claim.metadata.uid };
+    await client.delete(RESOURCE_CLAIMS, claim.metadata, { preconditions });
+  } catch (err) {
+    if (!isNotFound(err)) throw err;
+  }
+}
+
+async function unprotect(client: Client, claim: ResourceClaim): Promise<void> {
+  let current = claim;
+  for (let tries = 1; ; tries++) {
+    try {
+      const finalizers = current.metadata.finalizers?.filter((one) => one !== PROTECTION) ?? [];
+      const metadata = { ...current.metadata, finalizers };
+      await client.update(RESOURCE_CLAIMS, { ...current, metadata });
+      return;
+    } catch (err) {
+      if (!isConflict(err) || tries === TRIES) throw err;
+      current = await client.get(RESOURCE_CLAIMS, claim.metadata);
+    }
+  }
 }
 
 /** Gives the devices of the claim back. */

@@ -4,10 +4,11 @@ import type { Change, Wake } from '../cluster-events.ts';
 import type { CycleState } from '../cycle-state.ts';
 import { type BindingDeps, bindClaims, makeRoom, untilReady } from '../devices/claim-binding.ts';
 import { ClaimState } from '../devices/claim-state.ts';
-import { unreserveClaim } from '../devices/claim-writer.ts';
+import { deleteClaim, unreserveClaim } from '../devices/claim-writer.ts';
 import { DeviceError, MAX_CONSUMERS } from '../devices/device-parts.ts';
 import { wantsOf } from '../devices/device-wants.ts';
 import { claimsOfPod, isReservedFor } from '../devices/pod-claims.ts';
+import { isSpecial, specialClaimOf } from '../devices/special-claim.ts';
 import type {
   FilterPlugin,
   PostFilterPlugin,
@@ -47,43 +48,54 @@ export function dynamicResources(deps: BindingDeps, args: DynamicResourcesArgs):
 
     preEnqueue: (pod) => claimProblem(deps, pod),
 
-    preFilter(state, { pod, uid }) {
-      if (!pod.spec?.resourceClaims?.length) return SKIP;
+    preFilter(state, info) {
+      const { pod, uid } = info;
+      const special = specialClaimOf(info, deps.devices);
+      if (!pod.spec?.resourceClaims?.length && !special) return SKIP;
       return unlessWrong(() => {
         const claims = claimsOfPod(book, pod);
-        if (claims.length === 0) return SKIP;
+        if (claims.length === 0 && !special) return SKIP;
         const refusal = claims.map((claim) => inUse(deps, claim, uid)).find(Boolean);
         if (refusal) return refusal;
         const wanted = claims
           .filter(({ status }) => !status?.allocation)
           .map((claim) => wantsOf(claim, classes));
-        state.write(NAME, new ClaimState(claims, wanted, timeout));
+        state.write(NAME, new ClaimState({ claims, wanted, special }, timeout));
         return FITS;
       });
     },
 
-    filter(state, _pod, { node }) {
+    filter(state, _pod, info) {
+      const { node } = info;
       const found = stateOf(state);
       const pools = () => deps.devices.pools.on(node);
-      return found?.allocatedElsewhere(node) ?? found?.search(node, pools(), book, classes);
+      return found?.allocatedElsewhere(node) ?? found?.search(info, pools(), book, classes);
     },
 
-    postFilter: (unplaced) => makeRoom(deps, stateOf(unplaced.state), unplaced.pod),
+    postFilter: ({ state, pod }) => makeRoom(deps, stateOf(state), pod),
 
     reserve(state, _pod, nodeName) {
       const found = stateOf(state);
-      if (!found || found.wanted.length === 0) return FITS;
-      const offer = found.offers.get(nodeName);
-      if (!offer) return failed('claim allocation not found for node');
-      found.wanted.forEach(({ claim }, i) => {
-        const [allocation] = offer.slice(i, i + 1);
+      const offer = found?.offers.get(nodeName);
+      if (!offer) {
+        const needed = (found?.wanted.length ?? 0) > 0;
+        return needed ? failed('claim allocation not found for node') : FITS;
+      }
+      offer.wanted.forEach(({ claim }, i) => {
+        const allocation = offer.allocations[i];
         if (allocation) book.reserve({ ...claim, status: { ...claim.status, allocation } });
       });
       return FITS;
     },
 
-    unreserve(state, pod) {
-      for (const claim of stateOf(state)?.claims ?? []) {
+    unreserve(state, pod, nodeName) {
+      const found = stateOf(state);
+      const special = found?.offers.get(nodeName)?.special;
+      if (special) book.release(special.wanted.claim);
+      const made = found?.special?.written;
+      // If it fails, the next try finds the claim and deletes it.
+      if (made) deleteClaim(deps.client, made).catch(() => {});
+      for (const claim of found?.claims ?? []) {
         book.release(claim);
         if (!claim.status?.allocation || !isReservedFor(claim, pod.uid)) continue;
         // If it fails, the Pod still has its place in the claim when it is tried again.
@@ -99,7 +111,9 @@ export function dynamicResources(deps: BindingDeps, args: DynamicResourcesArgs):
       } catch (err) {
         return failed(errorMessage(err), err);
       }
-      return untilReady(deps, found.claims, { ...args, signal });
+      const { claims, special } = found;
+      const all = special?.written ? [...claims, special.written] : claims;
+      return untilReady(deps, all, { ...args, signal });
     },
   };
 }
@@ -157,6 +171,7 @@ function claimHelps(deps: BindingDeps, pod: PodInfo, change: Change): boolean {
   const after = change.after as ResourceClaim | undefined;
   if (claimProblem(deps, pod)) return false;
   if (before?.status?.allocation && !after?.status?.allocation) return true;
+  if (before && !after && isSpecial(before, pod.pod)) return true;
   const uid = after?.metadata.uid;
   const mine = claimsOfPod(deps.devices.book, pod.pod).some((claim) => claim.metadata.uid === uid);
   if (!mine || !after) return false;

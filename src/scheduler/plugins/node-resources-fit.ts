@@ -34,8 +34,13 @@ export const DEFAULT_FIT_ARGS: NodeResourcesFitArgs = {
 };
 
 /** Rejects nodes without room for what the Pod requests; prefers by how full a node would be. */
-export function nodeResourcesFit(args: NodeResourcesFitArgs): FilterPlugin & ScorePlugin {
-  const ignored = (name: string) =>
+export function nodeResourcesFit(
+  args: NodeResourcesFitArgs,
+  hasClass: (resource: string) => boolean = () => false,
+): FilterPlugin & ScorePlugin {
+  const ignored = (name: string, has: number) =>
+    // What a node has none of, devices may stand for: DynamicResources looks after it.
+    (has === 0 && hasClass(name)) ||
     args.ignoredResources.includes(name) ||
     args.ignoredResourceGroups.includes(name.split('/')[0] ?? '');
   const fitScore = fitScorer(args.scoringStrategy);
@@ -47,6 +52,10 @@ export function nodeResourcesFit(args: NodeResourcesFitArgs): FilterPlugin & Sco
         helps: (pod, { before, after }) => freesSomething(pod, before as Pod, after as Pod),
       },
       { on: ['Pod/UpdateScaleDown'] },
+      {
+        on: ['DeviceClass/Add', 'DeviceClass/Update'],
+        helps: ({ requests }) => [...requests.scalar.keys()].some(hasClass),
+      },
       {
         on: ['Node/Add', 'Node/UpdateAllocatable'],
         helps: (pod, { before, after }) => mayFit(pod, before as Node, after as Node, ignored),
@@ -63,7 +72,7 @@ export function nodeResourcesFit(args: NodeResourcesFitArgs): FilterPlugin & Sco
 function shortages(
   wanted: Resources,
   node: NodeInfo,
-  ignored: (name: string) => boolean,
+  ignored: (name: string, has: number) => boolean,
 ): Status | undefined {
   const { allocatable: all, requested: used } = node;
   let short: Shortages | undefined;
@@ -87,7 +96,7 @@ function shortages(
   if (wanted.scalar.size === 0) return short?.status;
   for (const [name, want] of wanted.scalar) {
     const has = all.scalar.get(name) ?? 0;
-    if (!lacks(want, has, used.scalar.get(name) ?? 0) || ignored(name)) continue;
+    if (!lacks(want, has, used.scalar.get(name) ?? 0) || ignored(name, has)) continue;
     short ??= new Shortages();
     short.add(`Insufficient ${name}`, want > has);
   }
@@ -130,12 +139,14 @@ function mayFit(
   pod: PodInfo,
   before: Node | undefined,
   after: Node,
-  ignored: (name: string) => boolean,
+  ignored: (name: string, has: number) => boolean,
 ): boolean {
   const now = toResources(after.status?.allocatable);
   const { requests } = pod;
   const names = ['cpu', 'memory', 'ephemeral-storage', ...requests.scalar.keys()].filter(
-    (name) => amount(requests, name) > 0 && !(requests.scalar.has(name) && ignored(name)),
+    (name) =>
+      amount(requests, name) > 0 &&
+      !(requests.scalar.has(name) && ignored(name, amount(now, name))),
   );
   if (now.pods === 0 || names.some((name) => amount(requests, name) > amount(now, name))) {
     return false;
