@@ -173,6 +173,29 @@ describe('a StatefulSet', () => {
     });
   });
 
+  it('mounts volumes by the names of its claim templates', async () => {
+    const { metadata, spec } = templateOf('claims', 'v1');
+    const volumeMounts = [{ name: 'data', mountPath: '/data' }];
+    const containers = spec.containers.map((container) => ({ ...container, volumeMounts }));
+    const claim = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Mi' } } };
+    await create('claims', {
+      replicas: 1,
+      template: { metadata, spec: { containers } },
+      volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: claim }],
+    });
+    const [pod] = await eventually('a Pod', async () => {
+      const pods = await world.pods('claims');
+      return pods.length === 1 ? pods : undefined;
+    });
+    expect(pod?.spec?.volumes).toContainEqual({
+      name: 'data',
+      persistentVolumeClaim: { claimName: 'data-claims-0' },
+    });
+    await expect(
+      create('unclaimed', { template: { metadata, spec: { containers } } }),
+    ).rejects.toThrow('volumeMounts[0].name: Not found: "data"');
+  });
+
   it('starts at its start ordinal', async () => {
     await create('start', { replicas: 2, ordinals: { start: 3 } });
     const pods = await world.readyPods('start', 2);

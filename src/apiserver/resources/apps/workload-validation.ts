@@ -229,7 +229,7 @@ export function validateStatefulSet({ spec }: StatefulSet): FieldError[] {
     ...notNegative(spec.minReadySeconds, 'spec.minReadySeconds'),
     ...notNegative(spec.ordinals?.start, 'spec.ordinals.start'),
     ...validateSelector(spec.selector, spec.template, 'statefulset'),
-    ...validateAlwaysTemplate(spec.template, 'StatefulSet'),
+    ...validateAlwaysTemplate(withClaims(spec), 'StatefulSet'),
   ];
   const retention = spec.persistentVolumeClaimRetentionPolicy;
   for (const part of ['whenDeleted', 'whenScaled'] as const) {
@@ -237,6 +237,18 @@ export function validateStatefulSet({ spec }: StatefulSet): FieldError[] {
     out.push(...optionalOneOf(retention?.[part], ['Delete', 'Retain'], field));
   }
   return out;
+}
+
+/** The template as its Pods will be: each claim template becomes a volume of its name, in place of one that is there. */
+function withClaims({
+  template,
+  volumeClaimTemplates = [],
+}: NonNullable<StatefulSet['spec']>): PodTemplateSpec {
+  if (!template?.spec || volumeClaimTemplates.length === 0) return template;
+  const names = new Set(volumeClaimTemplates.map(({ metadata }) => metadata?.name ?? ''));
+  const claims = [...names].map((name) => ({ name, persistentVolumeClaim: { claimName: name } }));
+  const others = (template.spec.volumes ?? []).filter(({ name }) => !names.has(name));
+  return { ...template, spec: { ...template.spec, volumes: [...claims, ...others] } };
 }
 
 function validateStatefulStrategy(
