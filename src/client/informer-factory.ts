@@ -2,16 +2,22 @@ import type { ResourceType } from '../api/resource-types.ts';
 import type { Client, Informer, Selection } from './client.ts';
 import { createInformer, type InformerOptions } from './informer.ts';
 
+/** What is kept of an object of any kind. */
+type Transform = <T>(type: ResourceType<T>, object: T) => T;
+
 /** One informer per selection, shared by all who ask: a process watches a kind once. */
 export class InformerFactory {
   readonly #client: Client;
   readonly #options: InformerOptions;
+  readonly #transform: Transform;
   readonly #informers = new Map<string, Informer<never>>();
   #start: ((informer: Informer<never>) => void) | undefined;
 
-  constructor(client: Client, options: InformerOptions = {}) {
+  constructor(client: Client, options: InformerOptions & { transform?: Transform } = {}) {
+    const { transform = (_, object) => object, ...rest } = options;
     this.#client = client;
-    this.#options = options;
+    this.#options = rest;
+    this.#transform = transform;
   }
 
   get<T>(type: ResourceType<T>, selection: Selection = {}): Informer<T> {
@@ -20,7 +26,8 @@ export class InformerFactory {
     const id = JSON.stringify([...parts, fieldSelector, metadataOnly]);
     let informer = this.#informers.get(id) as Informer<T> | undefined;
     if (!informer) {
-      informer = createInformer(this.#client, type, selection, this.#options);
+      const transform = (object: T) => this.#transform(type, object);
+      informer = createInformer(this.#client, type, selection, { ...this.#options, transform });
       this.#informers.set(id, informer as Informer<never>);
       this.#start?.(informer as Informer<never>);
     }

@@ -1,3 +1,5 @@
+import { PODS, type ResourceType } from '../api/resource-types.ts';
+import type { Pod } from '../api/types.ts';
 import type { Client } from '../client/client.ts';
 import { EventWriter } from '../client/events.ts';
 import { InformerFactory } from '../client/informer-factory.ts';
@@ -10,6 +12,7 @@ import type { ControllerContext, ManagerOptions, Runnable } from './context.ts';
 import type { ManagerHealth } from './health.ts';
 import type { ManagerMetrics } from './metrics.ts';
 import { CONTROLLERS, MANAGER_ACCOUNT } from './registry.ts';
+import { SharedParts, sharePod } from './shared-parts.ts';
 
 const MANAGER = 'kube-controller-manager';
 
@@ -65,7 +68,12 @@ export class ControllerManager {
   async #work(events: EventWriter, signal: AbortSignal): Promise<void> {
     const { client, clock, log, metrics, health } = this.#deps;
     const { controllers } = this.#options;
-    const informers = new InformerFactory(client, { clock, log });
+    const parts = new SharedParts();
+    const transform = <T>(type: ResourceType<T>, object: T): T =>
+      type.resource === PODS.resource && type.group === PODS.group
+        ? (sharePod(object as Pod, parts) as T)
+        : object;
+    const informers = new InformerFactory(client, { clock, log, transform });
     const running = controllers.map((name) => {
       const loops = this.#create(name, informers, events);
       metrics.running.set({ name, manager: MANAGER }, 1);
