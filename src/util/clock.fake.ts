@@ -60,24 +60,20 @@ async function settle(): Promise<void> {
   for (let i = 0; i < 10; i++) await Promise.resolve();
 }
 
-/** Real time, many times as fast: for what happens once a minute. */
-export class FastClock implements Clock {
-  readonly #speed: number;
-  readonly #began = Date.now();
-
-  constructor(speed: number) {
-    this.#speed = speed;
-  }
-
-  now(): number {
-    return this.#began + (Date.now() - this.#began) * this.#speed;
-  }
-
-  sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return realClock.sleep(ms / this.#speed, signal);
-  }
-
-  after(ms: number, fn: () => void): () => void {
-    return realClock.after(ms / this.#speed, fn);
-  }
+/**
+ * Lets the clock go on by `stepMs` every few milliseconds, until the answer is called. A process that is held up holds up
+ * its time, too: nothing is late that would not be late on a faster machine.
+ */
+export function drive(clock: FakeClock, stepMs: number): () => Promise<void> {
+  let going = true;
+  const driving = (async () => {
+    while (going) {
+      await clock.advance(stepMs);
+      await realClock.sleep(4);
+    }
+  })();
+  return () => {
+    going = false;
+    return driving;
+  };
 }
