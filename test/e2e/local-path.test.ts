@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { PersistentVolume } from '../../src/api/types.ts';
 import { eventually } from '../support/eventually.ts';
 import { BUSYBOX_IMAGE } from '../support/manifests.ts';
 import { sharedCluster } from '../support/shared-cluster.ts';
@@ -68,10 +69,9 @@ describe('the default storage class', () => {
     await eventually('one volume', () => directories().join() === mine, 60_000);
     await ns.kubectl('delete', 'statefulset/db');
     await eventually('no volume', () => directories().length === 0, 60_000);
-    const left = await cluster.get('pv');
-    const names = left.items.map((pv: { spec: { claimRef?: { namespace?: string } } }) => {
-      return pv.spec.claimRef?.namespace;
+    await eventually('no PersistentVolume', async () => {
+      const { items } = await cluster.get('pv');
+      return items.every((pv: PersistentVolume) => pv.spec?.claimRef?.namespace !== ns.name);
     });
-    expect(names).not.toContain(ns.name);
   });
 });
