@@ -105,7 +105,7 @@ describe('flow control', () => {
 
   it('serves others while one user floods it, and turns the flood away once its queues are full', async () => {
     const flood = await server.as({ name: 'flood', groups: [] });
-    const requests = Array.from({ length: 600 }, (_, i) =>
+    const requests = Array.from({ length: 2000 }, (_, i) =>
       flood('POST', CONFIG_MAPS, { body: { metadata: { name: `flood-${i}` } } }),
     );
     const scheduler = await server.as({ name: 'system:kube-scheduler', groups: [] });
