@@ -1,4 +1,5 @@
 import { networkInterfaces } from 'node:os';
+import { ApiError } from '../api/errors.ts';
 import { type HttpListener, listen } from '../http/server.ts';
 import { tendPolicyStatus } from './admission/policy-status.ts';
 import { type ApiServerDeps, type Assembly, assemble } from './assembly.ts';
@@ -10,6 +11,9 @@ import { KubernetesEndpoints } from './kubernetes-endpoints.ts';
 import type { KubernetesServiceOptions } from './kubernetes-service.ts';
 import { type ApiServerOptions, DEFAULT_SERVICE_RANGES, type LiveIdentity } from './options.ts';
 import { ensureSystemObjects } from './system-objects.ts';
+
+const RACES = 20;
+const RACE_MS = 100;
 
 /** The front door: storage → state (watch caches) → store → handlers → chain → listener. */
 export class ApiServer {
@@ -66,18 +70,39 @@ export class ApiServer {
   /** Works until aborted. Calls `ready` when it answers requests. */
   async run(signal: AbortSignal, ready: () => void = () => {}): Promise<void> {
     // What runs in the background ends with us, also when we fail.
-    const failed = new AbortController();
-    const ends = AbortSignal.any([signal, failed.signal]);
+    const ended = new AbortController();
+    const leaving = AbortSignal.any([signal, ended.signal]);
+    const cancel = this.#afterDelay(signal, () => ended.abort());
     try {
-      await this.#run(ends, ready);
+      await this.#run({ leaving, signal: ended.signal }, ready);
     } finally {
-      failed.abort();
+      cancel();
+      ended.abort();
       this.#parts.kubelets.close();
       await this.#parts.auditor?.close();
     }
   }
 
-  async #run(signal: AbortSignal, ready: () => void): Promise<void> {
+  /** Not ready from the moment it is asked to end: who sends requests here learns it while they are still answered. */
+  #afterDelay(signal: AbortSignal, end: () => void): () => void {
+    const { shutdown } = this.#parts;
+    const { shutdownDelayMs = 0 } = this.#options;
+    let cancel = () => {};
+    const leave = () => {
+      shutdown.isLeaving = true;
+      if (shutdownDelayMs === 0) return end();
+      cancel = this.#deps.clock.after(shutdownDelayMs, end);
+    };
+    if (signal.aborted) leave();
+    else signal.addEventListener('abort', leave, { once: true });
+    return () => cancel();
+  }
+
+  /** `leaving` aborts when it is asked to end, `signal` when it does. */
+  async #run(
+    { leaving, signal }: { leaving: AbortSignal; signal: AbortSignal },
+    ready: () => void,
+  ): Promise<void> {
     const { state, custom, apiServices, kinds, store, schema, auditor } = this.#parts;
     const endpoints = new KubernetesEndpoints(
       { state, kinds, store, ...this.#deps },
@@ -86,8 +111,8 @@ export class ApiServer {
     const started = Promise.withResolvers<void>();
     const running = state.run(signal, started.resolve);
     await Promise.race([started.promise, running]);
-    await this.#prepare();
-    await endpoints.ensure();
+    await this.#amongOthers(() => this.#prepare());
+    await this.#amongOthers(() => endpoints.ensure());
     await custom.start();
     await auditor?.open();
     this.#listener = await this.#listen();
@@ -99,7 +124,7 @@ export class ApiServer {
         custom.run(signal),
         apiServices.run(signal),
         auditor?.run(signal),
-        endpoints.run(signal),
+        endpoints.run(leaving),
         this.#parts.flowControl.lend(signal),
         tendFlowConfiguration({ state, kinds, store, ...this.#deps }, signal),
         tendPolicyStatus({ state, kinds, store, schema, ...this.#deps }, signal),
@@ -107,6 +132,19 @@ export class ApiServer {
       ]);
     } finally {
       await this.#listener.close();
+    }
+  }
+
+  /** Servers that start at the same moment make the same objects: whoever loses such a race looks again. */
+  async #amongOthers(act: () => Promise<void>): Promise<void> {
+    for (let left = this.#options.sharesStore ? RACES : 0; ; left--) {
+      try {
+        return await act();
+      } catch (err) {
+        if (left === 0 || !(err instanceof ApiError)) throw err;
+        this.#deps.log.info({ err: err.message }, 'Another API server was faster');
+        await this.#deps.clock.sleep(RACE_MS);
+      }
     }
   }
 

@@ -72,6 +72,12 @@ export interface Assembly {
   readonly kubelets: Kubelets;
   readonly trust: Trust;
   readonly metrics: ServerMetrics;
+  readonly shutdown: Shutdown;
+}
+
+/** Whether this server has been asked to end. */
+export interface Shutdown {
+  isLeaving: boolean;
 }
 
 export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assembly {
@@ -130,7 +136,9 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
     clock,
     metrics: new FlowMetrics(metrics.registry),
   });
-  const documents = nonResources({ options, deps, kinds, schema, metrics, apiServices });
+  const shutdown: Shutdown = { isLeaving: false };
+  const parts = { options, deps, kinds, schema, metrics, apiServices, shutdown };
+  const documents = nonResources(parts);
   const auditor = options.audit && new Auditor(options.audit, { clock, log });
   const chain = new HandlerChain({
     authenticators,
@@ -143,7 +151,8 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
   });
   return {
     ...{ kinds, schema, state, store, custom, apiServices, flowControl },
-    ...{ nodePorts, authorization, chain, auditor, kubelets, sealed, metrics, trust: authn.trust },
+    ...{ nodePorts, authorization, chain, auditor, kubelets, sealed },
+    ...{ metrics, shutdown, trust: authn.trust },
   };
 }
 
@@ -217,8 +226,9 @@ function nonResources(parts: {
   schema: Schema;
   metrics: ServerMetrics;
   apiServices: ApiServices;
+  shutdown: Shutdown;
 }): Omit<NonResourceDeps, 'tokens' | 'flowControl'> {
-  const { options, deps, kinds, schema, metrics, apiServices } = parts;
+  const { options, deps, kinds, schema, metrics, apiServices, shutdown } = parts;
   const ping = { name: 'ping', check: () => {} };
   // Named as upstream's, whatever the engine.
   const storage = {
@@ -227,8 +237,21 @@ function nonResources(parts: {
       await deps.storage.status();
     },
   };
+  // A member of etcd that has lost the others still tells its status, but answers no reads.
+  const readable = {
+    name: 'etcd-readiness',
+    check: async () => {
+      await deps.storage.get('/registry/health');
+    },
+  };
+  const leaving = {
+    name: 'shutdown',
+    check: () => {
+      if (shutdown.isLeaving) throw new Error('process is shutting down');
+    },
+  };
   return {
-    checks: { livez: [ping, storage], readyz: [ping, storage] },
+    checks: { livez: [ping, storage], readyz: [ping, storage, readable, leaving] },
     metrics,
     version: versionInfo(),
     discovery: new Discovery({

@@ -34,6 +34,8 @@ export interface ApiServerOptions {
   readonly maxRequestsInFlight?: number | undefined;
   /** How long history is kept at least; 0: for ever. Default: five minutes. */
   readonly compactionIntervalMs?: number | undefined;
+  /** How long it serves on after being asked to end, so that balancers can take it out first. Default: not at all. */
+  readonly shutdownDelayMs?: number | undefined;
   /** Default: Node, RBAC. */
   readonly authorizationModes?: readonly AuthorizerChoice[] | undefined;
   /** By digest: the users of --token-auth-file. */

@@ -275,7 +275,6 @@ export const CONTROLLERS: Readonly<Record<string, Registration>> = {
   'kubelet-serving-approving-controller': {
     create: kubeletServingApprovingController,
     account: 'kubelet-serving-approver',
-    off: true,
   },
   'certificatesigningrequest-signing-controller': {
     create: csrSigningController,

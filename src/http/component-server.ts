@@ -17,6 +17,8 @@ export interface ComponentServerOptions {
   readonly clientCaFile?: string | undefined;
   /** Told of changed files that cannot be used. */
   onError(err: unknown): void;
+  /** Without such a file: where the authority is found, perhaps only later. Until then no client is believed. */
+  readonly findClientCa?: ((signal: AbortSignal) => Promise<string>) | undefined;
 }
 
 export interface ComponentAnswers {
@@ -41,9 +43,11 @@ export async function serveComponent(
   signal: AbortSignal,
 ): Promise<void> {
   if (options.port === 0) return;
-  const { host, port, clientCaFile, certificateFile, keyFile, onError } = options;
-  const readAuthority = async () => (clientCaFile ? readFile(clientCaFile, 'utf8') : undefined);
+  const { host, port, clientCaFile, certificateFile, keyFile, findClientCa, onError } = options;
   let serving = await servingCertificate(options);
+  // Of its own certificate nobody else has a sister: until the authority is found, no client is believed.
+  let found = findClientCa && serving.certificate;
+  const readAuthority = async () => (clientCaFile ? readFile(clientCaFile, 'utf8') : found);
   const listener = await listen(
     { host, port, ...serving, clientAuthority: await readAuthority() },
     {
@@ -62,8 +66,14 @@ export async function serveComponent(
   // What cannot be used leaves what there was.
   const onChange = () => void use().catch(onError);
   const followed = followFiles(files, { onChange, onError }, signal);
+  const finding = findClientCa?.(signal).then((authority) => {
+    found = authority;
+    return use();
+  }).catch((err: unknown) => {
+    if (!signal.aborted) onError(err);
+  });
   await aborted(signal);
-  await followed;
+  await Promise.all([followed, finding]);
   await listener.close();
 }
 

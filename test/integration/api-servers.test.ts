@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { ApiError } from '../../src/api/errors.ts';
+import { createClient } from '../../src/client/rest-client.ts';
 import { MemoryStorage } from '../../src/storage/memory.fake.ts';
 import { realClock } from '../../src/util/clock.ts';
 import { startApiServer, type TestApiServer } from '../support/api-server.ts';
@@ -45,6 +47,13 @@ describe('the end points of the Service kubernetes', () => {
     await become(first, ['192.0.2.1']);
   });
 
+  it('are there when several servers make a cluster at the same moment', async () => {
+    const storage = new MemoryStorage(realClock);
+    const names = ['192.0.2.1', '192.0.2.2', '192.0.2.3'];
+    const [first] = await Promise.all(names.map((address) => start(address, storage)));
+    if (first) await become(first, names);
+  });
+
   it('are made again when somebody takes or changes them', async () => {
     const server = await start('192.0.2.1');
     await server.request('DELETE', SLICE);
@@ -55,5 +64,25 @@ describe('the end points of the Service kubernetes', () => {
     await server.request('DELETE', service);
     const back = async () => (await server.request('GET', service)).status === 200;
     await eventually('the Service is back', back);
+  });
+});
+
+describe('an API server that is asked to end', () => {
+  it('is not ready any more, but answers until its delay is over', async () => {
+    const server = await startApiServer({ shutdownDelayMs: 2000 });
+    const client = await createClient(server.kubeconfig);
+    const answer = (path: string) =>
+      client.raw('GET', path).then(
+        () => 200,
+        (err: unknown) => (err instanceof ApiError ? err.code : 0),
+      );
+    expect(await answer('/readyz')).toBe(200);
+    const stopped = server.stop();
+    await eventually('it is not ready', async () => (await answer('/readyz')) === 500);
+    expect(await answer('/livez')).toBe(200);
+    expect(await answer('/api/v1/namespaces')).toBe(200);
+    await stopped;
+    expect(await answer('/livez')).toBe(0);
+    client.close();
   });
 });

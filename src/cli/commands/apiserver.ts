@@ -32,6 +32,7 @@ import {
   type RecordingFlags,
   recordingFlags,
 } from '../apiserver-recording.ts';
+import { API_SERVER_FIXED } from '../fixed-flags.ts';
 import { addEtcdOptions, type EtcdFlags, etcdOptions } from '../store-options.ts';
 
 interface Flags extends EtcdFlags, RecordingFlags, IdentityFlags {
@@ -65,6 +66,7 @@ interface Flags extends EtcdFlags, RecordingFlags, IdentityFlags {
   enableAdmissionPlugins?: string;
   disableAdmissionPlugins?: string;
   admissionControlConfigFile?: string;
+  shutdownDelayDuration: number;
   v: number;
 }
 
@@ -112,7 +114,14 @@ export function command(): Command {
     .option('--enable-admission-plugins <list>', 'besides those that are on by default')
     .option('--disable-admission-plugins <list>', 'of those that are on by default')
     .option('--admission-control-config-file <file>', 'AdmissionConfiguration: Pod Security')
+    .option(
+      '--shutdown-delay-duration <time>',
+      'how long to serve on after being asked to end, not ready meanwhile',
+      parseDuration,
+      0,
+    )
     .option('-v <level>', 'verbosity of the log', Number, 2);
+  for (const option of API_SERVER_FIXED) made.addOption(option);
   return identityFlags(recordingFlags(made)).action((flags: Flags) => run(flags));
 }
 
@@ -264,6 +273,7 @@ async function run(flags: Flags): Promise<void> {
       },
       audit: await auditOptions(flags),
       ...(await encryptionOf(flags)),
+      shutdownDelayMs: flags.shutdownDelayDuration,
       compactionIntervalMs: flags.etcdCompactionInterval,
       ...(await identityOptions(flags)),
       advertise: `${flags.advertiseAddress ?? flags.bindAddress}:${flags.securePort}`,

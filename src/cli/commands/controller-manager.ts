@@ -22,8 +22,15 @@ import { runAll, shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger } from '../../util/log.ts';
 import { Metrics } from '../../util/metrics.ts';
 import { steadyClock } from '../../util/steady-clock.ts';
+import {
+  pathAuthorizer,
+  type ServingFlags,
+  servingFlags,
+  servingOptions,
+} from '../component-access.ts';
+import { fixedFlag } from '../fixed-flags.ts';
 
-interface Flags {
+interface Flags extends ServingFlags {
   readonly kubeconfig: string;
   readonly leaderElect: string | boolean;
   readonly controllers: string;
@@ -65,11 +72,6 @@ interface Flags {
   readonly mirroringMaxEndpointsPerSubset: string;
   readonly localPathDir: string;
   readonly localPathHelperImage: string;
-  readonly bindAddress: string;
-  readonly securePort: string;
-  readonly tlsCertFile?: string;
-  readonly tlsPrivateKeyFile?: string;
-  readonly clientCaFile?: string;
   readonly v: string;
 }
 
@@ -93,12 +95,15 @@ export function command(): Command {
     if (workersFlag)
       command.option(`--${workersFlag} <count>`, 'work at the same time', String(workers));
   }
-  for (const add of [leaderFlags, autoscalerFlags, servingFlags, networkFlags, endpointFlags]) {
-    add(command);
-  }
-  return nodeFlags(command)
+  for (const add of [leaderFlags, autoscalerFlags, networkFlags, endpointFlags]) add(command);
+  return nodeFlags(servingFlags(command, 10_257))
     .option('--terminated-pod-gc-threshold <count>', 'ended Pods that are kept', '12500')
     .option('--resource-quota-sync-period <duration>', 'until a foreign status is undone', '5m')
+    .addOption(fixedFlag('--cluster-name', 'kubernetes', 'how cloud providers name the cluster'))
+    .option(
+      '--requestheader-client-ca-file <file>',
+      'authorities of front proxies; none of them is let in here, whatever it says',
+    )
     .option('--local-path-dir <dir>', 'where node-local volumes are', '/var/lib/k8ts/volumes')
     .option('--local-path-helper-image <image>', 'makes and removes them', HELPER_IMAGE)
     .option('-v, --v <level>', 'log verbosity', '2')
@@ -153,15 +158,6 @@ function nodeFlags(command: Command): Command {
     .option('--large-cluster-size-threshold <count>', 'nodes of a large zone', '50');
 }
 
-function servingFlags(command: Command): Command {
-  return command
-    .option('--bind-address <address>', 'where health and metrics are served', '0.0.0.0')
-    .option('--secure-port <port>', 'where health and metrics are served; 0: nowhere', '10257')
-    .option('--tls-cert-file <file>', 'serving certificate')
-    .option('--tls-private-key-file <file>', 'its key')
-    .option('--client-ca-file <file>', 'whose clients may read metrics');
-}
-
 async function run(flags: Flags): Promise<void> {
   keepHeapSmall();
   const log = createLogger('controller-manager', Number(flags.v));
@@ -175,23 +171,16 @@ async function run(flags: Flags): Promise<void> {
   const health = new ManagerHealth();
   const clocks = { clock: realClock, steady: steadyClock };
   const deps = { ...clients, ...clocks, log, metrics: managerMetrics(metrics), health };
-  const serving = {
-    host: flags.bindAddress,
-    port: Number(flags.securePort),
-    certificateFile: flags.tlsCertFile,
-    keyFile: flags.tlsPrivateKeyFile,
-    clientCaFile: flags.clientCaFile,
-    onError,
-  };
   const answers = {
     get checks() {
       return [{ name: 'ping', check: () => {} }, ...health.checks];
     },
     metrics: () => metrics.render(),
+    authorize: pathAuthorizer(flags, clients.client),
   };
   try {
     await runAll(signal, [
-      serveComponent(serving, answers, signal),
+      serveComponent(servingOptions(flags, { clock: realClock, log }), answers, signal),
       new ControllerManager(options, deps).run(signal),
       ...(rootCa ? [rootCa.follow(onError, signal)] : []),
     ]);
