@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 
-const PROTO_DIR = join(import.meta.dirname, '../../proto');
+/** Where the messages are described that we speak. The bundle lies as deep as this file: elsewhere the way would be another. */
+export const PROTO_DIR = join(import.meta.dirname, '../../proto');
 
 /** A call that the other side refused or that never reached it. `code` is gRPC's name: `NOT_FOUND`. */
 export class RpcError extends Error {

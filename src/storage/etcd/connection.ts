@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { checkServerIdentity } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
+import { PROTO_DIR } from '../../util/grpc.ts';
 
 export interface EtcdOptions {
   /** `https://HOST:2379`, several of one cluster. */
@@ -13,10 +14,10 @@ export interface EtcdOptions {
   readonly key?: string | undefined;
 }
 
-type Service = 'KV' | 'Watch' | 'Lease' | 'Maintenance';
+type Methods = Record<string, grpc.MethodDefinition<object, object>>;
 type Channel = grpc.Client;
 
-const PROTO = join(import.meta.dirname, '../../../proto/etcd.proto');
+const PROTO = join(PROTO_DIR, 'etcd.proto');
 // A member that does not answer a connection attempt for so long is left for the next one.
 const CONNECT_MS = 2_000;
 const CALL_MS = 10_000;
@@ -34,24 +35,12 @@ const CHANNEL_OPTIONS: grpc.ChannelOptions = {
 /** Calls to an etcd cluster: the member that answered last is asked first, the others when it is away. */
 export class EtcdConnection {
   readonly #channels: readonly Channel[];
-  readonly #methods: Readonly<Record<string, grpc.MethodDefinition<object, object>>>;
+  readonly #methods: Readonly<Methods>;
   #preferred = 0;
 
-  constructor(options: EtcdOptions) {
-    const definitions = loadSync(PROTO, {
-      keepCase: false,
-      longs: Number,
-      enums: String,
-      defaults: true,
-      arrays: true,
-      oneofs: true,
-    });
-    const methods: Record<string, grpc.MethodDefinition<object, object>> = {};
-    for (const service of ['KV', 'Watch', 'Lease', 'Maintenance'] satisfies Service[]) {
-      const found = definitions[`etcdserverpb.${service}`] as unknown as typeof methods;
-      for (const [name, method] of Object.entries(found)) methods[`${service}.${name}`] = method;
-    }
-    this.#methods = methods;
+  /** `longs`: members' names for each other are numbers too large for JavaScript's. */
+  constructor(options: EtcdOptions, longs: typeof Number | typeof String = Number) {
+    this.#methods = methodsOf(longs);
     this.#channels = options.endpoints.map((endpoint) => channelTo(endpoint, options));
   }
 
@@ -158,6 +147,23 @@ export class EtcdConnection {
       { cause: last },
     );
   }
+}
+
+function methodsOf(longs: typeof Number | typeof String): Methods {
+  const definitions = loadSync(PROTO, {
+    keepCase: false,
+    longs,
+    enums: String,
+    defaults: true,
+    arrays: true,
+    oneofs: true,
+  });
+  const methods: Methods = {};
+  for (const service of ['KV', 'Watch', 'Lease', 'Maintenance', 'Cluster']) {
+    const found = definitions[`etcdserverpb.${service}`] as unknown as Methods;
+    for (const [name, method] of Object.entries(found)) methods[`${service}.${name}`] = method;
+  }
+  return methods;
 }
 
 /** A member that has lost the others refuses, rather than wait for them. */
