@@ -25,6 +25,7 @@ function main([folder, ...wanted]: string[]): void {
   mkdirSync(folder, { recursive: true });
   for (const [file, image] of Object.entries(IMAGES)) {
     if (wanted.length > 0 && !wanted.includes(file)) continue;
+    if (image.needs !== undefined && !existsSync(image.needs)) continue;
     const built = build(image, join(folder, file));
     process.stdout.write(`${image.name} ${built ? 'built' : 'is up to date'}\n`);
   }

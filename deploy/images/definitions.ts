@@ -1,5 +1,5 @@
-import { K8TS_IMAGE } from '../../src/cluster/settings.ts';
-import { k8tsFiles, nodeFiles } from './k8ts-files.ts';
+import { ETCD_IMAGE, K8TS_IMAGE } from '../../src/cluster/settings.ts';
+import { componentFiles, k8tsFiles, librariesOf, networkTools, nodeFiles } from './k8ts-files.ts';
 import type { ImageConfig } from './oci.ts';
 import type { TarEntry } from './tar.ts';
 
@@ -10,7 +10,11 @@ export interface ImageDefinition {
   /** What changes least comes first. */
   readonly layers: () => TarEntry[][];
   readonly config: ImageConfig;
+  /** A program without which the image is left out: not every machine has it. */
+  readonly needs?: string;
 }
+
+const ETCD = '/usr/bin/etcd';
 
 // Serves one page that holds the Pod's name; `exec` makes httpd the process that signals reach.
 const WEB_SCRIPT = `#!/bin/sh
@@ -41,17 +45,33 @@ export const IMAGES: Readonly<Record<string, ImageDefinition>> = {
       ExposedPorts: { '8080/tcp': {} },
     },
   },
-  // The arguments of a container are those of k8ts: `args: [dns, --port=53]`.
+  // What a control plane in static Pods keeps its state in.
+  etcd: {
+    name: ETCD_IMAGE,
+    layers: () => [
+      [
+        program(ETCD.slice(1), ETCD),
+        ...librariesOf(ETCD).map((file) => program(file.slice(1), file)),
+      ],
+    ],
+    config: { Entrypoint: [ETCD], Env: ['PATH=/usr/bin'] },
+    needs: ETCD,
+  },
+  // The arguments of a container are those of k8ts: `args: [dns, --port=53]`; or it is started by upstream's name of a
+  // component: `command: [kube-apiserver, --secure-port=6443]`.
   k8ts: {
     name: K8TS_IMAGE,
-    layers: () => [nodeFiles(), k8tsFiles()],
+    layers: () => [
+      [...nodeFiles(), ...networkTools()],
+      [...k8tsFiles(), ...componentFiles()],
+    ],
     config: {
       Entrypoint: [
         '/usr/bin/node',
         '--disable-warning=ExperimentalWarning',
         '/k8ts/dist/lib/cli.js',
       ],
-      Env: ['PATH=/usr/bin'],
+      Env: ['PATH=/usr/bin:/usr/sbin'],
     },
   },
 };

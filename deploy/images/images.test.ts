@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { run } from '../../src/host/exec.ts';
+import { componentFiles, networkTools, nodeFiles } from './k8ts-files.ts';
 import { imageArchive } from './oci.ts';
 import { stripProgram } from './strip.ts';
 import { sizeOf, tar } from './tar.ts';
@@ -67,5 +68,32 @@ describe('stripProgram', () => {
       await writeFile(program, stripped, { mode: 0o755 });
       expect((await run(program, ['-p', '6 * 7'])).stdout.trim()).toBe('42');
     });
+  });
+});
+
+describe('networkTools', () => {
+  it('work where there is nothing else, also those that iptables loads by name', async () => {
+    await inDirectory(async (directory) => {
+      const archive = join(directory, 'tools.tar');
+      writeFileSync(archive, Buffer.concat(tar([...nodeFiles(), ...networkTools()])));
+      const root = join(directory, 'root');
+      await run('mkdir', [root]);
+      await run('tar', ['-xf', archive, '-C', root]);
+      const rule =
+        '-A OUTPUT -m comment --comment x -p tcp -m statistic --mode random --probability 0.5 -j ACCEPT';
+      const input = `*filter\n${rule}\nCOMMIT\n`;
+      const within = ['--net', 'chroot', root];
+      await run('unshare', [...within, '/usr/sbin/iptables-restore', '--test'], { input });
+      const { stdout } = await run('unshare', [...within, '/usr/sbin/nft', '--version']);
+      expect(stdout).toContain('nftables');
+    });
+  });
+});
+
+describe('componentFiles', () => {
+  it("start components by upstream's names", () => {
+    const paths = componentFiles().map(({ path }) => path);
+    expect(paths).toContain('usr/bin/kube-apiserver');
+    expect(String(componentFiles()[0]?.content)).toContain("'apiserver'");
   });
 });

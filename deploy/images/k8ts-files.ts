@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { arch } from 'node:os';
-import { join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { stripProgram } from './strip.ts';
 import type { TarEntry } from './tar.ts';
 
@@ -15,18 +15,31 @@ const DATA = ['package.json', 'src/api/protobuf-fields.txt', 'generated', 'proto
 
 /** The pinned Node.js and Debian's libraries that it needs. Changes seldom: a layer of its own. */
 export function nodeFiles(): TarEntry[] {
-  const node = join(REPO, `node_modules/node-linux-${arch()}/bin/node`);
+  const node = nodeProgram();
   const change = (content: Buffer) => stripProgram(content);
   return [
     directory('tmp/', 0o1777),
     { path: 'usr/bin/node', mode: 0o755, from: { file: node, change } },
-    ...librariesOf(node).map((file) => ({ path: file.slice(1), mode: 0o755, from: { file } })),
+    ...nodeLibraries().map(executable),
     text(
       'etc/passwd',
       'root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n',
     ),
     text('etc/group', 'root:x:0:\nnogroup:x:65534:\n'),
   ];
+}
+
+function nodeProgram(): string {
+  return join(REPO, `node_modules/node-linux-${arch()}/bin/node`);
+}
+
+function nodeLibraries(): string[] {
+  return librariesOf(nodeProgram());
+}
+
+/** To the same place in the image. */
+function executable(file: string): TarEntry {
+  return { path: file.slice(1), mode: 0o755, from: { file } };
 }
 
 /** k8ts as one bundle, and what it reads besides. The bundle is made anew where a source is newer. */
@@ -42,10 +55,67 @@ export function k8tsFiles(): TarEntry[] {
     .map((file) => ({ path: `${HOME}/${file}`, mode: 0o644, from: { file: join(REPO, file) } }));
 }
 
-/** The shared libraries of a program and the loader that joins them, as ldd(1) finds them. */
-function librariesOf(program: string): string[] {
-  const lines = execFileSync('ldd', [program], { encoding: 'utf8' }).split('\n');
-  return lines.flatMap((line) => /(?:=> )?(\/\S+) \(0x/.exec(line)?.[1] ?? []);
+/** What the proxy makes the kernel's rules with. Those that the machine lacks are left out: no cluster of its can use them. */
+const NETWORK_TOOLS = ['conntrack', 'ip', 'ip6tables', 'ipset', 'iptables', 'ipvsadm', 'nft'];
+const TABLE_VERBS = ['', '-save', '-restore'];
+const XTABLES = 'xtables';
+
+/** Debian's network tools with their libraries, which include the matches and targets that iptables loads by name. */
+export function networkTools(): TarEntry[] {
+  const names = NETWORK_TOOLS.flatMap((name) =>
+    name.endsWith('tables') ? TABLE_VERBS.map((verb) => name + verb) : [name],
+  );
+  const found = names.flatMap((name) => {
+    const path = ['/usr/sbin', '/usr/bin', '/sbin', '/bin']
+      .map((folder) => join(folder, name))
+      .find(existsSync);
+    return path === undefined ? [] : [{ name, file: realpathSync(path) }];
+  });
+  const programs = [...new Set(found.map(({ file }) => file))];
+  const extensions = extensionsOf(programs);
+  const libraries = new Set(librariesOf(...programs, ...extensions));
+  for (const file of nodeLibraries()) libraries.delete(file);
+  return [
+    ...[...programs, ...libraries, ...extensions].sort().map(executable),
+    // Several names for one program: it does what it is called.
+    ...found
+      .filter(({ name, file }) => basename(file) !== name)
+      .map(({ name, file }) => ({ path: `usr/sbin/${name}`, mode: 0o777, link: file })),
+    text('etc/protocols', readFileSync('/etc/protocols', 'utf8')),
+  ];
+}
+
+/** iptables keeps them in one folder beside its library. */
+function extensionsOf(programs: readonly string[]): string[] {
+  const library = librariesOf(...programs).find((file) => file.includes('/libxtables.'));
+  // Where /lib is a link to /usr/lib, iptables still knows them by the longer path.
+  const folders = library === undefined ? [] : [join('/usr', dirname(library)), dirname(library)];
+  const folder = folders.map((path) => join(path, XTABLES)).find(existsSync);
+  if (folder === undefined) return [];
+  return readdirSync(folder).map((name) => join(folder, name));
+}
+
+/** Upstream's names of the components, so that manifests for upstream's images start ours. */
+export function componentFiles(): TarEntry[] {
+  return ['apiserver', 'controller-manager', 'scheduler', 'proxy'].map((name) => ({
+    path: `usr/bin/kube-${name}`,
+    mode: 0o755,
+    content: Buffer.from(
+      [
+        '#!/usr/bin/node --disable-warning=ExperimentalWarning',
+        `process.argv.splice(2, 0, '${name}');`,
+        `import('/${HOME}/dist/lib/cli.js');`,
+        '',
+      ].join('\n'),
+    ),
+  }));
+}
+
+/** The shared libraries of programs and the loader that joins them, as ldd(1) finds them. */
+export function librariesOf(...programs: string[]): string[] {
+  const lines = execFileSync('ldd', programs, { encoding: 'utf8' }).split('\n');
+  const found = lines.flatMap((line) => /(?:=> )?(\/\S+) \(0x/.exec(line)?.[1] ?? []);
+  return [...new Set(found)];
 }
 
 /** The package and all that it needs, those for other machines left out. */

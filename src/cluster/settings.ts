@@ -5,7 +5,7 @@ export interface ClusterSettings {
   /** Of the API server. */
   readonly port: number;
   readonly podCidr: string;
-  /** This node's part of `podCidr`: what the controller manager hands to the first node. */
+  /** This node's part of `podCidr`: what the controller manager hands to the first node. Empty: it is still to be told. */
   readonly nodePodCidr: string;
   readonly serviceCidr: string;
   readonly nodePorts: string;
@@ -20,13 +20,39 @@ export interface ClusterSettings {
   readonly auditPolicyFile?: string | undefined;
   /** What is left out: addons (deploy/addons) by name, and OPTIONAL_PARTS. */
   readonly disabled: readonly string[];
+  /**
+   * Where API servers keep their state: `lmdb`, inside of the one that there is; `stacked`, in a member of etcd beside
+   * each; `external`, in an etcd cluster of the operator's.
+   */
+  readonly store: 'lmdb' | 'stacked' | 'external';
+  /** Of a stacked member: those that were there when it came, `NAME=URL,…`. Empty: it was the first. */
+  readonly etcdPeers: string;
+  /** Set when the store is external. */
+  readonly externalEtcd?: ExternalEtcd | undefined;
+  /** The control plane runs as static Pods of the kubelet, not as processes. */
+  readonly staticPods: boolean;
+  /** How Pods of one node reach those of others: routes, a tunnel, or a CNI plugin of the operator's. */
+  readonly network: 'host-gw' | 'vxlan' | 'none';
+  /** `HOST:PORT` of a balancer before the API servers; empty: there is none. */
+  readonly endpoint: string;
+}
+
+/** Upstream's `--etcd-…` flags of the API server. */
+export interface ExternalEtcd {
+  readonly servers: string;
+  readonly caFile?: string | undefined;
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
 }
 
 /** Parts of components that some clusters have from elsewhere. */
-export const OPTIONAL_PARTS = ['network-policy', 'service-lb'] as const;
+export const OPTIONAL_PARTS = ['kube-proxy', 'network-policy', 'service-lb'] as const;
 
 /** k8ts itself, for the components that run in Pods. Built by deploy/images. */
 export const K8TS_IMAGE = 'localhost/k8ts/k8ts:1';
+
+/** Debian's etcd, for control planes in static Pods. */
+export const ETCD_IMAGE = 'localhost/k8ts/etcd:1';
 
 export const DEFAULT_SETTINGS = {
   port: 6443,
@@ -40,6 +66,11 @@ export const DEFAULT_SETTINGS = {
   verbosity: 2,
   nodes: 1,
   disabled: [],
+  store: 'lmdb',
+  etcdPeers: '',
+  staticPods: false,
+  network: 'host-gw',
+  endpoint: '',
 } as const satisfies Omit<ClusterSettings, 'nodeName' | 'nodeIp'>;
 
 /** The issuer of service account tokens, and the audience that they are for by default. */
