@@ -7,15 +7,17 @@ repo=$(dirname "$here")
 
 usage() {
   cat <<END
-usage: sudo ./deploy/install.sh [--systemd] [-- OPTIONS OF k8ts up]
+usage: sudo ./deploy/install.sh [--systemd] [--etcd] [-- OPTIONS OF k8ts up]
+  --etcd       etcd too, for clusters of several control planes (k8ts up --etcd stacked) and static Pods
   --systemd    a unit k8ts.service, enabled: the cluster, or the node that has joined one, starts with the machine
 END
 }
 
-systemd=no
+systemd=no etcd=no
 while [ $# -gt 0 ]; do
   case $1 in
     --systemd) systemd=yes ;;
+    --etcd) etcd=yes ;;
     --) shift; break ;;
     -h | --help) usage; exit ;;
     *) usage >&2; die "unknown option $1" ;;
@@ -31,8 +33,16 @@ install_unit() {
   step "k8ts.service starts the cluster with the machine; now: systemctl start k8ts"
 }
 
+# Debian's package starts an etcd of its own, which would take the ports.
+install_etcd() {
+  [ ! -d /run/systemd/system ] || systemctl mask --quiet etcd.service
+  install_packages etcd-server
+}
+
 require_debian
 require_root "$@"
+[ $etcd = no ] || install_etcd
+raise_limits
 install_k8ts "$repo" ""
 [ $systemd = no ] || install_unit "$@"
 step "k8ts is installed. A cluster: k8ts up --detach. A node of another: k8ts join (k8ts token create --print-join-command there)"

@@ -119,6 +119,22 @@ install_k8ts() {
   link "$root" "$repo/bin/k8ts" k8ts
 }
 
+# A kubelet and its containers watch many files; the kernel's 128 watchers per user are soon used up. Kept for the next boot.
+readonly INOTIFY=(fs.inotify.max_user_instances=8192 fs.inotify.max_user_watches=524288)
+raise_limits() {
+  local setting file conf=/etc/sysctl.d/90-k8ts.conf
+  for setting in "${INOTIFY[@]}"; do
+    file=/proc/sys/$(tr . / <<<"${setting%%=*}")
+    [ "$(cat "$file" 2>/dev/null || echo 0)" -ge "${setting#*=}" ] && continue
+    if echo "${setting#*=}" 2>/dev/null >"$file"; then
+      mkdir -p /etc/sysctl.d
+      grep -qsxF "$setting" $conf || echo "$setting" >>$conf
+    else
+      step "The limit ${setting%%=*} could not be raised"
+    fi
+  done
+}
+
 # The cluster keeps a copy of its own, which outlives a change of the clone.
 install_tools() {
   local root=$1 name
