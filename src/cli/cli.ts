@@ -18,7 +18,19 @@ const COMMANDS: Record<
     summary: 'Switch extra nodes of this machine off and on',
     load: () => import('./commands/node.ts'),
   },
+  upgrade: {
+    summary: 'Replace what runs by the installed version',
+    load: () => import('./commands/upgrade.ts'),
+  },
+  reset: {
+    summary: 'Remove everything of a cluster from this machine',
+    load: () => import('./commands/reset.ts'),
+  },
   leave: { summary: 'Take this machine out again', load: () => import('./commands/leave.ts') },
+  lb: {
+    summary: 'Configure a balancer before its API servers',
+    load: () => import('./commands/lb.ts'),
+  },
   drill: {
     summary: 'Kill its components, and see what survives',
     load: () => import('./commands/drill.ts'),
@@ -84,6 +96,10 @@ const COMMANDS: Record<
   'metrics-server': {
     summary: 'Tell what nodes and Pods use',
     load: () => import('./commands/metrics-server.ts'),
+  },
+  balancer: {
+    summary: 'Reach all API servers from this node',
+    load: () => import('./commands/balancer.ts'),
   },
   proxy: {
     summary: 'Route the traffic of Services on this node',

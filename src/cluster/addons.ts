@@ -6,6 +6,7 @@ import { parseYamlDocuments } from '../api/yaml.ts';
 import type { Client } from '../client/client.ts';
 import { applyObjects, fillIn } from './apply.ts';
 import { type ClusterSettings, K8TS_IMAGE, OPTIONAL_PARTS } from './settings.ts';
+import { proxyValues } from './static-pods.ts';
 
 /** What the cluster runs on itself, as manifests: one file an addon, named after it. */
 const ADDONS = fileURLToPath(new URL('../../deploy/addons/', import.meta.url));
@@ -20,7 +21,7 @@ export function addonNames(): string[] {
 
 /** Why what bears these names cannot be left out, if it cannot. */
 export function unknownPart(disabled: readonly string[]): string | undefined {
-  const known: string[] = [...addonNames(), ...OPTIONAL_PARTS];
+  const known = [...new Set<string>([...addonNames(), ...OPTIONAL_PARTS])];
   const unknown = disabled.find((name) => !known.includes(name));
   if (unknown === undefined) return undefined;
   return `There is no ${unknown} to leave out; there are: ${known.join(', ')}`;
@@ -33,7 +34,13 @@ export async function addonObjects(name: string, settings: ClusterSettings): Pro
 }
 
 function valuesOf(settings: ClusterSettings): Record<string, string> {
-  return { DNS_IP: settings.dnsIp, DNS_DOMAIN: settings.domain, K8TS_IMAGE };
+  const { dnsIp, domain } = settings;
+  return { DNS_IP: dnsIp, DNS_DOMAIN: domain, K8TS_IMAGE, ...proxyValues(settings) };
+}
+
+/** The proxy is a DaemonSet only where the control plane runs in Pods too; elsewhere it is a process. */
+function isWanted(name: string, { disabled, staticPods }: ClusterSettings): boolean {
+  return !disabled.includes(name) && (name !== 'kube-proxy' || staticPods);
 }
 
 /**
@@ -45,7 +52,7 @@ export async function applyAddons(
   settings: ClusterSettings,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const wanted = addonNames().filter((name) => !settings.disabled.includes(name));
+  const wanted = addonNames().filter((name) => isWanted(name, settings));
   const objects = await Promise.all(wanted.map((name) => addonObjects(name, settings)));
   return applyObjects(client, objects.flat(), signal);
 }

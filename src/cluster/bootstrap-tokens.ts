@@ -10,7 +10,7 @@ import {
   TOKEN_SECRET_TYPE,
 } from '../api/bootstrap-tokens.ts';
 import { SECRETS } from '../api/resource-types.ts';
-import type { KubeObject } from '../api/types.ts';
+import type { KubeObject, Secret } from '../api/types.ts';
 import { parseYamlDocuments } from '../api/yaml.ts';
 import type { Client } from '../client/client.ts';
 import { applyObjects, fillIn } from './apply.ts';
@@ -25,7 +25,18 @@ const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789';
 /** The settings that every node of a cluster shares. */
 export type SharedSettings = Pick<
   ClusterSettings,
-  'podCidr' | 'serviceCidr' | 'dnsIp' | 'domain' | 'disabled'
+  | 'podCidr'
+  | 'serviceCidr'
+  | 'nodePorts'
+  | 'dnsIp'
+  | 'domain'
+  | 'disabled'
+  | 'port'
+  | 'staticPods'
+  | 'store'
+  | 'externalEtcd'
+  | 'endpoint'
+  | 'network'
 >;
 
 /** A new token, `ID.SECRET`. */
@@ -40,7 +51,7 @@ export async function createToken(
   client: Client,
   token: string,
   options: { ttlMs: number; now: number; description: string },
-): Promise<void> {
+): Promise<Secret> {
   const [id = '', secret = ''] = token.split('.');
   const { ttlMs, now, description } = options;
   const expiration = new Date(now + ttlMs).toISOString().replace(/\.\d+Z$/, 'Z');
@@ -53,7 +64,7 @@ export async function createToken(
     ...(description === '' ? {} : { description }),
     ...(ttlMs === 0 ? {} : { expiration }),
   };
-  await client.create(SECRETS, {
+  return client.create(SECRETS, {
     apiVersion: 'v1',
     kind: 'Secret',
     type: TOKEN_SECRET_TYPE,
@@ -83,18 +94,30 @@ export async function letNodesIn(
   settings: ClusterSettings,
   signal: AbortSignal,
 ): Promise<void> {
-  const server = `https://${settings.nodeIp}:${settings.port}`;
-  const { podCidr, serviceCidr, dnsIp, domain, disabled } = settings;
-  const shared: SharedSettings = { podCidr, serviceCidr, dnsIp, domain, disabled };
+  const server = `https://${addressForOthers(settings)}`;
   // A JSON text is a YAML scalar when it is quoted once more.
   const quoted = (value: unknown) => JSON.stringify(JSON.stringify(value));
   const manifest = fillIn(readFileSync(MANIFEST, 'utf8'), {
     CLUSTER_INFO: quoted(clusterInfo(server, authorityOf(paths).certificate)),
-    CLUSTER_SETTINGS: quoted(shared),
+    CLUSTER_SETTINGS: quoted(sharedSettings(settings)),
   });
   const objects = (await parseYamlDocuments(manifest)) as KubeObject[];
   const problems = await applyObjects(client, objects, signal);
   if (problems.length > 0) throw new Error(problems.join('\n'));
+}
+
+/** Where other machines find the cluster: `HOST:PORT` of its balancer or, without one, of this machine. */
+export function addressForOthers({ endpoint, nodeIp, port }: ClusterSettings): string {
+  return endpoint === '' ? `${nodeIp}:${port}` : endpoint;
+}
+
+function sharedSettings(settings: ClusterSettings): SharedSettings {
+  const { podCidr, serviceCidr, nodePorts, dnsIp, domain, disabled } = settings;
+  const { port, staticPods, store, externalEtcd, endpoint, network } = settings;
+  return {
+    ...{ podCidr, serviceCidr, nodePorts, dnsIp, domain, disabled },
+    ...{ port, staticPods, store, externalEtcd, endpoint, network },
+  };
 }
 
 /** The kubeconfig that tells a stranger where the cluster is and by which authority it is known; no user. */

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { readCertificate } from '../pki/certificate.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
@@ -45,7 +45,12 @@ export async function ensureIdentities(
     server: localServer(settings),
     ...{ now, asOf },
   });
-  return [...files.map((file) => basename(file)), ...users.map((user) => `${user}.conf`)];
+  return [...files.map((file) => shownName(paths, file)), ...users.map((user) => `${user}.conf`)];
+}
+
+/** `apiserver`, `etcd-server`: kubeadm's names. */
+function shownName({ pki }: Paths, file: string): string {
+  return file.startsWith(pki) ? relative(pki, file).replace('/', '-') : basename(file);
 }
 
 /** Renews certificates long before they lapse, daily until aborted. Processes read changed files by themselves. */
@@ -79,7 +84,7 @@ export async function expirations(paths: Paths, settings: ClusterSettings): Prom
     return { name, isAuthority, notAfter: facts?.notAfter, authority: facts?.issuer ?? '' };
   };
   const leaves = certificateSpecs(paths, settings).map(({ file }) =>
-    row(basename(file), readText(`${file}.crt`), false),
+    row(shownName(paths, file), readText(`${file}.crt`), false),
   );
   const users = await Promise.all(
     KUBECONFIG_USERS.map(async (user) =>

@@ -49,6 +49,7 @@ export function certificateSpecs(paths: Paths, settings: ClusterSettings): Certi
           nodeIp,
           '127.0.0.1',
           ...settings.extraNames,
+          ...(settings.endpoint === '' ? [] : [hostOf(settings.endpoint)]),
         ]),
         usages: ['server'],
       },
@@ -67,7 +68,31 @@ export function certificateSpecs(paths: Paths, settings: ClusterSettings): Certi
       identity: { commonName: 'front-proxy-client', usages: ['client'] },
     },
     kubeletServing(paths, settings),
+    ...(settings.store === 'stacked' ? etcdSpecs(paths, settings) : []),
   ];
+}
+
+/** Between members of etcd, and between them and API servers. Members are clients of each other, and of themselves. */
+function etcdSpecs({ pki }: Paths, { nodeName, nodeIp }: ClusterSettings): CertificateSpec[] {
+  const names = unique([nodeName, 'localhost', nodeIp, '127.0.0.1']);
+  const member = { commonName: nodeName, names, usages: ['server', 'client'] as const };
+  const client = (commonName: string) => ({ commonName, usages: ['client'] as const });
+  const identities: Record<string, Identity> = {
+    'etcd/server': member,
+    'etcd/peer': member,
+    'etcd/healthcheck-client': client('kube-etcd-healthcheck-client'),
+    'apiserver-etcd-client': client('kube-apiserver-etcd-client'),
+  };
+  return Object.entries(identities).map(([name, identity]) => ({
+    file: join(pki, name),
+    authority: 'etcd/ca',
+    identity,
+  }));
+}
+
+/** The HOST of `HOST:PORT`. */
+function hostOf(address: string): string {
+  return address.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
 }
 
 /** What the API server finds on a kubelet's port. */

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type ClusterFacts, judgeControls } from './cis.ts';
-import { kubeletConfig, processSpecs } from './components.ts';
+import { kubeletConfig } from './component-flags.ts';
+import { processSpecs } from './components.ts';
 import { pathsUnder } from './paths.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 

@@ -11,7 +11,7 @@ export const CNI_FILE = '10-k8ts.conflist';
  * `hairpinMode` lets a Pod reach itself through its Service. Masquerading is left to one rule for the whole
  * node (network.ts), which saves several iptables runs per Pod.
  */
-export function cniConflist(paths: Paths, podCidr: string): string {
+export function cniConflist(paths: Paths, podCidr: string, mtu?: number): string {
   const conflist = {
     cniVersion: '1.0.0',
     name: CNI_NETWORK,
@@ -22,6 +22,7 @@ export function cniConflist(paths: Paths, podCidr: string): string {
         isDefaultGateway: true,
         hairpinMode: true,
         ipMasq: false,
+        ...(mtu === undefined ? {} : { mtu }),
         ipam: {
           type: 'host-local',
           dataDir: paths.cni.data,

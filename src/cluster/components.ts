@@ -1,8 +1,21 @@
 import { createHash } from 'node:crypto';
+import { arch } from 'node:os';
 import { join } from 'node:path';
-import { encryptionFile } from './encryption.ts';
+import {
+  apiserverFlags,
+  bootstrapKubeconfig,
+  controllerManagerFlags,
+  etcdFlags,
+  type Flags,
+  flagList,
+  kubeletConfigFile,
+  kubeletFlags,
+  localVolumes,
+  proxyFlags,
+  schedulerFlags,
+} from './component-flags.ts';
 import type { Paths } from './paths.ts';
-import { type ClusterSettings, serviceAccountIssuer } from './settings.ts';
+import type { ClusterSettings } from './settings.ts';
 
 /** A process that the supervisor keeps running. */
 export interface ProcessSpec {
@@ -23,24 +36,19 @@ export interface SelfCommand {
   readonly confinement?: readonly string[] | undefined;
 }
 
-/** Ports that the components listen on, upstream's. */
-export const PORTS = {
-  kubelet: 10250,
-  kubeletHealth: 10248,
-  proxyHealth: 10256,
-  proxyMetrics: 10249,
-  controllerManager: 10257,
-  scheduler: 10259,
-} as const;
-
-/** What the API server's own components reach it at. */
-export function localServer(settings: ClusterSettings): string {
+/** What this node's own components reach an API server at: the one beside them, or the balancer of the node. */
+export function localServer(settings: Pick<ClusterSettings, 'port'>): string {
   return `https://127.0.0.1:${settings.port}`;
+}
+
+/** What people reach the cluster at. */
+export function outsideServer(settings: Pick<ClusterSettings, 'port' | 'endpoint'>): string {
+  return settings.endpoint === '' ? localServer(settings) : `https://${settings.endpoint}`;
 }
 
 /**
  * The command lines of one machine that is control plane and node in one. Flags are upstream's. Pure.
- * Nobody is elected where there is one of each: a restarted scheduler need not wait for its own old lease.
+ * Of a control plane in static Pods only what runs Pods is a process.
  */
 export function processSpecs(
   paths: Paths,
@@ -48,23 +56,27 @@ export function processSpecs(
   self: SelfCommand,
 ): ProcessSpec[] {
   const component = componentsOf(paths, settings, self);
+  const kubelet = component('kubelet', 0, kubeletFlags(paths, settings));
+  if (settings.staticPods) return [containerdSpec(paths), kubelet];
   return [
     containerdSpec(paths),
-    component('apiserver', 1, apiserverFlags(paths, settings)),
-    component('kubelet', 0, kubeletFlags(paths, settings)),
+    ...(settings.store === 'stacked' ? [etcdSpec(paths, settings)] : []),
+    component('apiserver', 1, {
+      ...apiserverFlags(paths, settings),
+      ...(settings.store === 'lmdb' ? { 'data-dir': paths.store } : {}),
+      'snapshot-dir': paths.snapshots,
+    }),
+    kubelet,
     {
-      ...component('controller-manager', 0, controllerManagerFlags(paths, settings)),
+      ...component('controller-manager', 0, {
+        ...controllerManagerFlags(paths, settings),
+        'local-path-dir': localVolumes(paths),
+      }),
       // It holds a copy of every object: what is new must not take as much room as what is kept.
       env: { NODE_OPTIONS: '--max-semi-space-size=2' },
     },
-    component('scheduler', 0, {
-      kubeconfig: paths.kubeconfig('scheduler'),
-      'leader-elect': false,
-      'bind-address': '127.0.0.1',
-      'secure-port': PORTS.scheduler,
-      'client-ca-file': join(paths.pki, 'ca.crt'),
-    }),
-    component('proxy', 0, proxyFlags(paths, settings)),
+    component('scheduler', 0, schedulerFlags(paths, settings)),
+    ...proxySpecs(paths, settings, component),
   ];
 }
 
@@ -72,11 +84,17 @@ export function processSpecs(
 export function joinedSpecs(
   paths: Paths,
   settings: ClusterSettings,
-  self: SelfCommand,
+  { self, server }: { self: SelfCommand; server: string },
 ): ProcessSpec[] {
   const component = componentsOf(paths, settings, self);
   return [
     containerdSpec(paths),
+    component('balancer', 1, {
+      listen: `127.0.0.1:${settings.port}`,
+      servers: new URL(server).host,
+      kubeconfig: paths.kubeconfig('proxy'),
+      'state-file': join(paths.config, 'servers.json'),
+    }),
     component('kubelet', 0, {
       kubeconfig: paths.kubeconfig('kubelet'),
       'bootstrap-kubeconfig': bootstrapKubeconfig(paths),
@@ -85,8 +103,18 @@ export function joinedSpecs(
       'node-ip': settings.nodeIp,
       'root-dir': paths.kubelet,
     }),
-    component('proxy', 0, proxyFlags(paths, settings)),
+    ...proxySpecs(paths, settings, component),
   ];
+}
+
+/** The proxy is a process unless the cluster runs it as a DaemonSet, or another one in its place. */
+function proxySpecs(
+  paths: Paths,
+  settings: ClusterSettings,
+  component: ReturnType<typeof componentsOf>,
+): ProcessSpec[] {
+  if (settings.staticPods || settings.disabled.includes('kube-proxy')) return [];
+  return [component('proxy', 0, proxyFlags(paths, settings))];
 }
 
 function componentsOf(paths: Paths, settings: ClusterSettings, self: SelfCommand) {
@@ -112,15 +140,6 @@ function commandOf(
     ...[program, ...args, name, ...flags],
   ];
   return { program: first, args: rest };
-}
-
-function proxyFlags(paths: Paths, settings: ClusterSettings): Flags {
-  return {
-    kubeconfig: paths.kubeconfig('proxy'),
-    'cluster-cidr': settings.podCidr,
-    'hostname-override': settings.nodeName,
-    'network-policy': !settings.disabled.includes('network-policy'),
-  };
 }
 
 /**
@@ -151,135 +170,14 @@ function containerdSpec(paths: Paths): ProcessSpec {
   };
 }
 
-function apiserverFlags(paths: Paths, settings: ClusterSettings): Flags {
-  const pki = (file: string) => join(paths.pki, file);
+function etcdSpec(paths: Paths, settings: ClusterSettings): ProcessSpec {
   return {
-    'secure-port': settings.port,
-    'bind-address': '0.0.0.0',
-    'advertise-address': settings.nodeIp,
-    'tls-cert-file': pki('apiserver.crt'),
-    'tls-private-key-file': pki('apiserver.key'),
-    'client-ca-file': pki('ca.crt'),
-    'kubelet-client-certificate': pki('apiserver-kubelet-client.crt'),
-    'kubelet-client-key': pki('apiserver-kubelet-client.key'),
-    'kubelet-certificate-authority': pki('ca.crt'),
-    'proxy-client-cert-file': pki('front-proxy-client.crt'),
-    'proxy-client-key-file': pki('front-proxy-client.key'),
-    'requestheader-client-ca-file': pki('front-proxy-ca.crt'),
-    'requestheader-allowed-names': 'front-proxy-client',
-    'service-account-key-file': pki('sa.pub'),
-    'service-account-signing-key-file': pki('sa.key'),
-    'service-account-issuer': serviceAccountIssuer(settings),
-    'service-cluster-ip-range': settings.serviceCidr,
-    'service-node-port-range': settings.nodePorts,
-    'enable-admission-plugins': 'NodeRestriction',
-    'enable-bootstrap-token-auth': true,
-    'encryption-provider-config': encryptionFile(paths),
-    'data-dir': paths.store,
-    'snapshot-dir': paths.snapshots,
-    ...auditFlags(paths, settings),
+    name: 'etcd',
+    program: 'etcd',
+    args: flagList(etcdFlags(paths, settings)),
+    // Debian's version wants to be told that it may run elsewhere than on x86-64.
+    env: arch() === 'arm64' ? { ETCD_UNSUPPORTED_ARCH: 'arm64' } : {},
+    logFile: join(paths.logs, 'etcd.log'),
+    stopStage: 2,
   };
-}
-
-/** The log is kept as long as the CIS benchmark asks for. */
-function auditFlags(paths: Paths, { auditPolicyFile }: ClusterSettings): Flags {
-  if (auditPolicyFile === undefined) return {};
-  return {
-    'audit-policy-file': auditPolicyCopy(paths),
-    'audit-log-path': join(paths.logs, 'audit', 'audit.log'),
-    'audit-log-maxage': 30,
-    'audit-log-maxbackup': 10,
-    'audit-log-maxsize': 100,
-  };
-}
-
-/** The policy as it was when the cluster was started. */
-export function auditPolicyCopy(paths: Paths): string {
-  return join(paths.config, 'audit-policy.yaml');
-}
-
-function controllerManagerFlags(paths: Paths, settings: ClusterSettings): Flags {
-  return {
-    kubeconfig: paths.kubeconfig('controller-manager'),
-    'leader-elect': false,
-    'use-service-account-credentials': true,
-    'root-ca-file': join(paths.pki, 'ca.crt'),
-    'service-account-private-key-file': join(paths.pki, 'sa.key'),
-    'cluster-signing-cert-file': join(paths.pki, 'ca.crt'),
-    'cluster-signing-key-file': join(paths.pki, 'ca.key'),
-    controllers: controllerList(settings),
-    'cluster-cidr': settings.podCidr,
-    'allocate-node-cidrs': true,
-    'local-path-dir': join(paths.state, 'volumes'),
-    'bind-address': '127.0.0.1',
-    'secure-port': PORTS.controllerManager,
-  };
-}
-
-/** Besides those that are on by themselves: what new nodes need. */
-function controllerList({ disabled }: ClusterSettings): string {
-  const forNodes = ['bootstrap-signer', 'token-cleaner', 'kubelet-serving-approving'];
-  const list = ['*', ...forNodes.map((name) => `${name}-controller`)];
-  if (disabled.includes('service-lb')) list.push('-service-lb-controller');
-  return list.join(',');
-}
-
-function kubeletFlags(paths: Paths, settings: ClusterSettings): Flags {
-  return {
-    kubeconfig: paths.kubeconfig('kubelet'),
-    config: kubeletConfigFile(paths),
-    'hostname-override': settings.nodeName,
-    'node-ip': settings.nodeIp,
-    'root-dir': paths.kubelet,
-    'tls-cert-file': join(paths.kubelet, 'pki/kubelet.crt'),
-    'tls-private-key-file': join(paths.kubelet, 'pki/kubelet.key'),
-  };
-}
-
-/** How a new node gets in the first time; kubeadm's name. */
-export function bootstrapKubeconfig(paths: Paths): string {
-  return join(paths.config, 'bootstrap-kubelet.conf');
-}
-
-export function kubeletConfigFile(paths: Paths): string {
-  return join(paths.config, 'kubelet.json');
-}
-
-/** The kubelet's configuration file. https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/ */
-export function kubeletConfig(
-  paths: Paths,
-  settings: ClusterSettings,
-  { joined }: { joined: boolean },
-): string {
-  const config = {
-    apiVersion: 'kubelet.config.k8s.io/v1beta1',
-    kind: 'KubeletConfiguration',
-    authentication: {
-      anonymous: { enabled: false },
-      webhook: { enabled: true },
-      x509: { clientCAFile: join(paths.pki, 'ca.crt') },
-    },
-    authorization: { mode: 'Webhook' },
-    cgroupDriver: 'cgroupfs',
-    cgroupRoot: paths.cgroupRoot,
-    clusterDNS: [settings.dnsIp],
-    clusterDomain: settings.domain,
-    // Containers get no swap, but a machine may have some.
-    failSwapOn: false,
-    containerRuntimeEndpoint: `unix://${paths.containerd.socket}`,
-    podLogsDir: paths.podLogs,
-    staticPodPath: paths.staticPods,
-    // Certificates that the cluster signs, and signs again; the first node's are files.
-    rotateCertificates: joined,
-    serverTLSBootstrap: joined,
-  };
-  return `${JSON.stringify(config, undefined, 2)}\n`;
-}
-
-type Flags = Readonly<Record<string, string | number | boolean>>;
-
-function flagList(flags: Flags): string[] {
-  return Object.entries(flags).map(([name, value]) =>
-    name.length === 1 ? `-${name}=${value}` : `--${name}=${value}`,
-  );
 }

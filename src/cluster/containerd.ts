@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Paths } from './paths.ts';
 
 /** The image of every Pod's sandbox: built here, imported, never pulled. */
@@ -8,6 +9,22 @@ export const CNI_BIN = '/usr/lib/cni';
 
 export interface ContainerdOptions {
   readonly systemdCgroup: boolean;
+  readonly cni: CniPlaces;
+}
+
+/** Where the configuration of the Pod network and its plugins lie. */
+export interface CniPlaces {
+  readonly configuration: string;
+  readonly programs: string;
+}
+
+export function ownCni({ cni }: Paths): CniPlaces {
+  return { configuration: cni.config, programs: CNI_BIN };
+}
+
+/** Where the DaemonSets of Cilium, Calico, Flannel and others put theirs. */
+export function foreignCni({ root }: Paths): CniPlaces {
+  return { configuration: join(root, 'etc/cni/net.d'), programs: join(root, 'opt/cni/bin') };
 }
 
 /**
@@ -15,7 +32,8 @@ export interface ContainerdOptions {
  * runc state and network namespaces are all its own. containerd 1.6 to 2.x read this version.
  */
 export function containerdConfig(paths: Paths, options: ContainerdOptions): string {
-  const { containerd, cni } = paths;
+  const { containerd } = paths;
+  const { cni } = options;
   const q = JSON.stringify;
   return `version = 2
 root = ${q(containerd.root)}
@@ -48,8 +66,8 @@ disabled_plugins = [
   enable_unprivileged_icmp = true
 
 [plugins."io.containerd.grpc.v1.cri".cni]
-  bin_dir = ${q(CNI_BIN)}
-  conf_dir = ${q(cni.config)}
+  bin_dir = ${q(cni.programs)}
+  conf_dir = ${q(cni.configuration)}
 
 [plugins."io.containerd.grpc.v1.cri".containerd]
   default_runtime_name = "runc"

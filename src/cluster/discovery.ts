@@ -11,6 +11,7 @@ import { RestClient } from '../client/rest-client.ts';
 import { verifyDetached } from '../pki/detached-jws.ts';
 import { errorMessage } from '../util/errors.ts';
 import { authorityHash, type SharedSettings } from './bootstrap-tokens.ts';
+import { assertClocksAgree } from './join-checks.ts';
 
 /** What a machine learns about a cluster before it joins. */
 export interface DiscoveredCluster {
@@ -37,6 +38,7 @@ export interface JoinRequest {
  */
 export async function discover(request: JoinRequest): Promise<DiscoveredCluster> {
   const { server } = request;
+  await asked(request, () => assertClocksAgree(server));
   const ca = await trustedAuthority(request);
   const member = new RestClient({ server, ca: { data: ca }, token: { data: request.token } });
   try {
@@ -101,6 +103,7 @@ async function asked<T>({ server }: JoinRequest, request: () => Promise<T>): Pro
     return await request();
   } catch (err) {
     const cause = errorMessage(err);
+    if (cause.startsWith('The clock of this machine')) throw err;
     if (err instanceof ApiError && err.code === 401) {
       throw new Error(
         `${server} refuses the token: it has expired, was deleted, or the clocks of the two machines differ (here it is ${new Date().toISOString()})`,

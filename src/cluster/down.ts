@@ -9,7 +9,7 @@ import { supervisorFile, supervisorOf } from './up.ts';
 
 // In this order: the kubelet goes before the Pods, or it would start them again; containerd sees them end.
 const BEFORE_PODS = ['kubelet', 'proxy', 'controller-manager', 'scheduler', 'apiserver'];
-const AFTER_PODS = ['containerd'];
+const AFTER_PODS = ['balancer', 'etcd', 'containerd'];
 const COMPONENT_GRACE_MS = 15_000;
 const POD_GRACE_MS = 5_000;
 

@@ -2,10 +2,12 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Client } from '../client/client.ts';
 import { errorMessage } from '../util/errors.ts';
-import { bootstrapKubeconfig, joinedSpecs, PORTS } from './components.ts';
+import { bootstrapKubeconfig, PORTS } from './component-flags.ts';
+import { joinedSpecs, localServer } from './components.ts';
 import { type DiscoveredCluster, discover, type JoinRequest } from './discovery.ts';
 import { SECRET_MODE, writeWhole } from './files.ts';
 import { importBundles } from './images.ts';
+import { addressTowards, assertNameIsFree, assertOwnAddress } from './join-checks.ts';
 import { membership, membershipOf, writeMembership } from './membership.ts';
 import type { Paths } from './paths.ts';
 import { keepPodRoutes } from './pod-routes.ts';
@@ -14,7 +16,6 @@ import { waitForNode } from './readiness.ts';
 import type { ClusterSettings } from './settings.ts';
 import { assertFit, detach, supervise, supervisorOf, takeCharge, type UpDeps } from './up.ts';
 
-const NODE_PORTS = [PORTS.kubelet, PORTS.kubeletHealth, PORTS.proxyHealth, PORTS.proxyMetrics];
 const CONTEXT = 'k8ts';
 
 /** Makes this machine a node of another's cluster and starts it in the background. Resolves when it is Ready. */
@@ -24,23 +25,34 @@ export async function joinCluster(
   chosen: { nodeName?: string | undefined; nodeIp?: string | undefined; verbosity: number },
   deps: UpDeps,
 ): Promise<void> {
-  if (isPrepared(paths)) {
-    throw new Error(`${paths.config} holds a cluster of its own; k8ts down --purge removes it`);
-  }
+  assertFree(paths);
+  const found = await discover(request);
+  deps.progress(`The cluster at ${request.server} is the one that was meant`);
+  const nodeIp = chosen.nodeIp ?? (await addressTowards(found.server));
+  const settings = settingsFor({ ...found.settings, ...chosen, nodeIp });
+  assertOwnAddress(settings.nodeIp);
+  await assertNameIsFree({ ...found, token: request.token }, settings.nodeName);
+  await assertFit(paths, joinedSpecs(paths, settings, { ...deps, server: found.server }), {
+    ports: nodePorts(settings),
+    programs: [],
+  });
+  await prepareNode(paths, settings, { joined: true });
+  writeCredentials(paths, found, request.token, settings);
+  deps.progress('Configuration is in place');
+  await startJoined(paths, ['--root', paths.root], deps);
+}
+
+/** Throws where a cluster, or a node of one, is already. */
+export function assertFree(paths: Paths): void {
   const before = membershipOf(paths);
   if (before) {
     throw new Error(
       `This machine is ${before.settings.nodeName} of ${before.server} already; k8ts up starts it, k8ts leave takes it out`,
     );
   }
-  const found = await discover(request);
-  deps.progress(`The cluster at ${request.server} is the one that was meant`);
-  const settings = settingsFor({ ...found.settings, ...chosen });
-  await assertFit(paths, joinedSpecs(paths, settings, deps.self), NODE_PORTS);
-  await prepareNode(paths, settings, { joined: true });
-  writeCredentials(paths, found, request.token, settings);
-  deps.progress('Configuration is in place');
-  await startJoined(paths, ['--root', paths.root], deps);
+  if (isPrepared(paths)) {
+    throw new Error(`${paths.config} holds a cluster of its own; k8ts down --purge removes it`);
+  }
 }
 
 /** Starts a node that has joined before, in the background. Resolves when it is Ready. */
@@ -62,10 +74,10 @@ export async function startJoined(
 
 /** Runs a joined node until the signal aborts; its Pods go on after that. */
 export async function runJoined(paths: Paths, deps: UpDeps, signal: AbortSignal): Promise<void> {
-  const { settings } = membership(paths);
+  const { server, settings } = membership(paths);
   takeCharge(paths);
-  const specs = joinedSpecs(paths, settings, deps.self);
-  await assertFit(paths, specs, NODE_PORTS);
+  const specs = joinedSpecs(paths, settings, { ...deps, server });
+  await assertFit(paths, specs, { ports: nodePorts(settings), programs: [] });
   await prepareNode(paths, settings, { joined: true }, signal);
   await Promise.all([
     supervise(paths, specs, deps, signal),
@@ -78,16 +90,21 @@ export async function runJoined(paths: Paths, deps: UpDeps, signal: AbortSignal)
 
 async function keepRoutes(
   paths: Paths,
-  { nodeName }: ClusterSettings,
+  settings: ClusterSettings,
   deps: UpDeps,
   signal: AbortSignal,
 ): Promise<void> {
   try {
     const client = await deps.connect(paths.kubeconfig('proxy'));
-    await keepPodRoutes({ paths, nodeName }, { ...deps, client }, signal);
+    await keepPodRoutes(paths, settings, { ...deps, client }, signal);
   } catch (err) {
     if (!signal.aborted) throw err;
   }
+}
+
+/** What the processes of a joined node listen on. */
+function nodePorts({ port }: ClusterSettings): number[] {
+  return [port, PORTS.kubelet, PORTS.kubeletHealth, PORTS.proxyHealth, PORTS.proxyMetrics];
 }
 
 function writeCredentials(
@@ -99,8 +116,9 @@ function writeCredentials(
   const secret = (file: string, value: unknown) =>
     writeWhole(file, `${JSON.stringify(value, undefined, 2)}\n`, SECRET_MODE);
   writeWhole(join(paths.pki, 'ca.crt'), ca);
-  secret(bootstrapKubeconfig(paths), tokenKubeconfig(server, ca, token));
-  secret(paths.kubeconfig('proxy'), tokenKubeconfig(server, ca, proxyToken));
+  const near = localServer(settings);
+  secret(bootstrapKubeconfig(paths), tokenKubeconfig(near, ca, token));
+  secret(paths.kubeconfig('proxy'), tokenKubeconfig(near, ca, proxyToken));
   // Last: only a node that has all else has joined.
   writeMembership(paths, { server, settings });
 }
@@ -119,12 +137,13 @@ function tokenKubeconfig(server: string, ca: string, token: string): unknown {
 
 async function awaitReady(
   paths: Paths,
-  { nodeName }: ClusterSettings,
+  { nodeName, network }: ClusterSettings,
   deps: UpDeps,
   signal: AbortSignal,
 ): Promise<void> {
   const client = await awaitIdentity(paths, deps, signal);
   deps.progress('The cluster has signed the certificate of this node');
+  if (network === 'none') return;
   await waitForNode(client, nodeName, deps.clock, signal);
   deps.progress(`Node ${nodeName} is Ready`);
 }

@@ -80,7 +80,13 @@ export function kubeconfigFor(
  */
 export async function ensureKubeconfigs(
   users: readonly KubeconfigUser[],
-  options: { paths: Paths; nodeName: string; server: string; now: number; asOf?: number },
+  options: {
+    paths: Paths;
+    nodeName: string;
+    server: string;
+    now: number;
+    asOf?: number;
+  },
 ): Promise<KubeconfigUser[]> {
   const { paths, nodeName, server, now, asOf = now } = options;
   const authority = readPair(join(paths.pki, 'ca'));
@@ -133,10 +139,20 @@ export function withoutCluster(existing: Kubeconfig): Kubeconfig | undefined {
   return LISTS.every((list) => left[list].length === 0) ? undefined : left;
 }
 
-/** Merges the admin's kubeconfig into that of the person who called `sudo`. Answers the file. */
-export async function installUserKubeconfig(paths: Paths, user: Invoker): Promise<string> {
+/**
+ * Merges the admin's kubeconfig into that of the person who called `sudo`. Answers the file. `server`: where people reach the
+ * cluster, if not at the API server of this machine.
+ */
+export async function installUserKubeconfig(
+  paths: Paths,
+  user: Invoker,
+  server?: string,
+): Promise<string> {
   const ours = await readKubeconfig(paths.kubeconfig('admin'));
   if (!ours) throw new Error(`${paths.kubeconfig('admin')} is missing`);
+  if (server !== undefined) {
+    for (const { cluster } of ours.clusters) Object.assign(cluster as object, { server });
+  }
   const file = join(user.home, '.kube', 'config');
   const text = readIfExists(file);
   const merged = mergeKubeconfig(await readKubeconfig(file), ours);

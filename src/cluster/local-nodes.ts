@@ -115,12 +115,12 @@ export async function startNode(
 ): Promise<void> {
   await plugIn(node, signal);
   await run('ip', ['link', 'set', node.link, 'up'], {}, signal);
-  await inside(node, self, ['up', '--detach'], signal);
+  await withinNode(node, self, ['up', '--detach'], signal);
 }
 
 /** Switches a node off: its components and its Pods end, and nobody tells the API server. */
 export async function stopNode(node: LocalNode, self: SelfCommand): Promise<void> {
-  if (hasNamespace(node)) await inside(node, self, ['down']);
+  if (hasNamespace(node)) await withinNode(node, self, ['down']);
 }
 
 /** Pulls a node's cable: it runs on, alone. */
@@ -132,7 +132,7 @@ export async function cutNode(node: LocalNode): Promise<void> {
 export async function removeLocalNodes(paths: Paths, self: SelfCommand): Promise<void> {
   for (const node of existingNodes(paths)) {
     if (hasNamespace(node)) {
-      await inside(node, self, ['down', '--purge']);
+      await withinNode(node, self, ['down', '--purge']);
       await run('ip', ['netns', 'delete', node.namespace]);
     }
     rmSync(node.paths.root, { recursive: true, force: true });
@@ -179,7 +179,7 @@ async function joinNode(
   const server = `${settings.nodeIp}:${settings.port}`;
   const identity = ['--token', token, '--ca-cert-hash', authorityOf(paths).hash];
   const names = ['--node-name', node.name, '--node-ip', node.address];
-  await inside(node, self, ['join', server, ...identity, ...names], signal);
+  await withinNode(node, self, ['join', server, ...identity, ...names], signal);
   await deleteToken(client, token);
 }
 
@@ -194,7 +194,7 @@ function shareImages(from: Paths, to: Paths): void {
 }
 
 /** Runs a command of k8ts as the node. */
-async function inside(
+export async function withinNode(
   { namespace, paths }: LocalNode,
   { program, args }: SelfCommand,
   words: readonly string[],

@@ -1,18 +1,22 @@
 import { join } from 'node:path';
 import { readIfExists, SECRET_MODE, writeWhole } from './files.ts';
 import type { Paths } from './paths.ts';
-import type { ClusterSettings } from './settings.ts';
+import { type ClusterSettings, DEFAULT_SETTINGS } from './settings.ts';
 
 /** What a node remembers of the cluster that it has joined. */
 export interface Membership {
   readonly server: string;
   readonly settings: ClusterSettings;
+  /** It is one of its control planes: `settings` say how. */
+  readonly controlPlane?: boolean;
 }
 
 /** What this machine has joined, if it has. */
 export function membershipOf(paths: Paths): Membership | undefined {
   const text = readIfExists(membershipFile(paths));
-  return text === undefined ? undefined : (JSON.parse(text) as Membership);
+  if (text === undefined) return undefined;
+  const found = JSON.parse(text) as Membership;
+  return { ...found, settings: { ...DEFAULT_SETTINGS, ...found.settings } };
 }
 
 /** The same, where there must be one. */

@@ -49,8 +49,7 @@ export async function installPodNetwork(
   ranges: readonly string[],
   signal?: AbortSignal,
 ): Promise<void> {
-  await loadBridgeFilter(signal);
-  for (const [file, value] of Object.entries(SYSCTLS)) writeFileSync(file, value);
+  await prepareKernel(signal);
   const input = podNetworkRules(ranges);
   await run('iptables-restore', ['-w', '10', '--noflush'], { input }, signal);
   for (const jump of JUMPS) {
@@ -58,6 +57,12 @@ export async function installPodNetwork(
     const found = await iptables(['-t', jump.table, '-C', ...rule], [0, 1], signal);
     if (found.exitCode !== 0) await iptables(['-t', jump.table, '-A', ...rule], [0], signal);
   }
+}
+
+/** What every Pod network needs of the kernel, whoever makes it. */
+export async function prepareKernel(signal?: AbortSignal): Promise<void> {
+  await loadBridgeFilter(signal);
+  for (const [file, value] of Object.entries(SYSCTLS)) writeFileSync(file, value);
 }
 
 /** Takes the rules away again, also when only some of them are there. */

@@ -14,6 +14,8 @@ export interface Paths {
   /** Links to the logs of containers, for log collectors. Other kubelets of the machine would use it too. */
   readonly containerLogs: string;
   readonly store: string;
+  /** Of a member of etcd on this machine. */
+  readonly etcd: string;
   /** Of the store. */
   readonly snapshots: string;
   readonly kubelet: string;
@@ -60,6 +62,7 @@ export function pathsUnder(root: string): Paths {
     podLogs: join(top, 'var/log/pods'),
     containerLogs: join(top, 'var/log/containers'),
     store: join(state, 'store'),
+    etcd: join(state, 'etcd'),
     snapshots: join(state, 'snapshots'),
     kubelet: join(state, 'kubelet'),
     staticPods: join(config, 'manifests'),

@@ -10,16 +10,19 @@ import type { Logger } from '../util/log.ts';
 import { CNI_FILE, cniConflist } from './cni.ts';
 import { SECRET_MODE, writeWhole } from './files.ts';
 import type { Paths } from './paths.ts';
+import type { ClusterSettings } from './settings.ts';
+import {
+  ensureVxlan,
+  type PodRoute,
+  podMtu,
+  removeVxlan,
+  tunnelCommands,
+  VXLAN_DEVICE,
+} from './vxlan.ts';
 
 /** Marks our routes (`proto` of ip-route(8)): others' are never touched, and ours are found again. */
 const PROTOCOL = '133';
 const RETRY_MS = 5000;
-
-/** A route to the Pods of another node. */
-export interface PodRoute {
-  readonly cidr: string;
-  readonly via: string;
-}
 
 interface Deps {
   readonly client: Client;
@@ -33,11 +36,14 @@ interface Deps {
  * Routes stay when this ends: killing it breaks nothing.
  */
 export async function keepPodRoutes(
-  { paths, nodeName }: { paths: Paths; nodeName: string },
+  paths: Paths,
+  { nodeName, nodeIp, network }: Pick<ClusterSettings, 'nodeName' | 'nodeIp' | 'network'>,
   deps: Deps,
   signal: AbortSignal,
 ): Promise<void> {
+  if (network === 'none') return;
   const { client, clock, log } = deps;
+  const node = { nodeName, nodeIp, network, mtu: await podMtu(network, nodeIp) };
   const nodes = createInformer(client, NODES, {}, { clock, log });
   let wake = () => {};
   const changed = () => wake();
@@ -50,7 +56,7 @@ export async function keepPodRoutes(
       const woken = new Promise<void>((resolve) => {
         wake = resolve;
       });
-      const done = await bringUp({ paths, nodeName, nodes: nodes.list() }, log, signal).catch(
+      const done = await bringUp({ ...node, paths, nodes: nodes.list() }, log, signal).catch(
         (err: unknown) => {
           if (!signal.aborted) log.warn({ err: errorMessage(err) }, 'Routes to Pods not updated');
           return false;
@@ -67,23 +73,45 @@ export async function keepPodRoutes(
   await watching;
 }
 
+interface RouteTask extends Pick<ClusterSettings, 'nodeName' | 'nodeIp' | 'network'> {
+  readonly paths: Paths;
+  readonly mtu: number | undefined;
+  readonly nodes: readonly Node[];
+}
+
+/** Where in the tunnel each node is; said again it changes nothing. */
+async function tellTunnel(routes: readonly PodRoute[], signal: AbortSignal): Promise<void> {
+  const all = routes.map(tunnelCommands);
+  for (const program of ['ip', 'bridge'] as const) {
+    const lines = all.flatMap((commands) => commands[program]);
+    const input = `${lines.join('\n')}\n`;
+    if (lines.length > 0) await run(program, ['-batch', '-'], { input }, signal);
+  }
+}
+
 /** Answers false when something is to be tried again. */
 async function bringUp(
-  { paths, nodeName, nodes }: { paths: Paths; nodeName: string; nodes: readonly Node[] },
+  { paths, nodeName, nodeIp, network, mtu, nodes }: RouteTask,
   log: Logger,
   signal: AbortSignal,
 ): Promise<boolean> {
   const own = nodes.find(({ metadata }) => metadata.name === nodeName)?.spec?.podCIDR;
   if (own !== undefined) {
-    writeWhole(join(paths.cni.config, CNI_FILE), cniConflist(paths, own), SECRET_MODE);
+    writeWhole(join(paths.cni.config, CNI_FILE), cniConflist(paths, own, mtu), SECRET_MODE);
   }
   const wanted = routesOf(nodes, nodeName);
+  if (network === 'vxlan') {
+    await ensureVxlan(nodeIp, signal);
+    await tellTunnel(wanted, signal);
+  }
   const present = parseRoutes((await ip(['route', 'show', 'proto', PROTOCOL], signal)).stdout);
   let ok = true;
   for (const { cidr, via } of wanted) {
-    if (present.some((route) => route.cidr === cidr && route.via === via)) continue;
+    const [gateway = ''] = network === 'vxlan' ? cidr.split('/') : [via];
+    if (present.some((route) => route.cidr === cidr && route.via === gateway)) continue;
+    const where = network === 'vxlan' ? ['dev', VXLAN_DEVICE, 'onlink'] : [];
     try {
-      await ip(['route', 'replace', cidr, 'via', via, 'proto', PROTOCOL], signal);
+      await ip(['route', 'replace', cidr, 'via', gateway, ...where, 'proto', PROTOCOL], signal);
       log.info({ cidr, via }, 'Added a route to the Pods of another node');
     } catch (err) {
       ok = false;
@@ -125,6 +153,7 @@ export async function removePodRoutes(signal?: AbortSignal): Promise<void> {
   for (const { cidr } of parseRoutes(stdout)) {
     await ip(['route', 'delete', cidr, 'proto', PROTOCOL], signal);
   }
+  await removeVxlan();
 }
 
 function ip(args: readonly string[], signal?: AbortSignal) {

@@ -46,8 +46,10 @@ export function problemsOf(facts: MachineFacts, paths: Paths): string[] {
     facts.hasDefaultRoute
       ? undefined
       : 'This machine has no default route, without which Service addresses cannot be reached; add one, or pass --node-ip and a route for the Service range',
-    ...facts.missingPrograms.map(
-      (program) => `${program} is not installed; deploy/up.sh installs what k8ts needs`,
+    ...facts.missingPrograms.map((program) =>
+      program === 'etcd'
+        ? 'etcd is not installed; deploy/install.sh --etcd installs it'
+        : `${program} is not installed; deploy/up.sh installs what k8ts needs`,
     ),
     ...facts.takenPorts.map(
       (port) =>
@@ -81,12 +83,12 @@ function diskProblem(freeBytes: number, paths: Paths): string | undefined {
   return `Only ${mib} MiB are free for ${paths.state}, and k8ts needs 1024 MiB; free some space`;
 }
 
-/** Looks at this machine. `ports`: those that the components will listen on. */
+/** Looks at this machine. `ports`: those that the components will listen on; `programs`: needed besides the usual ones. */
 export async function machineFacts(
   paths: Paths,
-  ports: readonly number[],
-  hasDefaultRoute: boolean,
+  wanted: { ports: readonly number[]; programs: readonly string[]; hasDefaultRoute: boolean },
 ): Promise<MachineFacts> {
+  const { ports, programs, hasDefaultRoute } = wanted;
   const taken = await Promise.all(ports.map(async (port) => ((await isTaken(port)) ? port : 0)));
   return {
     platform: platform(),
@@ -96,7 +98,7 @@ export async function machineFacts(
       .split('\n')
       .filter((line) => /^cgroup2? /.test(line) || / cgroup2? /.test(line)),
     missingPrograms: [
-      ...PROGRAMS.filter((name) => !isOnPath(name)),
+      ...[...PROGRAMS, ...programs].filter((name) => !isOnPath(name)),
       ...CNI_PROGRAMS.map((name) => join(CNI_BIN, name)).filter((file) => !isExecutable(file)),
     ],
     freeBytes: freeBytesFor(paths.state),

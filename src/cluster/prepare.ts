@@ -1,17 +1,25 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+} from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { addressOf, defaultRouteDevice } from '../host/links.ts';
 import { ensureIdentities } from './certificate-care.ts';
 import { CNI_FILE, cniConflist } from './cni.ts';
-import { auditPolicyCopy, kubeletConfig, kubeletConfigFile } from './components.ts';
-import { containerdConfig } from './containerd.ts';
+import { auditPolicyCopy, kubeletConfig, kubeletConfigFile } from './component-flags.ts';
+import { CNI_BIN, type CniPlaces, containerdConfig, foreignCni, ownCni } from './containerd.ts';
 import { ensureEncryption } from './encryption.ts';
 import { readIfExists, SECRET_MODE, writeWhole } from './files.ts';
 import { ensureNodesBridge, NODES_CIDR } from './local-nodes.ts';
-import { installPodNetwork } from './network.ts';
+import { installPodNetwork, prepareKernel } from './network.ts';
 import type { Paths } from './paths.ts';
 import { type ClusterSettings, DEFAULT_SETTINGS } from './settings.ts';
+import { podMtu } from './vxlan.ts';
 
 /** The settings of this machine: what is not chosen comes from its name and its default route. */
 export function settingsFor(
@@ -53,14 +61,29 @@ export async function prepare(
   await ensureIdentities(paths, settings, now);
   // The first node knows its range beforehand, so that its Pods need not wait; pod-routes.ts keeps it true.
   const conflist = join(paths.cni.config, CNI_FILE);
-  if (!existsSync(conflist))
-    writeWhole(conflist, cniConflist(paths, settings.nodePodCidr), SECRET_MODE);
+  const isOurs = settings.network !== 'none' && settings.nodePodCidr !== '';
+  if (isOurs && !existsSync(conflist)) {
+    const mtu = await podMtu(settings.network, settings.nodeIp);
+    writeWhole(conflist, cniConflist(paths, settings.nodePodCidr, mtu), SECRET_MODE);
+  }
   const { auditPolicyFile } = settings;
   if (auditPolicyFile) {
     writeWhole(auditPolicyCopy(paths), readFileSync(auditPolicyFile, 'utf8'), SECRET_MODE);
   }
   await node;
   saveSettings(paths, settings);
+}
+
+export type LastingChoices = Pick<
+  ClusterSettings,
+  'store' | 'externalEtcd' | 'staticPods' | 'endpoint' | 'network'
+>;
+
+/** What an earlier start has chosen for good: another store would be an empty cluster. */
+export function lastingChoices(paths: Paths): LastingChoices | undefined {
+  if (readIfExists(settingsFile(paths)) === undefined) return undefined;
+  const { store, externalEtcd, staticPods, endpoint, network } = savedSettings(paths);
+  return { store, externalEtcd, staticPods, endpoint, network };
 }
 
 export function saveSettings(paths: Paths, settings: ClusterSettings): void {
@@ -71,7 +94,7 @@ export function saveSettings(paths: Paths, settings: ClusterSettings): void {
 export function savedSettings(paths: Paths): ClusterSettings {
   const text = readIfExists(settingsFile(paths));
   if (text === undefined) throw new Error(`${paths.config} holds no cluster; see: k8ts up`);
-  return JSON.parse(text) as ClusterSettings;
+  return { ...DEFAULT_SETTINGS, ...(JSON.parse(text) as ClusterSettings) };
 }
 
 function settingsFile(paths: Paths): string {
@@ -86,15 +109,32 @@ export async function prepareNode(
   signal?: AbortSignal,
 ): Promise<void> {
   makeDirectories(paths);
-  writeWhole(paths.containerd.config, containerdConfig(paths, { systemdCgroup: false }));
   writeWhole(kubeletConfigFile(paths), kubeletConfig(paths, settings, options), SECRET_MODE);
+  const { network } = settings;
+  const cni = network === 'none' ? foreignCni(paths) : ownCni(paths);
+  writeWhole(paths.containerd.config, containerdConfig(paths, { systemdCgroup: false, cni }));
+  if (network === 'none') {
+    await openForPlugins(cni, signal);
+    return;
+  }
   const ranges = settings.nodes > 1 ? [settings.podCidr, NODES_CIDR] : [settings.podCidr];
   await installPodNetwork(ranges, signal);
 }
 
+/** What other networks' plugins find: a place for their files, the usual plugins in it, and a kernel that forwards. */
+async function openForPlugins(cni: CniPlaces, signal?: AbortSignal): Promise<void> {
+  for (const directory of Object.values(cni)) mkdirSync(directory, { recursive: true });
+  for (const name of readdirSync(CNI_BIN)) {
+    const link = join(cni.programs, name);
+    if (!existsSync(link)) symlinkSync(join(CNI_BIN, name), link);
+  }
+  await prepareKernel(signal);
+}
+
 function makeDirectories(paths: Paths): void {
+  const { config, pki, state, store, etcd, run, kubelet } = paths;
   const secret = [
-    ...[paths.config, paths.pki, paths.state, paths.store, paths.run, paths.kubelet],
+    ...[config, pki, state, store, etcd, run, kubelet],
     ...[paths.logs, paths.staticPods, paths.containerd.registries],
   ];
   for (const path of secret) {

@@ -10,13 +10,9 @@ import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
 import { applyAddons, unknownPart } from './addons.ts';
 import { keepIdentities } from './certificate-care.ts';
-import {
-  heapOptions,
-  PORTS,
-  type ProcessSpec,
-  processSpecs,
-  type SelfCommand,
-} from './components.ts';
+import { PORTS } from './component-flags.ts';
+import { heapOptions, type ProcessSpec, processSpecs, type SelfCommand } from './components.ts';
+import { awaitVote } from './etcd-membership.ts';
 import { readIfExists, writeWhole } from './files.ts';
 import { importBundles } from './images.ts';
 import { localNodes, startLocalNodes } from './local-nodes.ts';
@@ -26,6 +22,7 @@ import { machineFacts, problemsOf } from './preflight.ts';
 import { lastLines, prepare } from './prepare.ts';
 import { waitForApi, waitForNode } from './readiness.ts';
 import type { ClusterSettings } from './settings.ts';
+import { writeStaticPods } from './static-pods.ts';
 import { findLeftBehind } from './supervised-process.ts';
 import { Supervisor, statusFile } from './supervisor.ts';
 
@@ -44,16 +41,20 @@ const READY_TIMEOUT_MS = 120_000;
 export async function assertFit(
   paths: Paths,
   specs: readonly ProcessSpec[],
-  ports: readonly number[],
+  { ports, programs }: { ports: readonly number[]; programs: readonly string[] },
 ): Promise<void> {
   // Ports of components that an earlier supervisor left behind are ours.
   const ours = specs.some(({ name }) => findLeftBehind(name, paths.run) !== undefined);
-  const facts = await machineFacts(paths, ours ? [] : ports, defaultRouteDevice() !== undefined);
+  const facts = await machineFacts(paths, {
+    ports: ours ? [] : ports,
+    programs,
+    hasDefaultRoute: defaultRouteDevice() !== undefined,
+  });
   const problems = problemsOf(facts, paths);
   if (problems.length > 0) throw new Error(problems.join('\n'));
 }
 
-async function assertClusterFits(
+export async function assertClusterFits(
   paths: Paths,
   settings: ClusterSettings,
   { self }: UpDeps,
@@ -61,7 +62,16 @@ async function assertClusterFits(
   const unknown = unknownPart(settings.disabled);
   if (unknown !== undefined) throw new Error(unknown);
   const specs = processSpecs(paths, settings, self);
-  await assertFit(paths, specs, [settings.port, ...Object.values(PORTS)]);
+  const isMember = settings.store === 'stacked';
+  const { etcd, etcdPeer, etcdMetrics, ...ports } = PORTS;
+  await assertFit(paths, specs, {
+    ports: [
+      settings.port,
+      ...Object.values(ports),
+      ...(isMember ? [etcd, etcdPeer, etcdMetrics] : []),
+    ],
+    programs: isMember && !settings.staticPods ? ['etcd'] : [],
+  });
 }
 
 /** Starts the cluster and keeps it running until the signal aborts; Pods go on after that. */
@@ -82,7 +92,10 @@ export async function up(
     supervise(paths, specs, deps, signal),
     announceReady(paths, settings, deps, signal),
     keepIdentities(paths, settings, deps, signal),
-    keepPodRoutes({ paths, nodeName: settings.nodeName }, { ...deps, client }, signal),
+    awaitVote(paths, settings, deps.clock, signal).catch((err: unknown) => {
+      if (!signal.aborted) throw err;
+    }),
+    keepPodRoutes(paths, settings, { ...deps, client }, signal),
   ]);
 }
 
@@ -154,9 +167,12 @@ async function announceReady(
 ): Promise<void> {
   try {
     // What is not imported is missed by the Pods that want it; the cluster itself needs none of it.
-    const bundles = importBundles(paths, signal).catch((err: unknown) => {
-      if (!signal.aborted) deps.progress(`Images were not imported: ${errorMessage(err)}`);
-    });
+    const bundles = importBundles(paths, signal)
+      .catch((err: unknown) => {
+        if (!signal.aborted) deps.progress(`Images were not imported: ${errorMessage(err)}`);
+      })
+      // Not before its images are there: the kubelet would wait longer and longer between two looks.
+      .then(() => (settings.staticPods ? writeStaticPods(paths, settings) : undefined));
     const client = await awaitReady(paths, settings, deps, signal);
     // Addons run on images of ours: their Pods must not look for them too early.
     await bundles;
@@ -198,13 +214,19 @@ async function awaitReady(
   const client = await deps.connect(paths.kubeconfig('admin'));
   await waitForApi(client, deps.clock, signal);
   deps.progress(`The API server is ready at https://${settings.nodeIp}:${settings.port}`);
+  if (settings.network === 'none') {
+    deps.progress(
+      'Nodes become Ready when a CNI plugin is installed: kubectl apply -f its manifest',
+    );
+    return client;
+  }
   await waitForNode(client, settings.nodeName, deps.clock, signal);
   deps.progress(`Node ${settings.nodeName} is Ready`);
   return client;
 }
 
 /** The same with the extra nodes of this machine. */
-async function awaitAll(
+export async function awaitAll(
   paths: Paths,
   settings: ClusterSettings,
   deps: UpDeps,

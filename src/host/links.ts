@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
+import { run } from './exec.ts';
 
 /** The network device that carries the default IPv4 route, if there is such a route. */
 export function defaultRouteDevice(): string | undefined {
@@ -23,4 +24,17 @@ export function parseDefaultRoute(table: string): string | undefined {
 export function addressOf(device: string): string | undefined {
   return networkInterfaces()[device]?.find(({ family, internal }) => family === 'IPv4' && !internal)
     ?.address;
+}
+
+/** The device that has an address, if one of this machine's does. */
+export function deviceOf(address: string): string | undefined {
+  const all = Object.entries(networkInterfaces());
+  return all.find(([, addresses]) => addresses?.some((one) => one.address === address))?.[0];
+}
+
+/** The longest packet of a device. Not read from /sys, which may show another network namespace's devices. */
+export async function mtuOf(device: string): Promise<number> {
+  const { stdout } = await run('ip', ['-json', 'link', 'show', 'dev', device]);
+  const [link] = JSON.parse(stdout) as { mtu: number }[];
+  return link?.mtu ?? 1500;
 }

@@ -75,10 +75,10 @@ export class Cluster {
   }
 
   /** Stops the cluster and removes every trace of it. */
-  async remove(): Promise<void> {
+  async remove({ started }: { started: boolean } = { started: true }): Promise<void> {
     keepLogs(this.paths);
     try {
-      await this.k8ts('down', '--purge');
+      if (started) await this.k8ts('down', '--purge');
     } finally {
       await this.network.remove();
       rmSync(this.paths.root, { recursive: true, force: true });
@@ -115,7 +115,7 @@ export function kubectlProgram(): string {
 }
 
 /** Puts the images of deploy/images where the cluster imports them from. */
-async function provideImages(folder: string): Promise<void> {
+export async function provideImages(folder: string): Promise<void> {
   const built = join(CACHE, 'images');
   await run(process.execPath, [join(REPO, 'deploy/images/build.ts'), built]);
   mkdirSync(folder, { recursive: true });

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { CNI_FILE, cniConflist } from '../../src/cluster/cni.ts';
-import { CNI_BIN, containerdConfig, PAUSE_IMAGE } from '../../src/cluster/containerd.ts';
+import { CNI_BIN, containerdConfig, ownCni, PAUSE_IMAGE } from '../../src/cluster/containerd.ts';
 import { type Paths, pathsUnder } from '../../src/cluster/paths.ts';
 import { createCgroups } from '../../src/host/cgroups.ts';
 import { run } from '../../src/host/exec.ts';
@@ -49,7 +49,10 @@ export async function startContainerd(): Promise<EngineUnderTest> {
   for (const path of [dirname(config), dirname(socket)]) mkdirSync(path, { recursive: true });
   writeFileSync(
     config,
-    containerdConfig(paths, { systemdCgroup: false }).replace(CNI_BIN, pluginDir(paths)),
+    containerdConfig(paths, { systemdCgroup: false, cni: ownCni(paths) }).replace(
+      CNI_BIN,
+      pluginDir(paths),
+    ),
   );
   const daemon = startDaemon(place, ['containerd', '--config', config]);
   const load = async (archive: string): Promise<void> => {

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { createClient } from '../../client/rest-client.ts';
 import { joinCluster } from '../../cluster/join.ts';
+import { joinControlPlane } from '../../cluster/join-control-plane.ts';
 import { pathsUnder } from '../../cluster/paths.ts';
 import { realClock } from '../../util/clock.ts';
 import { createLogger } from '../../util/log.ts';
@@ -13,6 +14,8 @@ interface Options {
   discoveryTokenUnsafeSkipCaVerification?: true;
   nodeName?: string;
   nodeIp?: string;
+  controlPlane?: true;
+  certificateKey?: string;
   v: number;
 }
 
@@ -32,6 +35,8 @@ export function command(): Command {
     )
     .option('--node-name <name>', 'name of the node (default: the host name)')
     .option('--node-ip <address>', 'address of the node (default: that of the default route)')
+    .option('--control-plane', 'become one more control plane, not only a node')
+    .option('--certificate-key <key>', 'what its authorities are encrypted with on their way')
     .option('-v <level>', 'verbosity of the components', Number, 2)
     .action(run);
 }
@@ -52,7 +57,17 @@ async function run(address: string, options: Options): Promise<void> {
     progress: progressWriter(),
   };
   const chosen = { nodeName, nodeIp, verbosity };
-  await joinCluster(pathsUnder(root), request, chosen, deps);
+  if (options.controlPlane) {
+    const { certificateKey } = options;
+    if (certificateKey === undefined) {
+      throw new Error(
+        '--certificate-key is missing: k8ts token create --control-plane --print-join-command prints the whole command',
+      );
+    }
+    await joinControlPlane(pathsUnder(root), { ...request, certificateKey }, chosen, deps);
+  } else {
+    await joinCluster(pathsUnder(root), request, chosen, deps);
+  }
   process.exit(0); // Do not wait for the node that was just started.
 }
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { outsideServer } from '../../cluster/components.ts';
 import {
   CONTEXT,
   type Invoker,
@@ -8,6 +9,8 @@ import {
   removeUserKubeconfig,
 } from '../../cluster/kubeconfig.ts';
 import { pathsUnder } from '../../cluster/paths.ts';
+import { lastingChoices } from '../../cluster/prepare.ts';
+import { DEFAULT_SETTINGS } from '../../cluster/settings.ts';
 import { rootOption } from '../options.ts';
 
 /** `k8ts kubeconfig`: the cluster in the kubeconfig of the person who works with it. */
@@ -20,7 +23,10 @@ export function command(): Command {
     .summary(`add the context ${CONTEXT}`)
     .addOption(rootOption())
     .action(async ({ root }: { root: string }) => {
-      const file = await installUserKubeconfig(pathsUnder(root), invoker(root));
+      const paths = pathsUnder(root);
+      const { port, endpoint } = { ...DEFAULT_SETTINGS, ...lastingChoices(paths) };
+      const server = endpoint === '' ? undefined : outsideServer({ port, endpoint });
+      const file = await installUserKubeconfig(paths, invoker(root), server);
       process.stdout.write(`The context ${CONTEXT} is in ${file}\n`);
     });
   kubeconfig

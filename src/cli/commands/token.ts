@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { createClient, type RestClient } from '../../client/rest-client.ts';
 import {
+  addressForOthers,
   authorityOf,
   createToken,
   deleteToken,
@@ -10,6 +11,7 @@ import {
 } from '../../cluster/bootstrap-tokens.ts';
 import { type Paths, pathsUnder } from '../../cluster/paths.ts';
 import { savedSettings } from '../../cluster/prepare.ts';
+import { newCertificateKey, uploadCertificates } from '../../cluster/shared-certificates.ts';
 import { realClock } from '../../util/clock.ts';
 import { parseDuration } from '../../util/duration.ts';
 import { rootOption } from '../options.ts';
@@ -19,6 +21,7 @@ interface CreateOptions {
   ttl: string;
   description: string;
   printJoinCommand?: boolean;
+  controlPlane?: true;
 }
 
 /** `k8ts token`: what lets other machines into the cluster of this one. */
@@ -32,6 +35,7 @@ export function command(): Command {
     .option('--ttl <duration>', 'how long it is good for, 0 for ever', '24h0m0s')
     .option('--description <text>', 'what it is for', '')
     .option('--print-join-command', 'print the command to run on the other machine')
+    .option('--control-plane', 'for one more control plane: shares the authorities of this one')
     .action(create);
   token
     .command('list')
@@ -62,14 +66,16 @@ async function create(given: string | undefined, options: CreateOptions): Promis
     const settings = savedSettings(paths);
     await letNodesIn(client, paths, settings, AbortSignal.timeout(30_000));
     const { description } = options;
-    await createToken(client, value, { ttlMs, now: realClock.now(), description });
-    const { hash } = authorityOf(paths);
-    const address = `${settings.nodeIp}:${settings.port}`;
-    process.stdout.write(
-      options.printJoinCommand
-        ? `k8ts join ${address} --token ${value} --ca-cert-hash ${hash}\n`
-        : `${value}\n`,
-    );
+    const until = await createToken(client, value, { ttlMs, now: realClock.now(), description });
+    const words = ['k8ts', 'join', addressForOthers(settings), '--token', value];
+    words.push('--ca-cert-hash', authorityOf(paths).hash);
+    if (options.controlPlane) {
+      const key = newCertificateKey();
+      await uploadCertificates(client, paths, { key, until }, AbortSignal.timeout(30_000));
+      words.push('--control-plane', '--certificate-key', key);
+    }
+    const isWhole = options.printJoinCommand || options.controlPlane;
+    process.stdout.write(`${isWhole ? words.join(' ') : value}\n`);
   });
 }
 

@@ -1,12 +1,17 @@
 import { accessSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { createClient } from '../../client/rest-client.ts';
 import { runJoined, startJoined } from '../../cluster/join.ts';
 import { GATEWAY } from '../../cluster/local-nodes.ts';
 import { membershipOf } from '../../cluster/membership.ts';
 import { pathsUnder } from '../../cluster/paths.ts';
-import { nodeAddress, settingsFor } from '../../cluster/prepare.ts';
+import {
+  type LastingChoices,
+  lastingChoices,
+  nodeAddress,
+  settingsFor,
+} from '../../cluster/prepare.ts';
 import { type ClusterSettings, DEFAULT_SETTINGS } from '../../cluster/settings.ts';
 import { up, upDetached } from '../../cluster/up.ts';
 import { realClock } from '../../util/clock.ts';
@@ -25,12 +30,20 @@ interface Options {
   auditPolicyFile?: string;
   disable: string[];
   dns: boolean;
+  etcd?: 'none' | 'stacked';
+  etcdServers?: string;
+  etcdCafile?: string;
+  etcdCertfile?: string;
+  etcdKeyfile?: string;
+  staticPods?: true;
+  controlPlaneEndpoint?: string;
+  network?: ClusterSettings['network'];
   v: number;
 }
 
 /** `k8ts up`: a control plane and a node on this machine, kept running; where the machine has joined another's cluster, that node. */
 export function command(): Command {
-  return new Command()
+  return storeOptions(new Command())
     .description('Start a cluster on this machine and keep it running. Pods outlive this command.')
     .addOption(rootOption())
     .option('-d, --detach', 'return when the node is Ready, and go on in the background')
@@ -40,10 +53,39 @@ export function command(): Command {
     .option('--port <port>', 'port of the API server', Number, DEFAULT_SETTINGS.port)
     .option('--extra-names <names...>', "more names in the API server's certificate", [])
     .option('--audit-policy-file <file>', 'what is recorded of requests (audit.k8s.io Policy)')
-    .option('--disable <names...>', 'what to leave out: dns, network-policy, service-lb', [])
+    .option(
+      '--disable <names...>',
+      'what to leave out: dns, kube-proxy, metrics-server, network-policy, service-lb',
+      [],
+    )
     .option('--no-dns', 'leave cluster DNS out; the same as --disable dns')
+    .option('--static-pods', 'run the control plane in Pods of the kubelet (with --etcd stacked)')
+    .addOption(
+      new Option(
+        '--network <how>',
+        'how Pods reach those of other nodes: routes (nodes share a link), a tunnel, or a CNI plugin of your own',
+      ).choices(['host-gw', 'vxlan', 'none']),
+    )
+    .option(
+      '--control-plane-endpoint <host:port>',
+      'a balancer before the API servers (k8ts lb config)',
+    )
     .option('-v <level>', 'verbosity of the components', Number, DEFAULT_SETTINGS.verbosity)
     .action(run);
+}
+
+function storeOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--etcd <how>',
+        'none: the store is inside of the API server; stacked: a member of etcd beside it, for more control planes',
+      ).choices(['none', 'stacked']),
+    )
+    .option('--etcd-servers <urls>', 'an etcd cluster of your own')
+    .option('--etcd-cafile <file>', 'authorities of its certificates')
+    .option('--etcd-certfile <file>', 'client certificate towards it')
+    .option('--etcd-keyfile <file>', 'its key');
 }
 
 async function run(options: Options): Promise<void> {
@@ -56,13 +98,16 @@ async function run(options: Options): Promise<void> {
     connect: (kubeconfig: string) => createClient(kubeconfig),
     progress: progressWriter(),
   };
-  const joined = membershipOf(paths) !== undefined;
+  const member = membershipOf(paths);
+  const joined = member !== undefined && !member.controlPlane;
   if (joined && options.detach) {
     await startJoined(paths, optionsWithoutDetach(process.argv.slice(2)), deps);
     process.exit(0);
   }
   if (joined) return runJoined(paths, deps, shutdownSignal(log));
-  const settings = settingsOf(options);
+  const settings = member?.controlPlane
+    ? { ...member.settings, verbosity: options.v }
+    : settingsOf(options, lastingChoices(paths));
   if (options.detach) {
     await upDetached(paths, settings, optionsWithoutDetach(process.argv.slice(2)), deps);
     process.exit(0); // Do not wait for the cluster that was just started.
@@ -70,14 +115,15 @@ async function run(options: Options): Promise<void> {
   await up(paths, settings, deps, shutdownSignal(log));
 }
 
-function settingsOf(options: Options): ClusterSettings {
+function settingsOf(options: Options, before: LastingChoices | undefined): ClusterSettings {
   const { nodeName, nodes, port, extraNames, v: verbosity } = options;
   if (!Number.isInteger(nodes) || nodes < 1) throw new Error('--nodes must be 1 or more');
   const disabled = [...options.disable, ...(options.dns ? [] : ['dns'])];
   const auditPolicyFile = options.auditPolicyFile && resolve(options.auditPolicyFile);
   if (auditPolicyFile) accessSync(auditPolicyFile); // Told now rather than in the log of the server.
+  const lasting = lastingSettings(options, before);
   const chosen = {
-    ...{ nodeName, nodes, port, extraNames, verbosity, disabled },
+    ...{ nodeName, nodes, port, extraNames, verbosity, disabled, ...lasting },
     ...(auditPolicyFile ? { auditPolicyFile } : {}),
   };
   if (nodes === 1) return settingsFor({ ...chosen, nodeIp: options.nodeIp });
@@ -85,6 +131,33 @@ function settingsOf(options: Options): ClusterSettings {
   const outside = options.nodeIp ?? nodeAddress();
   const names = outside === undefined ? extraNames : [...extraNames, outside];
   return settingsFor({ ...chosen, nodeIp: GATEWAY, extraNames: names });
+}
+
+/** What stays as it was first chosen; to choose otherwise afterwards is refused where it would lose the cluster's state. */
+function lastingSettings(options: Options, before: LastingChoices | undefined): LastingChoices {
+  const { etcdServers: servers } = options;
+  const staticPods = options.staticPods ?? before?.staticPods ?? false;
+  const endpoint = options.controlPlaneEndpoint ?? before?.endpoint ?? '';
+  const own = { none: 'lmdb', stacked: 'stacked' } as const;
+  const asked = servers ? 'external' : options.etcd && own[options.etcd];
+  const store = asked ?? before?.store ?? (staticPods ? 'stacked' : 'lmdb');
+  if (before && store !== before.store) {
+    throw new Error(
+      `The store of this cluster is ${before.store}, and stays so: k8ts store migrate copies it to another, for a cluster of another --root`,
+    );
+  }
+  if (staticPods && store === 'lmdb') {
+    throw new Error(
+      '--static-pods needs an etcd: drop --etcd none, or name one with --etcd-servers',
+    );
+  }
+  if (endpoint !== '' && !/^[^:]+:\d+$/.test(endpoint)) {
+    throw new Error(`--control-plane-endpoint: ${endpoint} is not HOST:PORT`);
+  }
+  const { etcdCafile: caFile, etcdCertfile: certFile, etcdKeyfile: keyFile } = options;
+  const externalEtcd = servers ? { servers, caFile, certFile, keyFile } : before?.externalEtcd;
+  const network = options.network ?? before?.network ?? 'host-gw';
+  return { store, externalEtcd, staticPods, endpoint, network };
 }
 
 /** What the background process is to be called with: all that was given here, but for `up` and `--detach`. */

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { EndpointSlice, Event, Node, Pod, Service } from '../../api/types.ts';
 import { diagnosePod } from './diagnose-pod.ts';
 import { diagnoseService } from './diagnose-service.ts';
+import { leaderFinding } from './examine-cluster.ts';
+import { cgroupFinding, driverFinding } from './examine-machine.ts';
 import { render } from './findings.ts';
 
 type Fields = Record<string, unknown>;
@@ -168,5 +170,33 @@ describe('diagnoseService stops where the way of a connection ends', () => {
     const findings = diagnoseService(whole);
     expect(findings.map(({ ok }) => ok)).toEqual([true, true, true, true]);
     expect(render(findings)).toMatch(/^ok {5}selector {3}app=web chooses 1 Pods\n/);
+  });
+});
+
+describe('what the doctor sees of cgroups and leaders', () => {
+  it('tells their version, and a kubelet and a runtime that do not agree', () => {
+    expect(cgroupFinding('cgroup2 /sys/fs/cgroup cgroup2 rw 0 0')).toMatchObject({
+      what: 'version 2',
+    });
+    expect(cgroupFinding('x /sys/fs/cgroup/cpu cgroup rw,cpu 0 0')).toMatchObject({ ok: true });
+    expect(cgroupFinding('proc /proc proc rw 0 0')).toMatchObject({ ok: false });
+    const containerd = '  SystemdCgroup = false\n';
+    expect(driverFinding('{"cgroupDriver":"cgroupfs"}', containerd)).toMatchObject({ ok: true });
+    expect(driverFinding('{"cgroupDriver":"systemd"}', containerd)).toMatchObject({
+      ok: false,
+      what: 'the kubelet uses systemd, containerd cgroupfs',
+    });
+  });
+
+  it('tells who leads, and who does not any more', () => {
+    const now = Date.parse('2026-01-01T00:01:00Z');
+    const lease = { holderIdentity: 'a_1', leaseDurationSeconds: 15 };
+    const at = (renewTime: string) => leaderFinding('kube-scheduler', { ...lease, renewTime }, now);
+    expect(at('2026-01-01T00:00:55Z')).toMatchObject({ ok: true, what: 'a_1 leads' });
+    expect(at('2026-01-01T00:00:00Z')).toMatchObject({
+      ok: false,
+      what: 'a_1 led, and has not said so for 60 s',
+    });
+    expect(leaderFinding('kube-scheduler', {}, now)).toMatchObject({ what: 'nobody leads' });
   });
 });

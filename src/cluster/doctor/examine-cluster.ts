@@ -21,6 +21,7 @@ export async function examineCluster(
     return [
       api,
       ...(await versionFindings(client, signal)),
+      ...(await leaderFindings(client, now, signal)),
       ...(await nodeFindings(client, now, signal)),
     ];
   } catch (err) {
@@ -46,6 +47,40 @@ async function versionFindings(client: Client, signal: AbortSignal): Promise<Fin
       `kubelet ${status?.nodeInfo?.kubeletVersion} of ${metadata.name} does not fit the API server's ${gitVersion}`,
       'upgrade it: a kubelet may be up to three minor versions older, and never newer',
     ),
+  );
+}
+
+/** Those that are elected: where there is one of each, none is. */
+const ELECTED = ['kube-controller-manager', 'kube-scheduler'];
+
+async function leaderFindings(
+  client: Client,
+  now: number,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  const { items } = await client.list(LEASES, { namespace: 'kube-system' }, signal);
+  return items
+    .filter(({ metadata }) => ELECTED.includes(metadata.name))
+    .map(({ metadata: { name }, spec }) => leaderFinding(name, spec ?? {}, now));
+}
+
+/** Pure. */
+export function leaderFinding(
+  name: string,
+  lease: {
+    holderIdentity?: string | undefined;
+    renewTime?: string | undefined;
+    leaseDurationSeconds?: number | undefined;
+  },
+  now: number,
+): Finding {
+  const { holderIdentity: holder = '', renewTime = '', leaseDurationSeconds = 15 } = lease;
+  const age = Math.round((now - Date.parse(renewTime)) / 1000);
+  if (holder !== '' && age <= leaseDurationSeconds) return good(name, `${holder} leads`);
+  return bad(
+    name,
+    holder === '' ? 'nobody leads' : `${holder} led, and has not said so for ${age} s`,
+    `k8ts status on the control planes; kubectl -n kube-system describe lease ${name}`,
   );
 }
 

@@ -4,6 +4,7 @@ import { run } from '../../host/exec.ts';
 import { machineAddresses } from '../../host/machine.ts';
 import { identifyProcess } from '../../host/processes.ts';
 import { readCertificate } from '../../pki/certificate.ts';
+import { kubeletConfigFile } from '../component-flags.ts';
 import { readIfExists } from '../files.ts';
 import type { Paths } from '../paths.ts';
 import type { ClusterSettings } from '../settings.ts';
@@ -30,6 +31,11 @@ export async function examineMachine(
     addressFinding(settings),
     resolverFinding(settings),
     await iptablesFinding(),
+    cgroupFinding(readIfExists('/proc/mounts') ?? ''),
+    driverFinding(
+      readIfExists(kubeletConfigFile(paths)) ?? '{}',
+      readIfExists(paths.containerd.config) ?? '',
+    ),
   ];
 }
 
@@ -134,5 +140,30 @@ async function iptablesFinding(): Promise<Finding> {
         'iptables',
         'the proxy has rules in both variants, legacy and nft',
         'iptables-legacy-save | grep KUBE-',
+      );
+}
+
+/** Which of the kernel's two kinds of cgroups are in use. Pure. */
+export function cgroupFinding(mounts: string): Finding {
+  const types = mounts.split('\n').map((line) => line.split(' ')[2]);
+  if (types.includes('cgroup')) return good('cgroups', 'version 1');
+  return types.includes('cgroup2')
+    ? good('cgroups', 'version 2')
+    : bad('cgroups', 'none are mounted, and containers need them', 'mount them at /sys/fs/cgroup');
+}
+
+/** A kubelet and a runtime that name cgroups in different ways lose sight of their containers. Pure. */
+export function driverFinding(kubeletConfig: string, containerdConfig: string): Finding {
+  const { cgroupDriver: kubelet = 'cgroupfs' } = JSON.parse(kubeletConfig) as {
+    cgroupDriver?: string;
+  };
+  const isSystemd = /^\s*SystemdCgroup = true$/m.test(containerdConfig);
+  const runtime = isSystemd ? 'systemd' : 'cgroupfs';
+  return kubelet === runtime
+    ? good('cgroup driver', `${kubelet}, of kubelet and containerd`)
+    : bad(
+        'cgroup driver',
+        `the kubelet uses ${kubelet}, containerd ${runtime}`,
+        'k8ts up writes both files anew: k8ts down --keep-pods; k8ts up --detach',
       );
 }

@@ -1,0 +1,117 @@
+import { spawn } from 'node:child_process';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { run } from '../../src/host/exec.ts';
+import { kubectlProgram } from '../support/cluster.ts';
+import { awaitApi, type ControlPlanes, startControlPlanes } from '../support/control-planes.ts';
+import { eventually } from '../support/eventually.ts';
+import type { Machine } from '../support/machines.ts';
+
+let planes: ControlPlanes;
+let machines: readonly [Machine, Machine, Machine];
+beforeAll(async () => {
+  planes = await startControlPlanes(['etcd', 'apiserver', 'scheduler']);
+  machines = planes.machines as unknown as [Machine, Machine, Machine];
+  await awaitApi(planes);
+  await eventually('HAProxy has found them', () => through('get', 'namespaces'));
+}, 120_000);
+afterAll(() => planes.remove(), 60_000);
+
+/** kubectl from outside, through HAProxy. */
+async function through(...words: string[]): Promise<string> {
+  const [nsenter = '', ...within] = planes.enter;
+  const options = { env: { KUBECONFIG: planes.kubeconfig }, timeoutMs: 60_000 };
+  return (await run(nsenter, [...within, kubectlProgram(), ...words], options)).stdout;
+}
+
+const apiServers = async (machine: Machine): Promise<string[]> => {
+  const { subsets } = await machine.get('endpoints', 'kubernetes');
+  return subsets[0].addresses.map(({ ip }: { ip: string }) => ip);
+};
+
+const leader = async (): Promise<string> => {
+  const lease = JSON.parse(
+    await through('get', 'lease', '-n', 'kube-system', 'kube-scheduler', '-o', 'json'),
+  );
+  return lease.spec.holderIdentity;
+};
+
+describe('three control planes', () => {
+  it('are all in the Service kubernetes, and one scheduler leads', async () => {
+    await eventually('all are listed', async () => (await apiServers(machines[1])).length === 3);
+    expect(await apiServers(machines[2])).toEqual(machines.map(({ ip }) => ip));
+    await eventually('one leads', leader);
+  });
+
+  it('serve without one failed call through HAProxy while an API server is restarted', async () => {
+    let isBack = false;
+    const restart = async () => {
+      await planes.kill(1, 'apiserver', 'SIGTERM');
+      planes.start(1, 'apiserver');
+      await awaitApi(planes);
+      isBack = true;
+    };
+    const restarting = restart();
+    let calls = 0;
+    while (!isBack) {
+      await through('create', 'configmap', `while-restarting-${calls++}`);
+      await through('get', 'configmaps', '-o', 'name');
+    }
+    await restarting;
+    expect(calls).toBeGreaterThan(3);
+    const names = await through('get', 'configmaps', '-o', 'name');
+    for (let i = 0; i < calls; i++) expect(names).toContain(`configmap/while-restarting-${i}\n`);
+  }, 120_000);
+
+  it('of which one is cut off: it takes no writes, the others do, and its watches miss nothing', async () => {
+    const alone = machines[2];
+    const seen: string[] = [];
+    const [nsenter = '', ...within] = alone.network.enter;
+    const words = [...within, kubectlProgram(), 'get', 'configmaps', '-w', '-o', 'name'];
+    const env = { ...process.env, KUBECONFIG: alone.paths.kubeconfig('admin') };
+    const watching = spawn(nsenter, words, { env });
+    watching.stdout.on('data', (data: Buffer) => {
+      seen.push(...String(data).split('\n').filter(Boolean));
+    });
+    await eventually('the watch has begun', () => seen.length > 0);
+    await alone.cable('down');
+    const create = async (name: string): Promise<boolean> => {
+      const act = ['create', 'configmap', name, '--request-timeout=5s'];
+      return (await alone.tryKubectl(act, { acceptExitCodes: [0, 1] })).exitCode === 0;
+    };
+    try {
+      let last = 0;
+      await eventually('it refuses writes', async () => !(await create(`before-${last++}`)));
+      for (let i = 0; i < 10; i++) {
+        await eventually('the others write', () =>
+          through('create', 'configmap', `meanwhile-${i}`, '--request-timeout=10s'),
+        );
+      }
+      expect(await create('alone')).toBe(false);
+    } finally {
+      await alone.cable('up');
+    }
+    const wanted = Array.from({ length: 10 }, (_, i) => `configmap/meanwhile-${i}`);
+    const missing = () => wanted.filter((name) => !seen.includes(name));
+    await eventually('the watch has seen all', () => missing().length === 0, 60_000);
+    watching.kill('SIGKILL');
+    expect(wanted.map((name) => seen.filter((one) => one === name).length)).toEqual(
+      wanted.map(() => 1),
+    );
+    expect(seen).not.toContain('configmap/alone');
+    await eventually('it writes again', () => create('together'), 60_000);
+    expect(await through('get', 'configmap', 'alone', '--ignore-not-found')).toBe('');
+  }, 240_000);
+
+  it('go on when the leader of etcd is killed, and when the leading scheduler is', async () => {
+    const first = await planes.etcdLeader();
+    await planes.kill(first, 'etcd', 'SIGKILL');
+    await eventually('writes succeed', () => through('create', 'configmap', 'after-etcd'));
+    expect(await planes.etcdLeader()).not.toBe(first);
+    planes.start(first, 'etcd');
+    // Identities begin with the host's name, which all of them share here: the whole one tells them apart.
+    const before = await leader();
+    for (const i of [0, 1, 2]) await planes.kill(i, 'scheduler', 'SIGKILL');
+    planes.start(0, 'scheduler');
+    await eventually('another leads', async () => (await leader()) !== before, 40_000);
+  }, 120_000);
+});
