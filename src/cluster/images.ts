@@ -1,6 +1,8 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { run } from '../host/exec.ts';
+import { realClock } from '../util/clock.ts';
+import { errorMessage } from '../util/errors.ts';
 import { readIfExists, writeWhole } from './files.ts';
 import type { Paths } from './paths.ts';
 
@@ -13,6 +15,9 @@ export interface ImageLine {
 
 // On a busy machine containerd may take longer to start than the ten seconds that ctr waits by itself.
 const PATIENCE = ['--connect-timeout', '60s'];
+
+const START_MS = 60_000;
+const RETRY_MS = 200;
 
 // The namespace in which containerd keeps what CRI sees.
 const CRI_NAMESPACE = 'k8s.io';
@@ -126,7 +131,16 @@ export function parseImageList(table: string): ImageLine[] {
     }));
 }
 
-function ctr(paths: Paths, args: readonly string[], signal?: AbortSignal) {
+async function ctr(paths: Paths, args: readonly string[], signal?: AbortSignal) {
   const address = ['--address', paths.containerd.socket, '--namespace', CRI_NAMESPACE];
-  return run('ctr', [...address, ...PATIENCE, ...args], {}, signal);
+  const deadline = realClock.now() + START_MS;
+  for (;;) {
+    try {
+      return await run('ctr', [...address, ...PATIENCE, ...args], {}, signal);
+    } catch (err) {
+      // It waits for the socket's file, but not for somebody who listens there.
+      if (!/failed to dial/.test(errorMessage(err)) || realClock.now() > deadline) throw err;
+      await realClock.sleep(RETRY_MS, signal);
+    }
+  }
 }
