@@ -53,6 +53,7 @@ check 'lint and format' npm run -s lint
 check 'types' npm run -s types
 check 'import rule' npm run -s imports
 check 'dead code' npm run -s deadcode
+command -v vagrant >/dev/null && check 'Vagrantfile' vagrant validate --ignore-provider
 for name in unit integration network vm e2e; do suite $name; done
 
 step "Summary"

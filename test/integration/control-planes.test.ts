@@ -1,7 +1,10 @@
 import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../src/host/exec.ts';
-import { kubectlProgram } from '../support/cluster.ts';
+import { K8TS, kubectlProgram } from '../support/cluster.ts';
 import { awaitApi, type ControlPlanes, startControlPlanes } from '../support/control-planes.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Machine } from '../support/machines.ts';
@@ -34,6 +37,42 @@ const leader = async (): Promise<string> => {
   );
   return lease.spec.holderIdentity;
 };
+
+describe("a node's balancer", () => {
+  it('learns of all API servers from one, and goes on when that one is gone', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'k8ts-balancer-'));
+    const kubeconfig = join(directory, 'kubeconfig');
+    const listen = '127.0.0.1:7443';
+    const text = readFileSync(machines[0].paths.kubeconfig('admin'), 'utf8');
+    writeFileSync(kubeconfig, text.replace('127.0.0.1:6443', listen));
+    const stateFile = join(directory, 'servers.json');
+    const first = `${machines[0].ip}:6443`;
+    const flags = { listen, servers: first, kubeconfig, 'state-file': stateFile };
+    const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
+    const [nsenter = '', ...within] = planes.enter;
+    const balancer = spawn(nsenter, [...within, K8TS, 'balancer', ...args], { stdio: 'ignore' });
+    const create = async (name: string): Promise<boolean> => {
+      const words = ['create', 'configmap', name, '--request-timeout=5s'];
+      const options = { env: { KUBECONFIG: kubeconfig }, acceptExitCodes: [0, 1] };
+      const { exitCode } = await run(nsenter, [...within, kubectlProgram(), ...words], options);
+      return exitCode === 0;
+    };
+    try {
+      await eventually('it knows all', () => {
+        const known = JSON.parse(readFileSync(stateFile, 'utf8')) as string[];
+        return known.length === 3 && known.includes(first);
+      });
+      expect(await create('balanced')).toBe(true);
+      await planes.kill(0, 'apiserver', 'SIGKILL');
+      for (let i = 0; i < 5; i++) expect(await create(`without-the-first-${i}`)).toBe(true);
+      planes.start(0, 'apiserver');
+      await awaitApi(planes);
+    } finally {
+      balancer.kill('SIGKILL');
+      rmSync(directory, { recursive: true, force: true });
+    }
+  }, 120_000);
+});
 
 describe('three control planes', () => {
   it('are all in the Service kubernetes, and one scheduler leads', async () => {
