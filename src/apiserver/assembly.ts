@@ -130,12 +130,9 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
       ...authenticationReviews(authn),
     },
   };
-  const flowControl = new FlowControl(options.maxRequestsInFlight ?? DEFAULT_REQUESTS_IN_FLIGHT, {
-    state,
-    kinds,
-    clock,
-    metrics: new FlowMetrics(metrics.registry),
-  });
+  const seats = options.maxRequestsInFlight ?? DEFAULT_REQUESTS_IN_FLIGHT;
+  const flowMetrics = new FlowMetrics(metrics.registry);
+  const flowControl = new FlowControl(seats, { state, kinds, clock, metrics: flowMetrics });
   const shutdown: Shutdown = { isLeaving: false };
   const parts = { options, deps, kinds, schema, metrics, apiServices, shutdown };
   const documents = nonResources(parts);
@@ -143,11 +140,8 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
   const chain = new HandlerChain({
     authenticators,
     authorizers: [authorization],
-    flowControl,
     handler: answerer(apiServices, resources, { ...documents, flowControl, tokens }),
-    metrics,
-    auditor,
-    log,
+    ...{ flowControl, metrics, auditor, log },
   });
   return {
     ...{ kinds, schema, state, store, custom, apiServices, flowControl },
