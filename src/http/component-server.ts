@@ -66,12 +66,14 @@ export async function serveComponent(
   // What cannot be used leaves what there was.
   const onChange = () => void use().catch(onError);
   const followed = followFiles(files, { onChange, onError }, signal);
-  const finding = findClientCa?.(signal).then((authority) => {
-    found = authority;
-    return use();
-  }).catch((err: unknown) => {
-    if (!signal.aborted) onError(err);
-  });
+  const finding = findClientCa?.(signal)
+    .then((authority) => {
+      found = authority;
+      return use();
+    })
+    .catch((err: unknown) => {
+      if (!signal.aborted) onError(err);
+    });
   await aborted(signal);
   await Promise.all([followed, finding]);
   await listener.close();
