@@ -36,10 +36,12 @@ it('keepIdentities lets no certificate lapse in 400 days', async () => {
     await clock.advance(20 * DAY);
     // What is written on the way to the disk is awaited by looking, not by time.
     await expect
-      .poll(async () =>
-        (await expirations(paths, settings)).every(
-          ({ notAfter }) => (notAfter?.getTime() ?? 0) - clock.now() > 30 * DAY,
-        ),
+      .poll(
+        async () =>
+          (await expirations(paths, settings)).every(
+            ({ notAfter }) => (notAfter?.getTime() ?? 0) - clock.now() > 30 * DAY,
+          ),
+        { timeout: 20_000 },
       )
       .toBe(true);
   }
