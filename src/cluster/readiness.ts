@@ -1,6 +1,6 @@
-import { NODES } from '../api/resource-types.ts';
+import { NODES, type ResourceType, SERVICE_ACCOUNTS } from '../api/resource-types.ts';
 import type { Node } from '../api/types.ts';
-import type { Client } from '../client/client.ts';
+import type { Client, Selection } from '../client/client.ts';
 import type { Clock } from '../util/clock.ts';
 import { isAbort } from '../util/errors.ts';
 
@@ -19,20 +19,42 @@ export async function waitForNode(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
-  await retry(clock, signal, async () => {
-    const fieldSelector = `metadata.name=${name}`;
-    const { items, metadata } = await client.list(NODES, { fieldSelector }, signal);
-    if (items.some(isReady)) return;
-    const { resourceVersion } = metadata;
-    for await (const { object } of client.watch(
-      NODES,
-      { fieldSelector, resourceVersion },
-      signal,
-    )) {
-      if (isReady(object)) return;
-    }
-    throw new Error('The watch ended');
-  });
+  const fieldSelector = `metadata.name=${name}`;
+  await retry(clock, signal, () =>
+    waitForObject(client, NODES, { selection: { fieldSelector }, isRight: isReady }, signal),
+  );
+}
+
+/** The controller manager makes it; until then no Pod of the default namespace is admitted. */
+export async function waitForDefaultAccount(
+  client: Client,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  const selection = { namespace: 'default', fieldSelector: 'metadata.name=default' };
+  await retry(clock, signal, () =>
+    waitForObject(client, SERVICE_ACCOUNTS, { selection, isRight: () => true }, signal),
+  );
+}
+
+/** Resolves when one of the selected objects is as it should be. */
+async function waitForObject<T>(
+  client: Client,
+  type: ResourceType<T>,
+  { selection, isRight }: { selection: Selection; isRight: (object: T) => boolean },
+  signal: AbortSignal,
+): Promise<void> {
+  const { items, metadata } = await client.list(type, selection, signal);
+  if (items.some(isRight)) return;
+  const { resourceVersion } = metadata;
+  for await (const { type: change, object } of client.watch(
+    type,
+    { ...selection, resourceVersion },
+    signal,
+  )) {
+    if ((change === 'ADDED' || change === 'MODIFIED') && isRight(object)) return;
+  }
+  throw new Error('The watch ended');
 }
 
 /** The Ready condition of a node, as a question. */

@@ -20,7 +20,7 @@ import type { Paths } from './paths.ts';
 import { keepPodRoutes } from './pod-routes.ts';
 import { machineFacts, problemsOf } from './preflight.ts';
 import { lastLines, prepare } from './prepare.ts';
-import { waitForApi, waitForNode } from './readiness.ts';
+import { waitForApi, waitForDefaultAccount, waitForNode } from './readiness.ts';
 import type { ClusterSettings } from './settings.ts';
 import { writeStaticPods } from './static-pods.ts';
 import { findLeftBehind } from './supervised-process.ts';
@@ -220,7 +220,10 @@ async function awaitReady(
     );
     return client;
   }
-  await waitForNode(client, settings.nodeName, deps.clock, signal);
+  await Promise.all([
+    waitForNode(client, settings.nodeName, deps.clock, signal),
+    waitForDefaultAccount(client, deps.clock, signal),
+  ]);
   deps.progress(`Node ${settings.nodeName} is Ready`);
   return client;
 }
