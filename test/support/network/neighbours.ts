@@ -55,6 +55,8 @@ export async function startDockerEngine(world: NetworkWorld): Promise<Neighbour>
   const work = await mkdtemp(join(tmpdir(), 'k8ts-dockerd-'));
   const at = (name: string) => join(work, name);
   const host = `unix://${at('docker.sock')}`;
+  // Docker forbids what it does not know only where it was the one to switch forwarding on.
+  await world.onNode('sh', '-c', 'echo 0 >/proc/sys/net/ipv4/ip_forward');
   const daemon = world.spawn(
     'node',
     ...['dockerd', '--data-root', at('data'), '--exec-root', at('exec'), '--pidfile', at('pid')],
