@@ -1,4 +1,4 @@
-import type { AffinityTerm, WeightedTerm } from './affinity-terms.ts';
+import type { Meets, WeightedTerm } from './affinity-terms.ts';
 import { MAX_NODE_SCORE } from './framework.ts';
 import type { NodeInfo } from './node-info.ts';
 import type { PodInfo } from './pod-info.ts';
@@ -16,9 +16,6 @@ export const DEFAULT_AFFINITY_ARGS: InterPodAffinityArgs = {
   hardPodAffinityWeight: 1,
   ignorePreferredTermsOfExistingPods: false,
 };
-
-/** Whether a Pod is one of those that a term speaks of. */
-export type Meets = (term: AffinityTerm, pod: PodInfo) => boolean;
 
 interface Rules {
   readonly meets: Meets;

@@ -18,6 +18,9 @@ export interface WeightedTerm {
   readonly term: AffinityTerm;
 }
 
+/** Whether a Pod is one of those that a term speaks of. */
+export type Meets = (term: AffinityTerm, pod: Subject) => boolean;
+
 /** What a term is asked about another Pod. */
 interface Subject {
   readonly namespace: string;

@@ -1,14 +1,14 @@
-import type { ResourceClaim } from '../../api/types.ts';
 import { errorMessage } from '../../util/errors.ts';
-import type { Change, Wake } from '../cluster-events.ts';
+import type { Wake } from '../cluster-events.ts';
 import type { CycleState } from '../cycle-state.ts';
 import { type BindingDeps, bindClaims, makeRoom, untilReady } from '../devices/claim-binding.ts';
+import type { ClaimBook } from '../devices/claim-book.ts';
+import { claimHelps, claimInUse, claimProblem, unlessWrong } from '../devices/claim-problems.ts';
 import { ClaimState } from '../devices/claim-state.ts';
 import { deleteClaim, unreserveClaim } from '../devices/claim-writer.ts';
-import { DeviceError, MAX_CONSUMERS } from '../devices/device-parts.ts';
 import { wantsOf } from '../devices/device-wants.ts';
 import { claimsOfPod, isReservedFor } from '../devices/pod-claims.ts';
-import { isSpecial, specialClaimOf } from '../devices/special-claim.ts';
+import { specialClaimOf } from '../devices/special-claim.ts';
 import type {
   FilterPlugin,
   PostFilterPlugin,
@@ -17,8 +17,7 @@ import type {
   PreFilterPlugin,
   ReservePlugin,
 } from '../framework.ts';
-import type { PodInfo } from '../pod-info.ts';
-import { FITS, failed, SKIP, type Status, unresolvable } from '../status.ts';
+import { FITS, failed, SKIP } from '../status.ts';
 
 const NAME = 'DynamicResources';
 
@@ -44,9 +43,9 @@ export function dynamicResources(deps: BindingDeps, args: DynamicResourcesArgs):
   const stateOf = (state: CycleState) => state.read<ClaimState>(NAME);
   return {
     name: NAME,
-    wakeOn: wakes(deps),
+    wakeOn: wakes(book),
 
-    preEnqueue: (pod) => claimProblem(deps, pod),
+    preEnqueue: (pod) => claimProblem(book, pod),
 
     preFilter(state, info) {
       const { pod, uid } = info;
@@ -55,7 +54,7 @@ export function dynamicResources(deps: BindingDeps, args: DynamicResourcesArgs):
       return unlessWrong(() => {
         const claims = claimsOfPod(book, pod);
         if (claims.length === 0 && !special) return SKIP;
-        const refusal = claims.map((claim) => inUse(deps, claim, uid)).find(Boolean);
+        const refusal = claims.map((claim) => claimInUse(book, claim, uid)).find(Boolean);
         if (refusal) return refusal;
         const wanted = claims
           .filter(({ status }) => !status?.allocation)
@@ -118,7 +117,7 @@ export function dynamicResources(deps: BindingDeps, args: DynamicResourcesArgs):
   };
 }
 
-function wakes(deps: BindingDeps): readonly Wake[] {
+function wakes(book: ClaimBook): readonly Wake[] {
   return [
     {
       on: [
@@ -128,52 +127,11 @@ function wakes(deps: BindingDeps): readonly Wake[] {
     },
     {
       on: ['ResourceClaim/Add', 'ResourceClaim/Update', 'ResourceClaim/Delete'],
-      helps: (pod, change) => claimHelps(deps, pod, change),
+      helps: (pod, change) => claimHelps(book, pod, change),
     },
     {
       on: ['Pod/UpdateGeneratedResourceClaim'],
-      helps: (pod) => claimProblem(deps, pod) === undefined,
+      helps: (pod) => claimProblem(book, pod) === undefined,
     },
   ];
-}
-
-/** What is wrong with a claim keeps the Pod waiting; it is no failure of the scheduler's. */
-function unlessWrong<T>(act: () => T): T | Status {
-  try {
-    return act();
-  } catch (err) {
-    if (err instanceof DeviceError) return unresolvable(err.message);
-    throw err;
-  }
-}
-
-function claimProblem({ devices }: BindingDeps, { pod }: PodInfo): Status | undefined {
-  if (!pod.spec?.resourceClaims?.length) return FITS;
-  return unlessWrong(() => {
-    claimsOfPod(devices.book, pod);
-    return FITS;
-  });
-}
-
-function inUse({ devices }: BindingDeps, claim: ResourceClaim, podUid: string): Status | undefined {
-  const { namespace, name, uid } = claim.metadata;
-  if (devices.book.isPending(uid)) {
-    return unresolvable(`resource claim ${namespace}/${name} is in the process of being allocated`);
-  }
-  const full = (claim.status?.reservedFor?.length ?? 0) >= MAX_CONSUMERS;
-  if (!claim.status?.allocation || !full || isReservedFor(claim, podUid)) return FITS;
-  return unresolvable('resourceclaim in use');
-}
-
-/** Freed devices may help anybody; other changes only those who use the claim. */
-function claimHelps(deps: BindingDeps, pod: PodInfo, change: Change): boolean {
-  const before = change.before as ResourceClaim | undefined;
-  const after = change.after as ResourceClaim | undefined;
-  if (claimProblem(deps, pod)) return false;
-  if (before?.status?.allocation && !after?.status?.allocation) return true;
-  if (before && !after && isSpecial(before, pod.pod)) return true;
-  const uid = after?.metadata.uid;
-  const mine = claimsOfPod(deps.devices.book, pod.pod).some((claim) => claim.metadata.uid === uid);
-  if (!mine || !after) return false;
-  return !before || JSON.stringify(before.status) !== JSON.stringify(after.status);
 }

@@ -1,14 +1,13 @@
 import type { Node, Pod } from '../../api/types.ts';
 import type { FilterPlugin, ScorePlugin } from '../framework.ts';
-import type { NodeInfo } from '../node-info.ts';
 import { PodInfo } from '../pod-info.ts';
 import {
   fitScorer,
   type RequestedToCapacityPoint,
   type WeightedResource,
 } from '../resource-scores.ts';
-import { amount, type Resources, toResources } from '../resources.ts';
-import type { Status } from '../status.ts';
+import { amount, toResources } from '../resources.ts';
+import { type Ignored, shortages } from '../shortages.ts';
 
 /** NodeResourcesFitArgs, with defaults filled in. */
 export interface NodeResourcesFitArgs {
@@ -38,7 +37,7 @@ export function nodeResourcesFit(
   args: NodeResourcesFitArgs,
   hasClass: (resource: string) => boolean = () => false,
 ): FilterPlugin & ScorePlugin {
-  const ignored = (name: string, has: number) =>
+  const ignored: Ignored = (name, has) =>
     // What a node has none of, devices may stand for: DynamicResources looks after it.
     (has === 0 && hasClass(name)) ||
     args.ignoredResources.includes(name) ||
@@ -68,61 +67,6 @@ export function nodeResourcesFit(
   };
 }
 
-/** Everything that the node has too little of. Asked for every node: allocates only when something is short. */
-function shortages(
-  wanted: Resources,
-  node: NodeInfo,
-  ignored: (name: string, has: number) => boolean,
-): Status | undefined {
-  const { allocatable: all, requested: used } = node;
-  let short: Shortages | undefined;
-  if (node.pods.size + 1 > all.pods) {
-    short = new Shortages();
-    short.add('Too many pods', all.pods === 0);
-  }
-  if (lacks(wanted.milliCpu, all.milliCpu, used.milliCpu)) {
-    short ??= new Shortages();
-    short.add('Insufficient cpu', wanted.milliCpu > all.milliCpu);
-  }
-  if (lacks(wanted.memory, all.memory, used.memory)) {
-    short ??= new Shortages();
-    short.add('Insufficient memory', wanted.memory > all.memory);
-  }
-  if (lacks(wanted.ephemeralStorage, all.ephemeralStorage, used.ephemeralStorage)) {
-    short ??= new Shortages();
-    short.add('Insufficient ephemeral-storage', wanted.ephemeralStorage > all.ephemeralStorage);
-  }
-  // Going through an empty map makes garbage, too.
-  if (wanted.scalar.size === 0) return short?.status;
-  for (const [name, want] of wanted.scalar) {
-    const has = all.scalar.get(name) ?? 0;
-    if (!lacks(want, has, used.scalar.get(name) ?? 0) || ignored(name, has)) continue;
-    short ??= new Shortages();
-    short.add(`Insufficient ${name}`, want > has);
-  }
-  return short?.status;
-}
-
-function lacks(want: number, all: number, used: number): boolean {
-  return want > 0 && want > all - used;
-}
-
-class Shortages {
-  readonly #reasons: string[] = [];
-  #hopeless = false;
-
-  /** Hopeless: the node could not hold the Pod even if it were empty, so evicting others is no use. */
-  add(reason: string, hopeless: boolean): void {
-    this.#reasons.push(reason);
-    this.#hopeless ||= hopeless;
-  }
-
-  get status(): Status {
-    const code = this.#hopeless ? 'UnschedulableAndUnresolvable' : 'Unschedulable';
-    return { code, reasons: this.#reasons };
-  }
-}
-
 /** A Pod that goes or shrinks helps when it gives back some of what the waiting one asks for. */
 function freesSomething(pod: PodInfo, before: Pod, after: Pod | undefined): boolean {
   const had = new PodInfo(before).requests;
@@ -135,12 +79,7 @@ function freesSomething(pod: PodInfo, before: Pod, after: Pod | undefined): bool
 }
 
 /** A node that could hold the Pod if it were empty, and that has got more of something wanted. */
-function mayFit(
-  pod: PodInfo,
-  before: Node | undefined,
-  after: Node,
-  ignored: (name: string, has: number) => boolean,
-): boolean {
+function mayFit(pod: PodInfo, before: Node | undefined, after: Node, ignored: Ignored): boolean {
   const now = toResources(after.status?.allocatable);
   const { requests } = pod;
   const names = ['cpu', 'memory', 'ephemeral-storage', ...requests.scalar.keys()].filter(

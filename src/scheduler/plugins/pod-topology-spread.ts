@@ -1,18 +1,11 @@
 import type { LabelSelector, Node, Pod } from '../../api/types.ts';
 import type { Wake } from '../cluster-events.ts';
-import type { PluginState } from '../cycle-state.ts';
 import type { FilterPlugin, PreFilterPlugin, PreScorePlugin, ScorePlugin } from '../framework.ts';
-import type { NodeInfo } from '../node-info.ts';
 import type { SpreadConstraint } from '../parts.ts';
 import type { PodInfo } from '../pod-info.ts';
 import type { Snapshot } from '../snapshot.ts';
-import {
-  type CompiledConstraint,
-  compileConstraints,
-  countMatching,
-  hasAllKeys,
-  NodeInclusion,
-} from '../spread-constraints.ts';
+import { type CompiledConstraint, compileConstraints } from '../spread-constraints.ts';
+import { countDomains, recountDomains, type SpreadDomains } from '../spread-domains.ts';
 import { normalizeSpread, type SpreadScores, spreadScore, spreadScores } from '../spread-scores.ts';
 import { FITS, SKIP, unresolvable, unschedulable } from '../status.ts';
 
@@ -39,63 +32,6 @@ const SYSTEM_CONSTRAINTS: readonly SpreadConstraint[] = [
   { topologyKey: 'topology.kubernetes.io/zone', whenUnsatisfiable: 'ScheduleAnyway', maxSkew: 5 },
 ];
 
-/** How many matching Pods each domain of one constraint holds, and the least. */
-class Domains {
-  readonly constraint: CompiledConstraint;
-  readonly #counts: Map<string, number>;
-  #min: number | undefined;
-
-  constructor(constraint: CompiledConstraint, counts = new Map<string, number>()) {
-    this.constraint = constraint;
-    this.#counts = counts;
-  }
-
-  add(value: string, by: number): void {
-    const count = (this.#counts.get(value) ?? 0) + by;
-    this.#counts.set(value, count);
-    // Only a new least can be told without a look at all domains.
-    if (this.#min !== undefined) this.#min = by < 0 ? Math.min(this.#min, count) : undefined;
-  }
-
-  count(value: string): number {
-    return this.#counts.get(value) ?? 0;
-  }
-
-  /** Fewer domains than minDomains: as if there were an empty one. */
-  get min(): number {
-    if (this.#counts.size < this.constraint.minDomains) return 0;
-    if (this.#min === undefined) {
-      let min = Number.POSITIVE_INFINITY;
-      for (const count of this.#counts.values()) if (count < min) min = count;
-      this.#min = min;
-    }
-    return this.#min;
-  }
-
-  copy(): Domains {
-    return new Domains(this.constraint, new Map(this.#counts));
-  }
-}
-
-class SpreadState implements PluginState {
-  readonly domains: readonly Domains[];
-  readonly constraints: readonly CompiledConstraint[];
-  readonly inclusion: NodeInclusion;
-
-  constructor(domains: readonly Domains[], inclusion: NodeInclusion) {
-    this.domains = domains;
-    this.constraints = domains.map((domain) => domain.constraint);
-    this.inclusion = inclusion;
-  }
-
-  clone(): SpreadState {
-    return new SpreadState(
-      this.domains.map((domain) => domain.copy()),
-      this.inclusion,
-    );
-  }
-}
-
 type PodTopologySpread = PreFilterPlugin & FilterPlugin & PreScorePlugin & ScorePlugin;
 
 /** Spreads Pods over topology domains: DoNotSchedule filters, ScheduleAnyway prefers (KEP-895, KEP-3022, KEP-3094). */
@@ -120,11 +56,13 @@ export function podTopologySpread(
       return FITS;
     },
 
-    addPod: (state, pod, other, node) => recount(state.read(NAME), pod, { other, node, by: 1 }),
-    removePod: (state, pod, other, node) => recount(state.read(NAME), pod, { other, node, by: -1 }),
+    addPod: (state, pod, other, node) =>
+      recountDomains(state.read(NAME), pod, { other, node, by: 1 }),
+    removePod: (state, pod, other, node) =>
+      recountDomains(state.read(NAME), pod, { other, node, by: -1 }),
 
     filter(state, _pod, node) {
-      for (const domains of state.read<SpreadState>(NAME)?.domains ?? []) {
+      for (const domains of state.read<SpreadDomains>(NAME)?.domains ?? []) {
         const { topologyKey, maxSkew, selfMatch } = domains.constraint;
         const value = node.labels[topologyKey];
         if (value === undefined) return NO_LABEL;
@@ -167,39 +105,6 @@ function spreadOf(
   const defaults = args.defaultingType === 'System' ? SYSTEM_CONSTRAINTS : args.defaultConstraints;
   const labelSelector = defaults.length > 0 ? siblings(pod) : undefined;
   return labelSelector ? defaults.map((constraint) => ({ ...constraint, labelSelector })) : [];
-}
-
-function countDomains(
-  pod: PodInfo,
-  constraints: readonly CompiledConstraint[],
-  snapshot: Snapshot,
-): SpreadState {
-  const domains = constraints.map((constraint) => new Domains(constraint));
-  const inclusion = new NodeInclusion(pod);
-  for (const node of snapshot.nodes) {
-    if (!hasAllKeys(node, constraints)) continue;
-    for (const domain of domains) {
-      const { constraint } = domain;
-      if (!inclusion.includes(constraint, node)) continue;
-      const value = node.labels[constraint.topologyKey] ?? '';
-      domain.add(value, countMatching(node, constraint.selector, pod.namespace));
-    }
-  }
-  return new SpreadState(domains, inclusion);
-}
-
-function recount(
-  state: SpreadState | undefined,
-  pod: PodInfo,
-  { other, node, by }: { other: PodInfo; node: NodeInfo; by: number },
-): void {
-  if (!state || other.namespace !== pod.namespace || !hasAllKeys(node, state.constraints)) return;
-  for (const domain of state.domains) {
-    const { constraint } = domain;
-    const value = node.labels[constraint.topologyKey] ?? '';
-    if (!constraint.selector(other.labels)) continue;
-    if (state.inclusion.includes(constraint, node)) domain.add(value, by);
-  }
 }
 
 /** A Pod helps when a constraint counts it; a node when it has (or had) all keys. */

@@ -1,37 +1,15 @@
-import { PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES } from '../../api/resource-types.ts';
-import type { Node, PersistentVolume, PersistentVolumeClaim } from '../../api/types.ts';
+import type { PersistentVolumeClaim } from '../../api/types.ts';
 import type { Client } from '../../client/client.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { CycleState, PluginState } from '../cycle-state.ts';
 import type { FilterPlugin, PreBindPlugin, PreFilterPlugin, ReservePlugin } from '../framework.ts';
-import { FITS, failed, SKIP, type Status, unresolvable } from '../status.ts';
-import {
-  clusterKey,
-  isBound,
-  matchingVolume,
-  podClaims,
-  provisioning,
-  reachable,
-  SELECTED_NODE,
-  type StorageListers,
-  waitsForConsumer,
-} from '../volume-claims.ts';
+import { FITS, SKIP, type Status, unresolvable } from '../status.ts';
+import { claimVolume, selectNode, untilBound } from '../volume-binder.ts';
+import { isBound, podClaims, type StorageListers, waitsForConsumer } from '../volume-claims.ts';
+import { boundProblem, type NodePlan, planFor } from '../volume-plan.ts';
 
 const NAME = 'VolumeBinding';
 const UNBOUND = unresolvable('pod has unbound immediate PersistentVolumeClaims');
-const CONFLICT = unresolvable("node(s) didn't match PersistentVolume's node affinity");
-const NO_VOLUME = unresolvable("node(s) didn't find available persistent volumes to bind");
-const NO_SPACE = unresolvable('node(s) did not have enough free storage');
-const LOST = unresolvable(
-  'node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)',
-);
-
-interface NodePlan {
-  /** A volume that exists for each of these claims. */
-  readonly bindings: readonly { claim: PersistentVolumeClaim; volume: PersistentVolume }[];
-  /** Claims for which a volume is to be made. */
-  readonly provisioned: readonly PersistentVolumeClaim[];
-}
 
 class VolumeState implements PluginState {
   readonly bound: readonly PersistentVolumeClaim[];
@@ -149,92 +127,4 @@ function claimProblem(
     }
   }
   return undefined;
-}
-
-function boundProblem(
-  storage: StorageListers,
-  bound: readonly PersistentVolumeClaim[],
-  node: Node,
-): Status | undefined {
-  for (const { spec } of bound) {
-    const volume = storage.volumes.get(clusterKey(spec?.volumeName ?? ''));
-    if (!volume) return LOST;
-    if (!reachable(volume, node)) return CONFLICT;
-  }
-  return undefined;
-}
-
-/** A volume for every claim: one that exists, or one that can be made. */
-function planFor(
-  storage: StorageListers,
-  unbound: readonly PersistentVolumeClaim[],
-  node: Node,
-  taken: ReadonlyMap<string, string>,
-): NodePlan | Status {
-  const bindings: { claim: PersistentVolumeClaim; volume: PersistentVolume }[] = [];
-  const provisioned: PersistentVolumeClaim[] = [];
-  const used = new Set(taken.keys());
-  for (const claim of unbound) {
-    // A provisioner is at work for another node already: the claim belongs there.
-    const selected = claim.metadata.annotations?.[SELECTED_NODE];
-    if (selected !== undefined && selected !== node.metadata.name) return NO_VOLUME;
-    const volume = selected
-      ? undefined
-      : matchingVolume(storage, claim, node, (name) => used.has(name));
-    if (volume) {
-      used.add(volume.metadata.name);
-      bindings.push({ claim, volume });
-      continue;
-    }
-    const answer = provisioning(storage, claim, node);
-    if (answer !== 'possible') return answer === 'no-capacity' ? NO_SPACE : NO_VOLUME;
-    provisioned.push(claim);
-  }
-  return { bindings, provisioned };
-}
-
-async function claimVolume(
-  client: Client,
-  { claim, volume }: NodePlan['bindings'][number],
-): Promise<void> {
-  const { namespace, name, uid } = claim.metadata;
-  const claimRef = { kind: 'PersistentVolumeClaim', apiVersion: 'v1', namespace, name, uid };
-  const annotations = { 'pv.kubernetes.io/bound-by-controller': 'yes' };
-  // The revision keeps two schedulers from giving the same volume away.
-  const { resourceVersion } = volume.metadata;
-  const body = { metadata: { annotations, resourceVersion }, spec: { claimRef } };
-  await client.patch(PERSISTENT_VOLUMES, clusterKey(volume.metadata.name), { type: 'merge', body });
-}
-
-async function selectNode(
-  client: Client,
-  { metadata }: PersistentVolumeClaim,
-  nodeName: string,
-): Promise<void> {
-  if (metadata.annotations?.[SELECTED_NODE] === nodeName) return;
-  const { namespace, name, uid } = metadata;
-  const body = { metadata: { uid, annotations: { [SELECTED_NODE]: nodeName } } };
-  await client.patch(PERSISTENT_VOLUME_CLAIMS, { namespace, name }, { type: 'merge', body });
-}
-
-const LOOK_MS = 200;
-
-/** Volume controllers do the rest. A provisioner that gives up takes its annotation back. */
-async function untilBound(
-  { storage, clock }: VolumeBindingDeps,
-  claims: readonly PersistentVolumeClaim[],
-  options: { nodeName: string; bindTimeoutMs: number; signal: AbortSignal },
-): Promise<Status | undefined> {
-  const deadline = clock.now() + options.bindTimeoutMs;
-  for (const { metadata } of claims) {
-    for (;;) {
-      const now = storage.claims.get(metadata);
-      if (!now)
-        return failed(`persistentvolumeclaim "${metadata.name}" was deleted while it was bound`);
-      if (isBound(now)) break;
-      if (clock.now() >= deadline) return failed('timed out waiting for the condition');
-      await clock.sleep(LOOK_MS, options.signal);
-    }
-  }
-  return FITS;
 }
