@@ -16,7 +16,7 @@ readonly MODULES=(
   nf_conntrack nf_conntrack_netlink
   ip_set ip_set_hash_ip ip_set_hash_ipport ip_set_hash_ipportip ip_set_hash_ipportnet ip_set_bitmap_port
   xt_set xt_ipvs xt_MASQUERADE xt_mark xt_comment xt_conntrack xt_multiport xt_addrtype xt_statistic xt_recent xt_tcpudp xt_nat
-  xt_REDIRECT ipt_REJECT ip6t_REJECT
+  xt_REDIRECT xt_sctp ipt_REJECT ip6t_REJECT
   ip_tables ip6_tables iptable_nat iptable_filter iptable_mangle ip6table_nat ip6table_filter ip6table_mangle
   nf_tables nft_compat nft_chain_nat nft_nat nft_ct nft_masq nft_redir nft_numgen nft_reject_inet nft_reject_ipv4
   nft_reject_ipv6 nft_fib_inet nft_fib_ipv4 nft_fib_ipv6 nft_hash nft_objref sctp

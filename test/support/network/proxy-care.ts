@@ -36,10 +36,13 @@ function factsOf(mode: string): ModeFacts {
   return facts;
 }
 
-/** What the kernel holds, without counters and time stamps; looking at a table makes it appear, empty. */
+/**
+ * What the kernel holds, without counters and time stamps; looking at a table makes it appear, empty, and a new address is
+ * tentative until nobody else has claimed it.
+ */
 async function dump(world: NetworkWorld, mode: string): Promise<string> {
   return (await world.onNode('sh', '-c', factsOf(mode).dump))
-    .replace(/\[\d+:\d+\]|^#.*$|expires \w+|initval \w+/gm, '')
+    .replace(/\[\d+:\d+\]|^#.*$|expires \w+|initval \w+| tentative\b/gm, '')
     .replace(/^\*\w+\n(:[A-Z]+ \w+ *\n)*COMMIT$/gm, '')
     .replace(/\n{2,}/g, '\n');
 }
