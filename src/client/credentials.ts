@@ -67,7 +67,8 @@ export class Credentials {
     const stamps = await Promise.all([ca, certificate, key, token].map(stampOf));
     const stamp = [...stamps, provided].join(' ');
     this.#checkedAt = this.#clock.now();
-    if (this.#agents && stamp === this.#stamp) return;
+    // A server judges a certificate when a connection begins: what it did not believe then may be believed on a new one.
+    if (this.#agents && stamp === this.#stamp && !refused) return;
     const secret = (provided ?? (await read(token)))?.trim();
     // The old agents are left alone: destroying them would cut the requests under way. Their idle sockets end
     // when the server closes them.

@@ -61,6 +61,20 @@ describe('RestClient', () => {
     expect(node).toMatchObject({ apiVersion: 'v1', kind: 'Node', metadata: { namespace: '' } });
   });
 
+  it('keeps a connection, until the server does not believe it', async () => {
+    const ports: (number | undefined)[] = [];
+    const { client } = await clientOf((request, response) => {
+      ports.push(request.socket.remotePort);
+      answer(response, POD, ports.length === 2 ? 401 : 200);
+    });
+    const get = () => client.get(PODS, { namespace: 'a', name: 'web' });
+    await get();
+    await expect(get()).rejects.toMatchObject({ code: 401 });
+    await get();
+    expect(ports[1]).toBe(ports[0]);
+    expect(ports[2]).not.toBe(ports[1]);
+  });
+
   it('turns a Status answer into the ApiError that it describes', async () => {
     const { client } = await clientOf((_, response) =>
       answer(response, notFound(PODS, 'web').toStatus(), 404),

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { createClient } from '../../client/rest-client.ts';
 import {
   dropOldAuthorities,
   ensureIdentities,
@@ -6,13 +7,17 @@ import {
   rotateAuthority,
 } from '../../cluster/certificate-care.ts';
 import { AUTHORITIES, type AuthorityName } from '../../cluster/certificates.ts';
-import { pathsUnder } from '../../cluster/paths.ts';
+import { type Paths, pathsUnder } from '../../cluster/paths.ts';
 import { savedSettings, saveSettings, settingsFor } from '../../cluster/prepare.ts';
+import { waitForApi } from '../../cluster/readiness.ts';
+import { supervisorOf } from '../../cluster/up.ts';
 import { realClock } from '../../util/clock.ts';
 import { rootOption } from '../options.ts';
 import { formatTable } from '../table.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+// A running server takes changed files up within a second or two.
+const TAKEN_UP_MS = 30_000;
 
 /** `k8ts certs`: kubeadm's certificates, under the directory of the cluster. */
 export function command(): Command {
@@ -97,6 +102,7 @@ async function rotate(options: {
   const now = realClock.now();
   if (options.dropOld) {
     const dropped = await dropOldAuthorities(paths, settings, now);
+    await untilTakenUp(paths);
     process.stdout.write(
       dropped.length === 0
         ? 'There were no old authorities\n'
@@ -104,8 +110,21 @@ async function rotate(options: {
     );
     return;
   }
-  tell(await rotateAuthority(paths, settings, options.authority, now));
+  const written = await rotateAuthority(paths, settings, options.authority, now);
+  await untilTakenUp(paths);
+  tell(written);
   process.stdout.write(
     'Both authorities are believed now, by running processes too. Give joined nodes and people the new authority and kubeconfigs, then run: k8ts certs rotate-ca --drop-old\n',
   );
+}
+
+/** Resolves when the API server, if one runs here, knows the administrator by the certificate that was just issued. */
+async function untilTakenUp(paths: Paths): Promise<void> {
+  if (!supervisorOf(paths)) return;
+  const client = await createClient(paths.kubeconfig('admin'), { userAgent: 'k8ts' });
+  try {
+    await waitForApi(client, realClock, AbortSignal.timeout(TAKEN_UP_MS));
+  } finally {
+    client.close();
+  }
 }
