@@ -35,21 +35,17 @@ check() {
   fi
 }
 
-# run NAME: one vitest project; leaves its report, its exit code and the seconds it took in $results.
-run() {
-  local begin=$SECONDS
-  vitest run --project "$1" --reporter=default --reporter=json --outputFile.json="$results/$1.json"
-  echo "$? $((SECONDS - begin))" >"$results/$1.end"
-}
-
-# count NAME: of a project that has run, its tests one by one.
-count() {
-  local name=$1 code=1 seconds=0 counts verdict=ok
-  read -r code seconds <"$results/$name.end"
-  counts=$(node "$here/test-counts.ts" "$results/$name.json" "$code")
+# suite NAME: one vitest project; its tests are counted one by one.
+suite() {
+  local name=$1 begin=$SECONDS report=$results/$1.json counts
+  step "$name tests"
+  vitest run --project "$name" --reporter=default --reporter=json --outputFile.json="$report"
+  local code=$?
+  counts=$(node "$here/test-counts.ts" "$report" $code)
   passed=$((passed + ${counts% *})) failed=$((failed + ${counts#* }))
+  local verdict=ok
   [ "${counts#* }" = 0 ] || verdict=WRONG
-  summary+=("$(printf '%-5s' $verdict) $name tests: ${counts% *} passed, ${counts#* } failed ($seconds s)")
+  summary+=("$(printf '%-5s' $verdict) $name tests: ${counts% *} passed, ${counts#* } failed ($((SECONDS - begin)) s)")
 }
 
 check 'generated files' npm run -s generate
@@ -58,19 +54,7 @@ check 'types' npm run -s types
 check 'import rule' npm run -s imports
 check 'dead code' npm run -s deadcode
 command -v vagrant >/dev/null && check 'Vagrantfile' vagrant validate --ignore-provider
-for name in unit integration network; do
-  step "$name tests"
-  run $name
-  count $name
-done
-# The emulated machine waits most of the time, and has a network of its own: clusters are tested beside it.
-step "e2e and vm tests"
-run vm >"$results/vm.log" 2>&1 &
-run e2e
-wait $!
-cat "$results/vm.log"
-count e2e
-count vm
+for name in unit integration network vm e2e; do suite $name; done
 
 step "Summary"
 printf '        %s\n' "${summary[@]}"
