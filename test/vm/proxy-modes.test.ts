@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { behavioursOf } from '../support/network/behaviours.ts';
 import { runInVirtualMachine } from './virtual-machine.ts';
 
-// Bounded: beside the tests of clusters, on two cores, it takes a half of this.
+// Bounded: on an idle machine of two cores it is a half of this.
 const LIMIT_MS = 600_000;
 /** IPVS in full, as hardly any machine that runs tests has it; of the others the core, on a kernel as it is shipped. */
 const CORE = ['answers on the cluster IP', 'carries SCTP'];
