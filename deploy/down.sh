@@ -20,6 +20,7 @@ require_root "$@"
 [ -x "$repo/node_modules/.bin/node" ] || die "node_modules is missing; run 'npm ci' in $repo first"
 
 if [ $purge = yes ]; then
+  [ -n "$root" ] || rm -f "$INOTIFY_FILE"
   "$repo/bin/k8ts" kubeconfig remove --root "${root:-/}" | while read -r line; do step "$line"; done
   for name in k8ts kubectl helm; do
     link=$root/usr/local/bin/$name

@@ -121,8 +121,9 @@ install_k8ts() {
 
 # A kubelet and its containers watch many files; the kernel's 128 watchers per user are soon used up. Kept for the next boot.
 readonly INOTIFY=(fs.inotify.max_user_instances=8192 fs.inotify.max_user_watches=524288)
+readonly INOTIFY_FILE=/etc/sysctl.d/90-k8ts.conf
 raise_limits() {
-  local setting file conf=/etc/sysctl.d/90-k8ts.conf
+  local setting file conf=$INOTIFY_FILE
   for setting in "${INOTIFY[@]}"; do
     file=/proc/sys/$(tr . / <<<"${setting%%=*}")
     [ "$(cat "$file" 2>/dev/null || echo 0)" -ge "${setting#*=}" ] && continue

@@ -100,7 +100,8 @@ await_dns() {
 
 check_machine "$@"
 running || step "Setting up k8ts on $(. /etc/os-release && echo "$PRETTY_NAME")"
-raise_limits
+# A cluster below another root leaves the machine's own settings alone.
+[ -n "$root" ] || raise_limits
 install_k8ts "$repo" "$root"
 start_cluster
 "$repo/bin/k8ts" kubeconfig merge --root "${root:-/}" | while read -r line; do step "$line"; done

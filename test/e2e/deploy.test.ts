@@ -8,6 +8,7 @@ import { commandLineOf, listProcesses } from '../../src/host/processes.ts';
 import { createNetworkNamespace, type NetworkNamespace } from '../support/network-namespace.ts';
 
 const CNI_RESULTS = '/var/lib/cni/results';
+const SYSCTL_FILES = '/etc/sysctl.d';
 const DEPLOY = resolve(import.meta.dirname, '../../deploy');
 
 let network: NetworkNamespace;
@@ -33,7 +34,7 @@ function upAfter(prepare: string, ...args: string[]): Promise<RunResult> {
   return network.run('unshare', words, { acceptExitCodes: [1] });
 }
 
-/** What a cluster could leave behind: rules, devices, mounts, cgroups, processes. */
+/** What a cluster could leave behind: rules, devices, mounts, settings, cgroups, processes. */
 async function traces() {
   const [rules, tables, links] = await Promise.all([
     network.run('iptables-save', []),
@@ -55,6 +56,7 @@ async function traces() {
           readFileSync(join(CNI_RESULTS, name), 'utf8').includes(root),
         )
       : [],
+    settings: existsSync(SYSCTL_FILES) ? readdirSync(SYSCTL_FILES) : [],
     cgroups: cgroups.map((top) => join(top, cgroupRoot)).filter(existsSync),
     processes: listProcesses()
       .map((pid) => commandLineOf(pid).join(' '))
