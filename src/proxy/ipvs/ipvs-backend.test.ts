@@ -220,6 +220,17 @@ describe('IpvsBackend', () => {
     );
   });
 
+  it('repairs a server whose address and sets somebody took', async () => {
+    const { sync, state } = backend();
+    state.servers = parseVirtualServers('TCP 10.96.0.1:80 rr\n -> 10.244.1.7:8080 Masq 1 0 0\n');
+    const told = withoutRules(await sync(servicePort({ endpoints: [TWO] })));
+    expect(told.filter((line) => !line.startsWith('ipset'))).toEqual([
+      'ipvsadm -a -t 10.96.0.1:80 -r 10.244.1.2:8080 -m -w 1',
+      'ipvsadm -e -t 10.96.0.1:80 -r 10.244.1.7:8080 -m -w 0',
+      'ip add 10.96.0.1',
+    ]);
+  });
+
   it('sends to endpoints of this node by policy', async () => {
     const { sync } = backend();
     const internal = servicePort({ internalLocal: true, endpoints: [ONE, TWO] });
@@ -231,11 +242,13 @@ describe('IpvsBackend', () => {
     expect(await sync(none)).toContain('ipvsadm -e -t 10.96.0.1:80 -r 10.244.0.1:8080 -m -w 0');
   });
 
-  it('notices that an address is gone', async () => {
+  it('notices that an address or a server is gone', async () => {
     const { sync, subject, state } = backend();
     await sync(servicePort({ endpoints: [TWO] }));
     expect(await subject.intact(signal)).toBe(false);
     state.addresses = ['10.96.0.1'];
+    expect(await subject.intact(signal)).toBe(false);
+    state.servers = parseVirtualServers('TCP 10.96.0.1:80 rr\n');
     expect(await subject.intact(signal)).toBe(true);
   });
 

@@ -75,12 +75,16 @@ export class IpvsBackend implements ProxyBackend {
 
   async intact(signal: AbortSignal): Promise<boolean> {
     await this.#reap(signal);
-    const { iptables, device } = this.#deps;
+    const { iptables, ipvs, device } = this.#deps;
     for (const table of CANARY_TABLES) {
       if (!(await iptables.chainExists(table, CANARY, signal))) return false;
     }
     const addresses = new Set(await device.addresses(this.family, signal));
-    return [...this.#services.values()].every(({ clusterIP }) => addresses.has(clusterIP));
+    const servers = new Set((await ipvs.list(signal)).map(({ service }) => service));
+    return (
+      [...this.#services.values()].every(({ clusterIP }) => addresses.has(clusterIP)) &&
+      servers.isSupersetOf(this.#wantedServers())
+    );
   }
 
   async cleanup(signal: AbortSignal): Promise<void> {
@@ -114,9 +118,15 @@ export class IpvsBackend implements ProxyBackend {
     );
     const saved = parseSave(await iptables.save(undefined, signal));
     await iptables.restore(fullInput(wholeRules(this.#current), saved), signal);
-    const { elements, draining } = ownElements(await this.#held(signal), this.family);
+    const held = await this.#held(signal);
+    const { elements, draining } = ownElements(held, this.family, this.#wantedServers());
     this.#draining = draining;
     await this.#apply(this.#commands(this.#store.changesFrom(elements)), signal);
+  }
+
+  #wantedServers(): Set<string> {
+    const elements = [...this.#rendered.values()].flat();
+    return new Set(elements.filter(({ set }) => set === 'server').map(({ key }) => key));
   }
 
   async #held(signal: AbortSignal): Promise<KernelState> {

@@ -14,11 +14,13 @@ export interface KernelState {
 
 /**
  * What the kernel holds of ours in one family, and which destinations are being drained. A virtual server is ours
- * when its address is on kube-ipvs0 or its port is in a node port set; others may have their own. Pure.
+ * when it is one of `wanted` (whose address somebody may have taken), its address is on kube-ipvs0 or its port is in
+ * a node port set; others may have their own. Pure.
  */
 export function ownElements(
   { servers, sets, addresses }: KernelState,
   family: IpFamily,
+  wanted: ReadonlySet<string> = new Set(),
 ): { elements: IpvsElement[]; draining: Set<string> } {
   const elements: IpvsElement[] = addresses.map((key) => ({ set: 'address', key, value: '' }));
   for (const set of SET_NAMES) {
@@ -31,7 +33,7 @@ export function ownElements(
   const draining = new Set<string>();
   for (const server of servers) {
     const { ip, port } = targetOf(server.service);
-    const isOurs = bound.has(ip) || nodePorts.has(port);
+    const isOurs = wanted.has(server.service) || bound.has(ip) || nodePorts.has(port);
     if (isOurs && familyOf(ip) === family) addServer(server, elements, draining);
   }
   return { elements, draining };

@@ -26,7 +26,11 @@ const FACTS: Readonly<Record<string, ModeFacts>> = {
   },
   ipvs: {
     dump: `${IPTABLES.dump}; ipvsadm -Sn; ipset save; ip -o addr show`,
-    flushes: [[...IPTABLES.flushes.flat(), 'ipvsadm -C', 'ip link del kube-ipvs0']],
+    flushes: [
+      [...IPTABLES.flushes.flat(), 'ipvsadm -C', 'ip link del kube-ipvs0'],
+      ['ip link del kube-ipvs0'],
+      ['ipvsadm -C'],
+    ],
   },
 };
 
