@@ -11,7 +11,16 @@ export class DamagedFileError extends Error {
 // Offsets and flags of LMDB's file format, version 2 (64 bits, little endian).
 const MAGIC = 0xbeefc0de;
 const FORMAT = 2;
-const META = { magic: 24, version: 28, pageSize: 48, free: 48, main: 96, txn: 152, end: 160 };
+const META = {
+  magic: 24,
+  version: 28,
+  pageSize: 48,
+  free: 48,
+  main: 96,
+  last: 144,
+  txn: 152,
+  end: 160,
+};
 const TREE = { flags: 4, depth: 6, entries: 32, root: 40, size: 48 };
 const PAGE = { flags: 18, lower: 20, upper: 22, header: 24 };
 const NODE = { flags: 4, keySize: 6, header: 8 };
@@ -60,6 +69,7 @@ class PageCheck {
   /** Pages that have been reached: none may be reached twice. */
   readonly #reached: Uint8Array;
   readonly #subTrees: Tree[] = [];
+  readonly #freeLists: Buffer[] = [];
   #entries = 0;
 
   constructor(file: string, fd: number, check: EntryCheck) {
@@ -80,6 +90,7 @@ class PageCheck {
     this.#walk(treeAt(this.#meta, META.free, FREE));
     this.#walk(treeAt(this.#meta, META.main, MAIN));
     for (const tree of this.#subTrees) this.#walk(tree);
+    for (const list of this.#freeLists) this.#checkFree(list);
   }
 
   #probePageSize(): number {
@@ -189,11 +200,48 @@ class PageCheck {
     if (isTable && page.readUInt16LE(start + TREE.flags) === 0) {
       this.#subTrees.push(treeAt(page, start, tableName(keyAt(page, at))));
     } else if (flags === BIG_VALUE) {
-      this.#check(tree.name, this.#overflow(page.readBigUInt64LE(start), size));
+      this.#value(tree, this.#overflow(page.readBigUInt64LE(start), size));
     } else if (flags === 0) {
-      this.#check(tree.name, page.subarray(start, start + size));
+      this.#value(tree, page.subarray(start, start + size));
     } else {
       throw this.#damaged(`an entry of '${tree.name}' is of an unknown kind`);
+    }
+  }
+
+  #value(tree: Tree, value: Buffer): void {
+    if (tree.name === FREE) this.#freeLists.push(value);
+    else this.#check(tree.name, value);
+  }
+
+  /** What LMDB may write over must be nothing that is in use, nor be listed twice. */
+  #checkFree(list: Buffer): void {
+    const last = this.#meta.readBigUInt64LE(META.last);
+    for (const { first, count } of this.#freeRanges(list)) {
+      if (first < 2n || count > last || first + count - 1n > last) {
+        throw this.#damaged(`the free page ${first} is none of its pages`);
+      }
+      // Free pages at the end may not have been written yet.
+      const end = Math.min(Number(first + count), this.#pages);
+      for (let at = Number(first); at < end; at++) this.#reach(BigInt(at));
+    }
+  }
+
+  /** A list: its length, then page numbers; 0 is a gap, a negative number says how many pages begin at the next. */
+  *#freeRanges(list: Buffer): Iterable<{ first: bigint; count: bigint }> {
+    const fits = BigInt(Math.floor(list.length / 8) - 1);
+    const length = list.length < 8 ? -1n : list.readBigInt64LE(0);
+    if (length < 0n || length > fits) throw this.#damaged('a list of free pages is cut off');
+    const end = 8 * (Number(length) + 1);
+    for (let at = 8; at < end; at += 8) {
+      const entry = list.readBigInt64LE(at);
+      if (entry === 0n) continue;
+      if (entry > 0n) {
+        yield { first: entry, count: 1n };
+        continue;
+      }
+      at += 8;
+      if (at >= end) throw this.#damaged('a list of free pages is cut off');
+      yield { first: list.readBigInt64LE(at), count: -entry };
     }
   }
 
