@@ -8,6 +8,7 @@ export class Batch {
   /** The newest heads of keys that this batch writes; undefined: forgotten. */
   readonly #heads = new Map<string, Head | undefined>();
   readonly #operations: (() => void)[] = [];
+  readonly #appended: Promise<boolean>[] = [];
   readonly events: StorageEvent[] = [];
   revision: number;
 
@@ -21,7 +22,10 @@ export class Batch {
   }
 
   head(key: string): Head | undefined {
-    return this.#heads.has(key) ? this.#heads.get(key) : this.#tables.head(key);
+    if (this.#heads.has(key)) return this.#heads.get(key);
+    const head = this.#tables.head(key);
+    this.#heads.set(key, head);
+    return head;
   }
 
   /** Gives a write its revision. `expires` 0: never. */
@@ -35,7 +39,8 @@ export class Batch {
     this.#heads.set(key, head);
     this.#operations.push(
       () => void heads.put(key, headBytes),
-      () => void log.put(revision, record),
+      // The log only grows at its end: told so, lmdb fills its pages instead of splitting them.
+      () => void this.#appended.push(log.put(revision, record, { append: true })),
     );
     if (expires > 0) {
       const expiry = encodeJson({ at: expires, revision, key });
@@ -65,8 +70,10 @@ export class Batch {
 
   /** Resolves when all of it is on the disk; rejects when none of it is. */
   async commit(): Promise<void> {
-    await this.#tables.root.batch(() => {
+    const committed = this.#tables.root.batch(() => {
       for (const operation of this.#operations) operation();
     });
+    const [, ...appended] = await Promise.all([committed, ...this.#appended]);
+    if (appended.includes(false)) throw new Error('A revision was given twice');
   }
 }

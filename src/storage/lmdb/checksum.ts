@@ -2,10 +2,15 @@ import { crc32 } from 'node:zlib';
 
 const LENGTH = 4;
 
-/** Puts a checksum in front of what `parts` say one after another. */
-export function seal(...parts: readonly Uint8Array[]): Buffer {
-  const sealed = Buffer.concat([Buffer.alloc(LENGTH), ...parts]);
-  sealed.writeUInt32LE(crc32(sealed.subarray(LENGTH)), 0);
+/** Room for `length` bytes to be written `inside`, and for the checksum in front of them. */
+export function sealable(length: number): { sealed: Buffer; inside: Buffer } {
+  const sealed = Buffer.allocUnsafe(LENGTH + length);
+  return { sealed, inside: unseal(sealed) };
+}
+
+/** Writes the checksum of what is inside. */
+export function seal(sealed: Buffer): Buffer {
+  sealed.writeUInt32LE(crc32(unseal(sealed)), 0);
   return sealed;
 }
 

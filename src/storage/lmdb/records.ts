@@ -1,4 +1,4 @@
-import { isIntact, seal, unseal } from './checksum.ts';
+import { isIntact, seal, sealable, unseal } from './checksum.ts';
 
 /**
  * How lmdb's records look. `log` maps a revision to what was written then; `heads` maps a key to the revision of
@@ -35,14 +35,16 @@ const LOG_HEADER = 27;
 // vanish (8), key length (2), key, value. Offsets below are behind the checksum.
 export function encodeLog(revision: number, record: LogRecord): Buffer {
   const { key, value, previous, expires } = record;
-  const head = Buffer.allocUnsafe(LOG_HEADER + Buffer.byteLength(key));
-  head.writeUInt8(value ? PUT : REMOVE, 0);
-  head.writeDoubleBE(revision, 1);
-  head.writeDoubleBE(previous, 9);
-  head.writeDoubleBE(expires, 17);
-  head.writeUInt16BE(head.length - LOG_HEADER, 25);
-  head.write(key, LOG_HEADER);
-  return value ? seal(head, value) : seal(head);
+  const keyLength = Buffer.byteLength(key);
+  const { sealed, inside } = sealable(LOG_HEADER + keyLength + (value?.length ?? 0));
+  inside.writeUInt8(value ? PUT : REMOVE, 0);
+  inside.writeDoubleBE(revision, 1);
+  inside.writeDoubleBE(previous, 9);
+  inside.writeDoubleBE(expires, 17);
+  inside.writeUInt16BE(keyLength, 25);
+  inside.write(key, LOG_HEADER);
+  if (value) inside.set(value, LOG_HEADER + keyLength);
+  return seal(sealed);
 }
 
 /** The record's value shares memory with `sealed`. */
@@ -70,7 +72,10 @@ export function decodeHead(buffer: Buffer): Head {
 
 /** Facts and expiries: JSON with a checksum. */
 export function encodeJson(value: unknown): Buffer {
-  return seal(Buffer.from(JSON.stringify(value)));
+  const json = JSON.stringify(value);
+  const { sealed, inside } = sealable(Buffer.byteLength(json));
+  inside.write(json);
+  return seal(sealed);
 }
 
 export function decodeJson<T>(sealed: Buffer): T {

@@ -22,12 +22,17 @@ export interface Facts {
   readonly owner: string;
 }
 
+/** lmdb takes the options of its synchronous put here too; its types do not say so. */
+interface Appendable {
+  put(revision: number, record: Buffer, options: { append: true }): Promise<boolean>;
+}
+
 /** The four tables of the data file. Reads within one synchronous stretch see one snapshot. */
 export class Tables {
   readonly directory: string;
   readonly root: RootDatabase<Buffer, string>;
   /** revision → LogRecord */
-  readonly log: Database<Buffer, number>;
+  readonly log: Database<Buffer, number> & Appendable;
   /** key → Head */
   readonly heads: Database<Buffer, string>;
   /** [time to vanish, revision] → Expiry */
@@ -48,7 +53,10 @@ export class Tables {
       maxDbs: 8,
       noSubdir: false,
     });
-    this.log = this.root.openDB({ name: 'log', encoding: 'binary' });
+    this.log = this.root.openDB<Buffer, number>({
+      name: 'log',
+      encoding: 'binary',
+    }) as Tables['log'];
     this.heads = this.root.openDB({ name: 'heads', encoding: 'binary' });
     this.expiries = this.root.openDB({ name: 'expiries', encoding: 'binary' });
     this.facts = this.root.openDB({ name: 'facts', encoding: 'binary' });
