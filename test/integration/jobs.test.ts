@@ -152,10 +152,10 @@ describe('a Job', () => {
 
   it('waits only with the index that failed', async () => {
     const spec = {
-      ...{ completions: 3, parallelism: 1, completionMode: 'Indexed', backoffLimitPerIndex: 1 },
+      ...{ completions: 3, parallelism: 2, completionMode: 'Indexed', backoffLimitPerIndex: 1 },
     };
     await create('alone', { spec });
-    const [first] = await running('alone', 1);
+    const first = (await running('alone', 2)).find((pod) => indexOf(pod) === '0');
     if (first) await end(first, 1);
     for (const index of ['1', '2']) {
       const pod = await eventually(`index ${index}`, async () => {

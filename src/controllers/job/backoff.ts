@@ -1,18 +1,18 @@
 import type { Pod } from '../../api/types.ts';
+import { earlierFailures, endOf } from './job-pods.ts';
 
 const FIRST_MS = 10_000;
 const MAX_MS = 600_000;
 
 interface Failures {
-  count: number;
-  lastAt: number;
+  readonly count: number;
+  readonly lastAt: number;
 }
 
-/** Milliseconds to wait after the last of so many failures in a row, 0 when it may go on. Pure. */
-export function waitAfterFailures(failures: number, pods: readonly Pod[], now: number): number {
-  if (failures === 0) return 0;
-  const lastAt = Math.max(...pods.map((pod) => endOf(pod) ?? now));
-  return Math.max(0, lastAt + delayAfter(failures) - now);
+/** Milliseconds to wait before the Pod of an index that has failed last is replaced, 0 when it may be. Pure. */
+export function waitToReplace(failed: Pod, now: number): number {
+  const { counted, ignored } = earlierFailures(failed);
+  return Math.max(0, endOf(failed) + delayAfter(counted + ignored + 1) - now);
 }
 
 function delayAfter(failures: number): number {
@@ -23,16 +23,17 @@ function delayAfter(failures: number): number {
 export class JobBackoff {
   readonly #byKey = new Map<string, Failures>();
 
-  note(
-    key: string,
-    ended: { succeeded: readonly Pod[]; failed: readonly Pod[] },
-    now: number,
-  ): void {
-    if (ended.succeeded.length > 0) this.#byKey.delete(key);
-    if (ended.failed.length === 0) return;
-    const before = this.#byKey.get(key)?.count ?? 0;
-    const lastAt = Math.max(...ended.failed.map((pod) => endOf(pod) ?? now));
-    this.#byKey.set(key, { count: before + ended.failed.length, lastAt });
+  note(key: string, ended: { succeeded: readonly Pod[]; failed: readonly Pod[] }): void {
+    const { succeeded, failed } = ended;
+    const lastSuccess = Math.max(...succeeded.map(endOf));
+    const since = failed.map(endOf).filter((at) => at > lastSuccess);
+    const before = succeeded.length > 0 ? undefined : this.#byKey.get(key);
+    if (since.length > 0) {
+      const count = (before?.count ?? 0) + since.length;
+      this.#byKey.set(key, { count, lastAt: Math.max(...since) });
+    } else if (!before) {
+      this.#byKey.delete(key);
+    }
   }
 
   /** Milliseconds to wait, 0 when it may go on. */
@@ -45,11 +46,4 @@ export class JobBackoff {
   forget(key: string): void {
     this.#byKey.delete(key);
   }
-}
-
-function endOf(pod: Pod): number | undefined {
-  const ends = (pod.status?.containerStatuses ?? [])
-    .map(({ state }) => Date.parse(state?.terminated?.finishedAt ?? ''))
-    .filter((time) => !Number.isNaN(time));
-  return ends.length === 0 ? undefined : Math.max(...ends);
 }

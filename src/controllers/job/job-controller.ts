@@ -34,12 +34,14 @@ import {
   withCondition,
   withInterim,
 } from './outcome.ts';
+import { awaitingReplacement, hasIndependentIndexes } from './per-index.ts';
 import {
   countedStatus,
   type Ended,
   newlyEnded,
   removeTracking,
   uncountedStatus,
+  without,
 } from './tracking.ts';
 
 const NAME = 'job-controller';
@@ -143,19 +145,41 @@ class JobReconciler implements Reconciler {
     if (isFinished(job)) return this.#releaseAll(owned);
     const now = clock.now();
     const ended = newlyEnded(job, owned, this.#released);
-    this.#backoff.note(keyString(key), ended, now);
+    if (!hasIndependentIndexes(job)) this.#backoff.note(keyString(key), ended);
     const tally = tallyOf(job, owned, ended);
     const outcome = decidedOutcome(job) ?? outcomeOf(job, tally, now);
-    const managed = await this.#manage(job, { owned, tally, outcome, now });
-    await this.#settle(job, { owned, ended, outcome, now, created: managed.created });
+    const toReplace = this.#toReplace(job, owned, tally);
+    const managed = await this.#manage(job, { owned, tally, outcome, toReplace, now });
+    const isOver = outcome !== undefined || job.metadata.deletionTimestamp !== undefined;
+    const settled = isOver ? ended : without(ended, new Set(toReplace.values()));
+    await this.#settle(job, { owned, ended: settled, outcome, now, created: managed.created });
     if (managed.failure !== undefined) throw managed.failure;
     return soonest(managed.waitMs, outcome ? undefined : msToDeadline(job, now));
+  }
+
+  #toReplace(job: Job, owned: readonly Pod[], tally: Tally): Map<number, Pod> {
+    const { failed = [] } = job.status?.uncountedTerminatedPods ?? {};
+    const held = owned.filter(
+      (pod) =>
+        isTracked(pod) &&
+        !this.#released.has(pod.metadata.uid) &&
+        !failed.includes(pod.metadata.uid),
+    );
+    const active = owned.filter((pod) => isActive(job, pod));
+    const done = [tally.completedIndexes, tally.failedIndexes];
+    return awaitingReplacement(job, held, { active, done });
   }
 
   /** Creates and deletes Pods, when the cache shows what was done before. */
   async #manage(
     job: Job,
-    world: { owned: readonly Pod[]; tally: Tally; outcome: Outcome | undefined; now: number },
+    world: {
+      owned: readonly Pod[];
+      tally: Tally;
+      outcome: Outcome | undefined;
+      toReplace: ReadonlyMap<number, Pod>;
+      now: number;
+    },
   ): Promise<{ created: number; failure?: unknown; waitMs?: number }> {
     const { expectations } = this.#deps;
     const key = keyOf(job);
@@ -163,13 +187,7 @@ class JobReconciler implements Reconciler {
     const active = world.owned.filter((pod) => isActive(job, pod));
     const demand: Demand = world.outcome
       ? { create: [], delete: active }
-      : demandOf(job, {
-          active,
-          terminating: world.owned.filter(isTerminating).length,
-          failedPods: world.owned.filter((pod) => isFailed(job, pod)),
-          tally: world.tally,
-          now: world.now,
-        });
+      : demandOf(job, { ...world, active, terminating: world.owned.filter(isTerminating) });
     const waitMs = this.#waitMs(job, demand, world.now);
     const create = waitMs > 0 && !hasIndependentIndexes(job) ? [] : demand.create;
     if (create.length === 0 && demand.delete.length === 0) {
@@ -327,11 +345,6 @@ class JobReconciler implements Reconciler {
 
 function isActive(job: Job, pod: Pod): boolean {
   return !isPodTerminal(pod) && pod.metadata.deletionTimestamp === undefined && !isFailed(job, pod);
-}
-
-/** Each index has a limit and a back-off of its own: one that fails does not hold up the others (KEP-3850). */
-function hasIndependentIndexes({ spec }: Job): boolean {
-  return spec?.backoffLimitPerIndex !== undefined;
 }
 
 function tallyOf(job: Job, owned: readonly Pod[], ended: Ended): Tally {

@@ -5,6 +5,13 @@ import type { Draft, Job, Pod } from '../../api/types.ts';
 export const TRACKING = 'batch.kubernetes.io/job-tracking';
 const INDEX = 'batch.kubernetes.io/job-completion-index';
 const FAILURE_COUNT = 'batch.kubernetes.io/job-index-failure-count';
+const IGNORED_COUNT = 'batch.kubernetes.io/job-index-ignored-failure-count';
+
+/** What a Pod of an index says of the Pods before it: failures that count, and those that a podFailurePolicy ignores. */
+export interface IndexFailures {
+  readonly counted: number;
+  readonly ignored: number;
+}
 
 export function isIndexed(job: Job): boolean {
   return job.spec?.completionMode === 'Indexed';
@@ -21,8 +28,32 @@ export function indexOf({ metadata }: Pod): number | undefined {
 }
 
 /** How often the index of this Pod had failed before it. */
-export function earlierFailures({ metadata }: Pod): number {
-  return Number(metadata.annotations?.[FAILURE_COUNT] ?? 0) || 0;
+export function earlierFailures({ metadata }: Pod): IndexFailures {
+  const number = (name: string) => Number(metadata.annotations?.[name] ?? 0) || 0;
+  return { counted: number(FAILURE_COUNT), ignored: number(IGNORED_COUNT) };
+}
+
+/**
+ * Milliseconds since the epoch at which a Pod ended: when its last container did; else when it was no longer ready; else
+ * when it was deleted; else when it was made.
+ */
+export function endOf({ metadata, spec, status }: Pod): number {
+  const sidecars = new Set(
+    (spec?.initContainers ?? [])
+      .filter(({ restartPolicy }) => restartPolicy === 'Always')
+      .map(({ name }) => name),
+  );
+  const states = [
+    ...(status?.containerStatuses ?? []),
+    ...(status?.initContainerStatuses ?? []).filter(({ name }) => sidecars.has(name)),
+  ].map(({ state }) => Date.parse(state?.terminated?.finishedAt ?? ''));
+  if (states.length > 0 && !states.some(Number.isNaN)) return Math.max(...states);
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  const unreadyAt = Date.parse((ready?.status === 'False' && ready.lastTransitionTime) || '');
+  if (!Number.isNaN(unreadyAt)) return unreadyAt;
+  const { deletionTimestamp, deletionGracePeriodSeconds = 0, creationTimestamp } = metadata;
+  if (deletionTimestamp) return Date.parse(deletionTimestamp) - deletionGracePeriodSeconds * 1000;
+  return Date.parse(creationTimestamp);
 }
 
 export function isSucceeded(pod: Pod): boolean {
@@ -43,7 +74,11 @@ export function isTerminating(pod: Pod): boolean {
 }
 
 /** What distinguishes a Job's Pod from its template. */
-export function decorate(job: Job, pod: Draft<Pod>, index?: { value: number; failures: number }) {
+export function decorate(
+  job: Job,
+  pod: Draft<Pod>,
+  index?: { value: number; failures: IndexFailures },
+) {
   const { metadata } = pod;
   metadata.finalizers = [...(metadata.finalizers ?? []), TRACKING];
   if (!index) return;
@@ -54,7 +89,7 @@ export function decorate(job: Job, pod: Draft<Pod>, index?: { value: number; fai
   metadata.annotations = {
     ...metadata.annotations,
     [INDEX]: value,
-    ...(counted ? { [FAILURE_COUNT]: String(index.failures) } : {}),
+    ...(counted ? failureCounts(index.failures) : {}),
   };
   const { spec } = pod;
   if (!spec) return;
@@ -65,4 +100,11 @@ export function decorate(job: Job, pod: Draft<Pod>, index?: { value: number; fai
     if (env.some(({ name }) => name === 'JOB_COMPLETION_INDEX')) continue;
     container.env = [...env, { name: 'JOB_COMPLETION_INDEX', valueFrom: { fieldRef } }];
   }
+}
+
+function failureCounts({ counted, ignored }: IndexFailures): Record<string, string> {
+  return {
+    [FAILURE_COUNT]: String(counted),
+    ...(ignored > 0 ? { [IGNORED_COUNT]: String(ignored) } : {}),
+  };
 }

@@ -1,10 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { JOBS, PODS } from '../../api/resource-types.ts';
 import type { Job, Pod } from '../../api/types.ts';
+import { realClock } from '../../util/clock.ts';
 import { World } from '../world.fake.ts';
 import { judgeFailure } from './failure-policy.ts';
 import { formatIndexes, parseIndexes } from './indexes.ts';
 import { jobController } from './job-controller.ts';
+
+const FAILURES = 'batch.kubernetes.io/job-index-failure-count';
 
 describe('completion indexes', () => {
   it.each([
@@ -61,6 +64,8 @@ describe('Job controller', () => {
   const pods = () => world.client.all(PODS);
   const end = (phase: string) =>
     world.setPods((pod) => pod.status?.phase === undefined, { ready: false, phase });
+  const touch = () =>
+    world.client.patch(JOBS, key, { type: 'merge', body: { metadata: { labels: { a: 'b' } } } });
   const conditions = async () =>
     (await status())?.conditions?.map((c) => `${c.type} ${c.reason}`) ?? [];
 
@@ -95,6 +100,33 @@ describe('Job controller', () => {
     ).toEqual(['work-0', 'work-1', 'work-2']);
     await end('Succeeded');
     await world.until(async () => expect((await status())?.completedIndexes).toBe('0-2'));
+  });
+
+  it('counts the failures of an index although its failed Pod is deleted before it is replaced', async () => {
+    const limits = { completionMode: 'Indexed', backoffLimitPerIndex: 1, backoffLimit: 6 };
+    seed({ completions: 1, parallelism: 1, ...limits });
+    let now = Date.now();
+    world = new World(world.client, { ...realClock, now: () => now });
+    world.start([jobController]);
+    await world.until(() => expect(pods()).toHaveLength(1));
+    await end('Failed');
+    await world.atRest();
+    const [failed] = pods();
+    await world.client.delete(PODS, failed?.metadata as never);
+    await world.atRest();
+    expect(pods()).toHaveLength(1);
+    expect(pods()[0]?.metadata.finalizers).toEqual(['batch.kubernetes.io/job-tracking']);
+    now += 30_000;
+    await touch();
+    await world.until(() => {
+      const counts = pods().map(({ metadata }) => metadata.annotations?.[FAILURES]);
+      expect(counts).toEqual(['1']);
+    });
+    await end('Failed');
+    await world.until(async () =>
+      expect(await conditions()).toEqual(['FailureTarget FailedIndexes', 'Failed FailedIndexes']),
+    );
+    expect(await status()).toMatchObject({ failed: 2, failedIndexes: '0' });
   });
 
   it('fails beyond the back-off limit, and waits before it tries again', async () => {

@@ -76,12 +76,18 @@ function noteFailure(job: Job, pod: Pod, ended: Mutable): void {
   const index = indexOf(pod);
   const { backoffLimitPerIndex } = job.spec ?? {};
   if (index !== undefined && backoffLimitPerIndex !== undefined) {
-    const exhausted = earlierFailures(pod) >= backoffLimitPerIndex;
+    const exhausted = earlierFailures(pod).counted >= backoffLimitPerIndex;
     if ((exhausted || verdict.action === 'FailIndex') && !ended.completedIndexes.has(index)) {
       ended.failedIndexes.add(index);
     }
   }
   ended.failed.push(pod);
+}
+
+/** Those of them that may be counted and let go; the others keep what they know. Pure. */
+export function without(ended: Ended, held: ReadonlySet<Pod>): Ended {
+  const free = (pods: readonly Pod[]) => pods.filter((pod) => !held.has(pod));
+  return { ...ended, failed: free(ended.failed), ignored: free(ended.ignored) };
 }
 
 /** The first write: who has ended, so that nobody is forgotten when their finalizers go. Pure. */
