@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import { CONFIG_MAPS } from '../api/resource-types.ts';
 import { SUBJECT_ACCESS_REVIEWS } from '../api/system-resource-types.ts';
+import type { ConfigMap } from '../api/types.ts';
 import type { Client } from '../client/client.ts';
+import { createInformer } from '../client/informer.ts';
 import { createClient } from '../client/rest-client.ts';
 import type { ComponentServerOptions } from '../http/component-server.ts';
 import type { Clock } from '../util/clock.ts';
@@ -36,8 +38,6 @@ export function servingFlags(command: Command, port: number): Command {
     );
 }
 
-const RETRY_MS = 1000;
-
 /** Where a component serves, and whose certificates it believes. */
 export function servingOptions(
   flags: ServingFlags,
@@ -53,26 +53,37 @@ export function servingOptions(
     clientCaFile,
     onError: (err) => log.error({ err: errorMessage(err) }, 'Could not use a changed file'),
     ...(asks
-      ? { findClientCa: (signal) => publishedAuthority(authenticationKubeconfig, clock, signal) }
+      ? {
+          followClientCa: (found, signal) =>
+            publishedAuthority(authenticationKubeconfig, { clock, log }, found, signal),
+        }
       : {}),
   };
 }
 
-/** The authority of clients that the API server publishes for other servers of the cluster. Waits until it does. */
+/** Tells of the authority of clients that the API server publishes for other servers of the cluster, as it comes and changes. */
 async function publishedAuthority(
   kubeconfig: string,
-  clock: Clock,
+  { clock, log }: { clock: Clock; log: Logger },
+  found: (authority: string) => void,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<void> {
   const client = await createClient(kubeconfig);
-  const key = { namespace: 'kube-system', name: 'extension-apiserver-authentication' };
+  const selection = {
+    namespace: 'kube-system',
+    fieldSelector: 'metadata.name=extension-apiserver-authentication',
+  };
+  const published = createInformer(client, CONFIG_MAPS, selection, { clock, log });
+  let known: string | undefined;
+  const look = ({ data }: ConfigMap): void => {
+    const authority = data?.['client-ca-file'];
+    if (authority === undefined || authority === known) return;
+    known = authority;
+    found(authority);
+  };
+  published.addHandler({ onAdd: look, onUpdate: (_, after) => look(after) });
   try {
-    for (;;) {
-      const found = await client.get(CONFIG_MAPS, key, signal).catch(() => undefined);
-      const authority = found?.data?.['client-ca-file'];
-      if (authority !== undefined) return authority;
-      await clock.sleep(RETRY_MS, signal);
-    }
+    await published.run(signal);
   } finally {
     client.close();
   }

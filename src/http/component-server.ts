@@ -17,8 +17,10 @@ export interface ComponentServerOptions {
   readonly clientCaFile?: string | undefined;
   /** Told of changed files that cannot be used. */
   onError(err: unknown): void;
-  /** Without such a file: where the authority is found, perhaps only later. Until then no client is believed. */
-  readonly findClientCa?: ((signal: AbortSignal) => Promise<string>) | undefined;
+  /** Without such a file: tells of the authority, and of each later one. Until then no client is believed. */
+  readonly followClientCa?:
+    | ((found: (authority: string) => void, signal: AbortSignal) => Promise<void>)
+    | undefined;
 }
 
 export interface ComponentAnswers {
@@ -43,10 +45,10 @@ export async function serveComponent(
   signal: AbortSignal,
 ): Promise<void> {
   if (options.port === 0) return;
-  const { host, port, clientCaFile, certificateFile, keyFile, findClientCa, onError } = options;
+  const { host, port, clientCaFile, certificateFile, keyFile, followClientCa, onError } = options;
   let serving = await servingCertificate(options);
   // Of its own certificate nobody else has a sister: until the authority is found, no client is believed.
-  let found = findClientCa && serving.certificate;
+  let found = followClientCa && serving.certificate;
   const readAuthority = async () => (clientCaFile ? readFile(clientCaFile, 'utf8') : found);
   const listener = await listen(
     { host, port, ...serving, clientAuthority: await readAuthority() },
@@ -66,14 +68,12 @@ export async function serveComponent(
   // What cannot be used leaves what there was.
   const onChange = () => void use().catch(onError);
   const followed = followFiles(files, { onChange, onError }, signal);
-  const finding = findClientCa?.(signal)
-    .then((authority) => {
-      found = authority;
-      return use();
-    })
-    .catch((err: unknown) => {
-      if (!signal.aborted) onError(err);
-    });
+  const finding = followClientCa?.((authority) => {
+    found = authority;
+    onChange();
+  }, signal).catch((err: unknown) => {
+    if (!signal.aborted) onError(err);
+  });
   await aborted(signal);
   await Promise.all([followed, finding]);
   await listener.close();
