@@ -20,6 +20,22 @@ describe('selectControllers', () => {
     expect(selectControllers(['-job', 'job'])).toEqual([]);
   });
 
+  it.each([
+    'node-route-controller',
+    'route',
+    'cloud-node-lifecycle-controller',
+    'validatingadmissionpolicy-status-controller',
+    'selinux-warning-controller',
+    'storageversion-garbage-collector-controller',
+    'podcertificaterequest-cleaner-controller',
+    'kube-apiserver-serving-clustertrustbundle-publisher-controller',
+    'podgroup-protection-controller',
+    'resourcepoolstatusrequest-controller',
+  ])('says why %s is not here, and lets it be switched off', (name) => {
+    expect(() => selectControllers(['*', name])).toThrow(`"${name}" does not run here: `);
+    expect(selectControllers(['*', `-${name}`])).toEqual(selectControllers(['*']));
+  });
+
   it('refuses a name that does not exist', () => {
     expect(() => selectControllers(['*', '-nonsense'])).toThrow(
       '"nonsense" is not in the list of known controllers',

@@ -10,6 +10,7 @@ import type { ControllerFactory } from './context.ts';
 import { cronJobController } from './cronjob/cronjob-controller.ts';
 import { daemonSetController } from './daemonset/daemonset-controller.ts';
 import { deploymentController } from './deployment/deployment-controller.ts';
+import { deviceTaintEvictionController } from './device-taint-eviction/device-taint-eviction-controller.ts';
 import { disruptionController } from './disruption/disruption-controller.ts';
 import { endpointsController } from './endpoints/endpoints-controller.ts';
 import { endpointSliceController } from './endpointslice/endpointslice-controller.ts';
@@ -23,6 +24,7 @@ import { namespaceController } from './namespace/namespace-controller.ts';
 import { nodeIpamController } from './node-ipam/node-ipam-controller.ts';
 import { nodeLifecycleController } from './node-lifecycle/node-lifecycle-controller.ts';
 import { nodeTtlController } from './node-ttl/node-ttl-controller.ts';
+import { whyNotHere } from './not-here.ts';
 import { volumeBinder } from './persistent-volume/binder-controller.ts';
 import { podGcController } from './pod-gc/pod-gc-controller.ts';
 import { replicaSetController, replicationController } from './replicaset/replicaset.ts';
@@ -37,6 +39,7 @@ import { serviceAccountTokenController } from './serviceaccount-token/token-cont
 import { statefulSetController } from './statefulset/statefulset-controller.ts';
 import { taintEvictionController } from './taint-eviction/taint-eviction-controller.ts';
 import { ttlAfterFinishedController } from './ttl-after-finished/ttl-controller.ts';
+import { attributesClassProtection } from './volume-attributes-class-protection/class-protection.ts';
 import { expandController } from './volume-expand/expand-controller.ts';
 import { claimProtection, volumeProtection } from './volume-protection/protection-controllers.ts';
 
@@ -114,6 +117,12 @@ export const CONTROLLERS: Readonly<Record<string, Registration>> = {
     create: taintEvictionController,
     account: 'node-controller',
     workers: 8,
+  },
+  'device-taint-eviction-controller': {
+    create: deviceTaintEvictionController,
+    account: 'device-taint-eviction-controller',
+    workers: 8,
+    workersFlag: 'concurrent-device-taint-eviction-syncs',
   },
   'daemonset-controller': {
     create: daemonSetController,
@@ -257,6 +266,10 @@ export const CONTROLLERS: Readonly<Record<string, Registration>> = {
     account: 'pv-protection-controller',
     alias: 'pv-protection',
   },
+  'volumeattributesclass-protection-controller': {
+    create: attributesClassProtection,
+    account: 'volumeattributesclass-protection-controller',
+  },
   'root-ca-certificate-publisher-controller': {
     create: rootCaPublisher,
     account: 'root-ca-cert-publisher',
@@ -309,15 +322,18 @@ export const CONTROLLERS: Readonly<Record<string, Registration>> = {
 
 /**
  * The names that a `--controllers` list selects: `*` all that are on by default, `foo` foo, `-foo` not foo; the first
- * mention of a name decides. Throws RangeError for a name that does not exist.
+ * mention of a name decides. Throws RangeError for a name that does not exist, and for one that is not here.
  */
 export function selectControllers(list: readonly string[]): string[] {
-  const mentioned = list.map((item) => {
+  const mentioned = list.flatMap((item) => {
     const bare = item.replace(/^-/, '');
     const name = fullName(bare);
-    if (name === undefined)
+    if (name !== undefined) return [item.startsWith('-') ? `-${name}` : name];
+    const why = whyNotHere(bare);
+    if (why === undefined)
       throw new RangeError(`"${bare}" is not in the list of known controllers`);
-    return item.startsWith('-') ? `-${name}` : name;
+    if (!item.startsWith('-')) throw new RangeError(`"${bare}" does not run here: ${why}`);
+    return [];
   });
   return Object.entries(CONTROLLERS)
     .filter(([name, { off }]) => {

@@ -9,9 +9,9 @@ import { jsonEqual } from '../../util/json.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
 import { controllerReference } from '../controller-reference.ts';
 import { Overlay } from '../overlay.ts';
+import { claimNames } from '../pod-claims.ts';
 import { unlessGone } from '../unless-gone.ts';
 import {
-  claimNames,
   isDone,
   isMadeFor,
   POD_CLAIM,

@@ -2,11 +2,14 @@ import { RESOURCE_SLICES } from '../../../api/system-resource-types.ts';
 import type { ResourceSlice } from '../../../api/types.ts';
 import { age } from '../cells.ts';
 import { AGE_COLUMN, column, defineKind, NAME_COLUMN } from '../kind.ts';
+import { stampTaints } from './slice-taints.ts';
 import { validateSlice, validateSliceUpdate } from './validation.ts';
 
 export const resourceSliceKind = defineKind<ResourceSlice>({
   type: RESOURCE_SLICES,
   strategy: {
+    prepareForCreate: (slice, { now }) => stampTaints(slice, now),
+    prepareForUpdate: (slice, old, { now }) => stampTaints(slice, now, old),
     validate: validateSlice,
     validateUpdate: validateSliceUpdate,
     generationFields: ['spec'],
