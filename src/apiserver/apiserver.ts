@@ -4,11 +4,14 @@ import { type HttpListener, listen } from '../http/server.ts';
 import { tendPolicyStatus } from './admission/policy-status.ts';
 import { type ApiServerDeps, type Assembly, assemble } from './assembly.ts';
 import { ensureAuthenticationConfig } from './authentication-config.ts';
+import type { AuthenticationChoice } from './authn/configured.ts';
+import type { AuthorizerChoice } from './authz/authorization.ts';
 import { compactPeriodically } from './compactor.ts';
 import type { EncryptionRule } from './encryption-rules.ts';
 import { tendFlowConfiguration } from './flow-control/schema-status.ts';
 import { KubernetesEndpoints } from './kubernetes-endpoints.ts';
 import type { KubernetesServiceOptions } from './kubernetes-service.ts';
+import type { ReloadedConfiguration, ReloadOutcome } from './metrics.ts';
 import { type ApiServerOptions, DEFAULT_SERVICE_RANGES, type LiveIdentity } from './options.ts';
 import { ensureSystemObjects } from './system-objects.ts';
 
@@ -37,6 +40,21 @@ export class ApiServer {
   useEncryption(rules: readonly EncryptionRule[], hash?: string): void {
     this.#parts.sealed?.use(rules);
     if (hash !== undefined) this.#parts.metrics.encryptionConfigured(hash);
+  }
+
+  /** Tokens of these issuers are known from now on. Rejects, and all stays as it was, when one of them cannot be asked. */
+  useAuthentication(choice: AuthenticationChoice, signal?: AbortSignal): Promise<void> {
+    return this.#parts.authentication.replace(choice, signal);
+  }
+
+  /** Asks these from now on who may do what. Throws, and all stays as it was, for what makes no sense. */
+  useAuthorization(modes: readonly AuthorizerChoice[]): void {
+    this.#parts.authorization.use(modes);
+  }
+
+  /** Says in the metrics what came of a configuration that was read again, or first. */
+  configurationRead(what: ReloadedConfiguration, outcome: ReloadOutcome): void {
+    this.#parts.metrics.configurationRead(what, outcome);
   }
 
   /** New connections are made and served with this; clients are believed by its authorities from now on. */

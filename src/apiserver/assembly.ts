@@ -11,6 +11,7 @@ import { NodePorts } from './allocators/node-ports.ts';
 import { ServiceAllocator } from './allocators/services.ts';
 import { Auditor } from './auditor.ts';
 import { authentication } from './authn/authentication.ts';
+import type { ConfiguredAuthentication } from './authn/configured.ts';
 import { authenticationReviews } from './authn/reviews.ts';
 import type { Trust } from './authn/trust.ts';
 import { Authorization, DEFAULT_MODES } from './authz/authorization.ts';
@@ -65,6 +66,7 @@ export interface Assembly {
   readonly flowControl: FlowControl;
   readonly nodePorts: NodePorts;
   readonly authorization: Authorization;
+  readonly authentication: ConfiguredAuthentication;
   readonly chain: HandlerChain;
   readonly auditor: Auditor | undefined;
   /** Set when values are encrypted at rest. */
@@ -146,7 +148,7 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
   return {
     ...{ kinds, schema, state, store, custom, apiServices, flowControl },
     ...{ nodePorts, authorization, chain, auditor, kubelets, sealed },
-    ...{ metrics, shutdown, trust: authn.trust },
+    ...{ metrics, shutdown, trust: authn.trust, authentication: authn.configured },
   };
 }
 

@@ -1,4 +1,6 @@
+import { hostname } from 'node:os';
 import type { Clock } from '../util/clock.ts';
+import { configurationHash } from '../util/configuration-hash.ts';
 import { Metrics } from '../util/metrics.ts';
 import type { Exchange } from './exchange.ts';
 import type { RequestInfo } from './request-info.ts';
@@ -18,6 +20,45 @@ const PLACE = [
   'scope',
   'component',
 ] as const;
+
+export type ReloadedConfiguration = 'authentication' | 'authorization';
+
+/** `hash`: of the configuration that counts now. */
+export type ReloadOutcome =
+  | { readonly status: 'first' | 'success'; readonly hash: string }
+  | { readonly status: 'failure' };
+
+/** How often a configuration was read again, and which one counts. Answers what records an outcome. */
+function reloadMetrics(registry: Metrics, what: ReloadedConfiguration) {
+  const name = (suffix: string) => `apiserver_${what}_config_controller_${suffix}`;
+  // Servers tell themselves from others by their machine's name.
+  const server = { apiserver_id_hash: configurationHash(hostname()) };
+  const total = registry.counter(
+    name('automatic_reloads_total'),
+    `Automatic reloads of the ${what} configuration by status and API server`,
+    ['status', 'apiserver_id_hash'],
+  );
+  const last = registry.gauge(
+    name('automatic_reload_last_timestamp_seconds'),
+    `When the ${what} configuration was last reloaded, by status and API server`,
+    ['status', 'apiserver_id_hash'],
+  );
+  const info = registry.gauge(
+    name('last_config_info'),
+    `Information about the last applied ${what} configuration with hash as label`,
+    ['hash', 'apiserver_id_hash'],
+  );
+  return (outcome: ReloadOutcome, now: number): void => {
+    const { status } = outcome;
+    if (status !== 'first') {
+      total.inc({ ...server, status });
+      last.set({ ...server, status }, now / 1000);
+    }
+    if (status === 'failure') return;
+    info.reset();
+    info.set({ ...server, hash: outcome.hash }, 1);
+  };
+}
 
 /** The API server's metrics under upstream's names. */
 export class ServerMetrics {
@@ -49,6 +90,10 @@ export class ServerMetrics {
     'Information about the last applied encryption configuration with hash as label',
     ['hash'],
   );
+  readonly #reloads = {
+    authentication: reloadMetrics(this.registry, 'authentication'),
+    authorization: reloadMetrics(this.registry, 'authorization'),
+  };
   readonly #terminated = this.registry.counter(
     'apiserver_terminated_watchers_total',
     'Watches that were ended because their client did not keep up',
@@ -65,6 +110,11 @@ export class ServerMetrics {
   encryptionConfigured(hash: string): void {
     this.#encryption.reset();
     this.#encryption.set({ hash }, 1);
+  }
+
+  /** What came of reading --authentication-config or --authorization-config. */
+  configurationRead(what: ReloadedConfiguration, outcome: ReloadOutcome): void {
+    this.#reloads[what](outcome, this.#clock.now());
   }
 
   watcherTerminated({ group, resource }: { group: string; resource: string }): void {

@@ -84,10 +84,23 @@ export async function identityOptions(
     'staticTokens' | 'jwt' | 'tokenWebhook' | 'anonymous' | 'authorizationModes'
   >
 > {
-  const { anonymousAuth, authenticationConfig, tokenAuthFile } = flags;
-  const config = authenticationConfig
-    ? authenticationConfigOf(await readYaml(authenticationConfig))
-    : undefined;
+  const { authenticationConfig, tokenAuthFile } = flags;
+  const config = authenticationConfig ? await readYaml(authenticationConfig) : undefined;
+  return {
+    staticTokens: tokenAuthFile ? parseTokenFile(readFileSync(tokenAuthFile, 'utf8')) : undefined,
+    tokenWebhook: await tokenWebhook(flags),
+    ...authenticationOf(flags, config),
+    authorizationModes: await authorizers(flags),
+  };
+}
+
+/** Issuers and anonymous requests, by an AuthenticationConfiguration, if there is one, and the flags. */
+export function authenticationOf(
+  flags: IdentityFlags,
+  data: unknown,
+): Pick<ApiServerOptions, 'jwt' | 'anonymous'> {
+  const { anonymousAuth } = flags;
+  const config = data === undefined ? undefined : authenticationConfigOf(data);
   if (config && flags.oidcIssuerUrl !== undefined) {
     throw new Error('--authentication-config and --oidc-* exclude each other');
   }
@@ -96,12 +109,14 @@ export async function identityOptions(
   }
   const isAnonymous = String(anonymousAuth ?? true) === 'true';
   return {
-    staticTokens: tokenAuthFile ? parseTokenFile(readFileSync(tokenAuthFile, 'utf8')) : undefined,
     jwt: config?.jwt ?? oidc(flags),
-    tokenWebhook: await tokenWebhook(flags),
     anonymous: config?.anonymous ?? (isAnonymous ? undefined : { enabled: false, paths: [] }),
-    authorizationModes: await authorizers(flags),
   };
+}
+
+/** Those of an AuthorizationConfiguration. Throws Error that names what is wrong. */
+export function authorizersIn(data: unknown): ReturnType<typeof authorizersOf> {
+  return authorizersOf(data, asker);
 }
 
 async function tokenWebhook(flags: IdentityFlags): Promise<ApiServerOptions['tokenWebhook']> {
@@ -148,7 +163,7 @@ async function authorizers(flags: IdentityFlags): Promise<ApiServerOptions['auth
         '--authorization-config excludes --authorization-mode and --authorization-webhook-*',
       );
     }
-    return authorizersOf(await readYaml(authorizationConfig), asker);
+    return authorizersIn(await readYaml(authorizationConfig));
   }
   const words = authorizationMode.split(',');
   if (!words.includes('Webhook')) return parseAuthorizationModes(authorizationMode);

@@ -44,6 +44,11 @@ export class OidcVerifier {
     }
   }
 
+  /** Fetches the keys unless they are known. Rejects when the issuer cannot be asked. */
+  async learnKeys(now: number): Promise<void> {
+    await this.#keySet(now, false);
+  }
+
   /** The claims of a good token; undefined for any other. Rejects when the issuer cannot be asked. `now` in milliseconds. */
   async verify(token: string, now: number): Promise<JWTPayload | undefined> {
     // A key that is not known may be new: fetched again, but not at every bad token.

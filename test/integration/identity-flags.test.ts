@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
@@ -349,6 +349,109 @@ describe('--audit-webhook-config-file', () => {
       apiVersion: 'audit.k8s.io/v1',
       kind: 'EventList',
     });
+  });
+});
+
+describe('a changed configuration', () => {
+  let live: ApiProcess;
+  let directory = '';
+  const issuer = () => ({
+    issuer: {
+      url: `https://localhost:${peer.port}`,
+      audiences: ['client'],
+      certificateAuthority: Buffer.from(peer.caBundle, 'base64').toString(),
+    },
+    claimMappings: { username: { claim: 'sub', prefix: 'first:' } },
+  });
+  const authentication = (more: object) => ({
+    ...{ apiVersion: 'apiserver.config.k8s.io/v1', kind: 'AuthenticationConfiguration', ...more },
+  });
+  const authorization = (...types: string[]) => ({
+    apiVersion: 'apiserver.config.k8s.io/v1',
+    kind: 'AuthorizationConfiguration',
+    authorizers: types.map((type) => ({ type, name: type.toLowerCase() })),
+  });
+  /** As editors and volumes do: the file is there as a whole, or it is not. */
+  const write = (name: string, content: object | string) => {
+    const path = join(directory, name);
+    writeFileSync(`${path}.new`, typeof content === 'string' ? content : JSON.stringify(content));
+    renameSync(`${path}.new`, path);
+    return path;
+  };
+  beforeAll(async () => {
+    live = await startApiProcess({
+      flags(own) {
+        directory = own;
+        return [
+          ...['--authentication-config', write('n.yaml', authentication({ jwt: [issuer()] }))],
+          ...['--authorization-config', write('z.yaml', authorization('RBAC'))],
+        ];
+      },
+    });
+  });
+  afterAll(() => live?.stop());
+  const get = (path: string, token?: string): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      const sent = httpsRequest({ port: live.port, path, ca: live.tls.ca, headers }, (res) => {
+        res.resume();
+        resolve(res.statusCode ?? 0);
+      });
+      sent.on('error', reject).end();
+    });
+  const metric = async (what: string, name: string): Promise<string> => {
+    const { text } = await live.send('GET', '/metrics');
+    const lines = text.split('\n').filter((line) => line.startsWith(`apiserver_${what}_config_`));
+    return lines.find((line) => line.includes(name)) ?? '';
+  };
+  const reloads = async (what: string, status: string): Promise<number> =>
+    Number((await metric(what, `status="${status}"`)).split(' ')[1] ?? 0);
+
+  it('of authentication counts without a restart', async () => {
+    const token = await idToken({ sub: 'me' });
+    expect(await get(PODS, token)).toBe(403);
+    const first = await metric('authentication', 'last_config_info');
+    expect(first).toMatch(/hash="sha256:[0-9a-f]{64}"/);
+    const anonymous = { enabled: true, conditions: [{ path: '/livez' }] };
+    write('n.yaml', authentication({ anonymous }));
+    await eventually('the issuer is known no more', async () => (await get(PODS, token)) === 401);
+    expect(await get('/livez')).toBe(200);
+    expect(await get('/readyz')).toBe(401);
+    expect(await reloads('authentication', 'success')).toBe(1);
+    expect(await metric('authentication', 'last_config_info')).not.toBe(first);
+    write('n.yaml', authentication({ jwt: [issuer()], anonymous }));
+    await eventually('it is known again', async () => (await get(PODS, token)) === 403);
+  });
+
+  it('of authorization counts without a restart', async () => {
+    const token = await idToken({ sub: 'me' });
+    write('z.yaml', authorization('RBAC', 'AlwaysAllow'));
+    await eventually('everybody may do all', async () => (await get(PODS, token)) === 200);
+    write('z.yaml', authorization('RBAC'));
+    await eventually('nobody may', async () => (await get(PODS, token)) === 403);
+    expect(await reloads('authorization', 'success')).toBe(2);
+  });
+
+  it.each([
+    ['that cannot be read', 'authorization', 'z.yaml', '{', 1],
+    ['that makes no sense', 'authorization', 'z.yaml', () => authorization('ABAC'), 2],
+    [
+      'with what was not there at the start',
+      'authorization',
+      'z.yaml',
+      () => authorization('Node'),
+      3,
+    ],
+    ['that makes no sense', 'authentication', 'n.yaml', () => authentication({ jwt: [{}] }), 1],
+  ])('%s leaves the %s before it in force, and is counted', async (...row) => {
+    const [, what, file, content, count] = row;
+    write(file, typeof content === 'string' ? content : content());
+    await eventually(
+      'the failure is counted',
+      async () => (await reloads(what, 'failure')) === count,
+    );
+    expect(await get(PODS, await idToken({ sub: 'me' }))).toBe(403);
+    expect(await get('/livez')).toBe(200);
   });
 });
 

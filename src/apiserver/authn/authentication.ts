@@ -6,10 +6,10 @@ import type { ResourceStore } from '../resource-store.ts';
 import { type TokenService, tokenService } from '../service-account-tokens.ts';
 import type { Authenticator } from './authenticator.ts';
 import { bootstrapTokenAuthenticator } from './bootstrap-token.ts';
-import { jwtAuthenticator } from './jwt.ts';
+import { ConfiguredAuthentication } from './configured.ts';
 import { requestHeaderAuthenticator } from './request-header.ts';
 import { ServiceAccountAuthenticator } from './service-account.ts';
-import { anonymousGate, staticTokenAuthenticator } from './static-tokens.ts';
+import { staticTokenAuthenticator } from './static-tokens.ts';
 import { Trust } from './trust.ts';
 import { unknownBearer } from './unknown-bearer.ts';
 import { webhookTokenAuthenticator } from './webhook.ts';
@@ -25,13 +25,16 @@ export interface Authentication {
   readonly tokens: TokenService | undefined;
   /** Whose certificates count; they may change. */
   readonly trust: Trust;
+  /** Issuers of tokens and anonymous requests; they may change. */
+  readonly configured: ConfiguredAuthentication;
 }
 
 export function authentication(
   options: ApiServerOptions,
   deps: { kinds: KindRegistry; store: ResourceStore; clock: Clock; log: Logger },
 ): Authentication {
-  const { requestHeader, staticTokens, jwt = [], tokenWebhook, anonymous } = options;
+  const { requestHeader, staticTokens, tokenWebhook } = options;
+  const configured = new ConfiguredAuthentication(options, deps);
   const trust = new Trust({
     clientAuthority: options.listen.clientAuthority,
     proxyAuthority: requestHeader?.clientAuthority,
@@ -41,7 +44,7 @@ export function authentication(
     ...(staticTokens ? [staticTokenAuthenticator(staticTokens)] : []),
     ...(tokens ? [new ServiceAccountAuthenticator({ ...tokens, ...deps })] : []),
     ...(options.bootstrapTokens ? [bootstrapTokenAuthenticator(deps)] : []),
-    ...jwt.map((one) => jwtAuthenticator(one, deps)),
+    configured.bearer,
     ...(tokenWebhook
       ? [webhookTokenAuthenticator(tokenWebhook, { ...deps, audiences: tokens?.audiences ?? [] })]
       : []),
@@ -51,7 +54,7 @@ export function authentication(
     x509Authenticator(trust),
     ...bearers,
     unknownBearer,
-    ...(anonymous ? [anonymousGate(anonymous)] : []),
+    configured.gate,
   ];
-  return { authenticators, bearers, tokens, trust };
+  return { authenticators, bearers, tokens, trust, configured };
 }

@@ -45,11 +45,18 @@ export interface JwtOptions {
 
 type Claims = Readonly<Record<string, unknown>>;
 
+export interface JwtAuthenticator extends Authenticator {
+  /** Of the issuer. */
+  readonly url: string;
+  /** Asks the issuer for its keys before the first token comes. Rejects when it cannot be asked. */
+  learnKeys(): Promise<void>;
+}
+
 /** Tokens of an OpenID Connect issuer, as its claims are mapped. Expressions are compiled now: throws CelCompileError. */
 export function jwtAuthenticator(
   options: JwtOptions,
   { clock, log }: { clock: Clock; log: Logger },
-): Authenticator {
+): JwtAuthenticator {
   const { url, discoveryURL, certificateAuthority, audiences } = options.issuer;
   const verifier = new OidcVerifier({
     ...{ url, audiences, certificateAuthority },
@@ -58,6 +65,8 @@ export function jwtAuthenticator(
   const judge = new ClaimJudge(options);
   return {
     name: 'jwt',
+    url,
+    learnKeys: () => verifier.learnKeys(clock.now()),
     async authenticate(req) {
       const token = bearerToken(req.headers.authorization);
       if (token === undefined || !verifier.isOurs(token)) return undefined;

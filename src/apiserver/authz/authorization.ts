@@ -9,7 +9,6 @@ import type { Authorizer, Decision } from './authorizer.ts';
 import { bootstrapPolicy, reconcilePolicy } from './bootstrap-policy.ts';
 import { nodeAuthorizer } from './node.ts';
 import { NodeGraph } from './node-graph.ts';
-import type { PolicyRule } from './policy-rule.ts';
 import { alwaysAllowed, rbacAuthorizer } from './rbac.ts';
 import type { RbacIndex } from './rbac-index.ts';
 import { type AuthorizationWebhook, webhookAuthorizer } from './webhook.ts';
@@ -36,6 +35,8 @@ export class Authorization implements Authorizer {
   readonly name = 'Union';
   readonly #modes: readonly AuthorizerChoice[];
   readonly #deps: AuthorizationDeps;
+  /** Those that follow objects: made once, and used by every choice that names them. */
+  readonly #lasting = new Map<AuthorizationMode, Authorizer>();
   #authorizers: readonly Authorizer[] = [alwaysAllowed];
 
   constructor(modes: readonly AuthorizerChoice[], deps: AuthorizationDeps) {
@@ -49,10 +50,20 @@ export class Authorization implements Authorizer {
     if (this.#modes.includes('RBAC')) {
       await reconcilePolicy(policy, this.#deps);
       await this.#deps.index.start();
+      this.#lasting.set('RBAC', rbacAuthorizer(this.#deps.index));
     }
-    const rules = policy.find(({ metadata }) => metadata.name === 'system:node')?.rules ?? [];
-    const chosen = await Promise.all(this.#modes.map((mode) => this.#make(mode, rules)));
-    this.#authorizers = [alwaysAllowed, ...chosen];
+    if (this.#modes.includes('Node')) {
+      const rules = policy.find(({ metadata }) => metadata.name === 'system:node')?.rules ?? [];
+      const graph = new NodeGraph();
+      await graph.start(this.#deps);
+      this.#lasting.set('Node', nodeAuthorizer({ graph, rules }));
+    }
+    this.use(this.#modes);
+  }
+
+  /** Asks these from now on. Throws, and those before go on, for one that makes no sense, or needs to be there from the start. */
+  use(modes: readonly AuthorizerChoice[]): void {
+    this.#authorizers = [alwaysAllowed, ...modes.map((mode) => this.#make(mode))];
   }
 
   async authorize(user: UserInfo, info: RequestInfo): Promise<Decision> {
@@ -65,15 +76,17 @@ export class Authorization implements Authorizer {
     return { decision: 'no-opinion', ...(reason === undefined ? {} : { reason }) };
   }
 
-  async #make(mode: AuthorizerChoice, nodeRules: readonly PolicyRule[]): Promise<Authorizer> {
+  #make(mode: AuthorizerChoice): Authorizer {
     if (typeof mode !== 'string') return webhookAuthorizer(mode, this.#deps);
-    const graph = new NodeGraph();
     switch (mode) {
       case 'Node':
-        await graph.start(this.#deps);
-        return nodeAuthorizer({ graph, rules: nodeRules });
-      case 'RBAC':
-        return rbacAuthorizer(this.#deps.index);
+      case 'RBAC': {
+        const known = this.#lasting.get(mode);
+        if (known) return known;
+        throw new Error(
+          `authorizer type ${mode} is not allowed if it was not enabled at initial server startup`,
+        );
+      }
       case 'AlwaysAllow':
         return { name: mode, authorize: () => ({ decision: 'allow' }) };
       case 'AlwaysDeny':

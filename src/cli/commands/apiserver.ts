@@ -32,6 +32,7 @@ import {
   type RecordingFlags,
   recordingFlags,
 } from '../apiserver-recording.ts';
+import { followConfigurations } from '../apiserver-reload.ts';
 import { API_SERVER_FIXED } from '../fixed-flags.ts';
 import { addEtcdOptions, type EtcdFlags, etcdOptions } from '../store-options.ts';
 
@@ -215,7 +216,7 @@ function identityFiles(flags: Flags): string[] {
   return all.filter((file) => file !== undefined);
 }
 
-/** New certificates, authorities and encryption keys count without a restart. */
+/** New certificates, authorities, encryption keys and configurations count without a restart. */
 async function followFilesOf(
   flags: Flags,
   server: ApiServer,
@@ -241,6 +242,7 @@ async function followFilesOf(
     followFiles(identityFiles(flags), { onChange: useIdentity, onError }, signal),
     encryptionProviderConfig &&
       followFiles([encryptionProviderConfig], { onChange: useRules, onError }, signal),
+    followConfigurations(flags, { server, log }, signal),
   ]);
 }
 
