@@ -142,14 +142,20 @@ function commandOf(
   return { program: first, args: rest };
 }
 
+// MiB of each of the three spaces of young objects; the API server and the kubelet make many that die early.
+const YOUNG_HEAPS = new Map([
+  ['apiserver', 8],
+  ['kubelet', 4],
+]);
+
 /**
  * Node's options for a component. V8 lets the heap of young objects grow to 3 x 16 MiB and seldom gives it back. Components
- * that mostly wait do as well with 3 x 1 MiB; the API server, which makes many short-lived objects, gets more.
+ * that mostly wait do as well with 3 x 1 MiB.
  * The whole heap may grow to a multiple of what is in use before V8 clears it, the smaller the lower its limit: 512 MiB,
  * several times what a proxy needs for 10,000 Services, keep it near what it needs.
  */
 export function heapOptions(component: string): string {
-  const young = `--max-semi-space-size=${component === 'apiserver' ? 2 : 1}`;
+  const young = `--max-semi-space-size=${YOUNG_HEAPS.get(component) ?? 1}`;
   return component === 'proxy' ? `${young} --max-old-space-size=512` : young;
 }
 

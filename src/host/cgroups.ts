@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { errnoOf } from '../util/errors.ts';
 
 /** What a control group may use; 0 or absent is no limit. Shares are v1's (1024 per core). */
@@ -112,17 +112,19 @@ function identity(path: string): string {
   return `${dev}:${ino}`;
 }
 
-/** A new v1 cpuset is empty and takes no process until it is given CPUs and memory nodes, from the top down. */
+/** A new v1 cpuset is empty and takes no process until it is given the CPUs and memory nodes of the group above it. */
 async function inheritCpuset(top: string, name: string): Promise<void> {
-  let path = top;
-  for (const part of name.split('/').filter((p) => p !== '')) {
-    const parent = path;
-    path = join(path, part);
-    for (const file of ['cpuset.cpus', 'cpuset.mems']) {
-      const own = (await text(path, file))?.trim();
-      if (own === '') await put(path, file, (await text(parent, file))?.trim() ?? '');
-    }
-  }
+  for (const file of ['cpuset.cpus', 'cpuset.mems']) await inherit(top, name, file);
+}
+
+/** What the group has now. Most groups above are set already, so it asks from below. */
+async function inherit(top: string, name: string, file: string): Promise<string> {
+  const path = join(top, name);
+  const own = (await text(path, file))?.trim() ?? '';
+  if (own !== '' || name === '' || name === '/') return own;
+  const value = await inherit(top, dirname(name), file);
+  await put(path, file, value);
+  return value;
 }
 
 function cgroupsV2(root: string): Cgroups {

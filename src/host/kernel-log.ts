@@ -1,5 +1,5 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { constants, readSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import type { Clock } from '../util/clock.ts';
 import { errnoOf } from '../util/errors.ts';
@@ -18,7 +18,7 @@ export async function* kernelMessages(
   const since = uptime() * 1e6;
   await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   while (!signal.aborted) {
-    for await (const record of pending(file)) {
+    for (const record of pending(file.fd)) {
       const [head = '', text = ''] = splitAt(record, ';');
       const microseconds = Number(head.split(',')[2]);
       if (microseconds >= since) yield text.split('\n')[0] ?? '';
@@ -27,12 +27,12 @@ export async function* kernelMessages(
   }
 }
 
-/** Each read is one record; records that were overwritten before they were read are skipped. */
-async function* pending(file: FileHandle): AsyncGenerator<string> {
+/** Each read is one record, and none waits; records that were overwritten before they were read are skipped. */
+function* pending(fd: number): Generator<string> {
   const buffer = Buffer.alloc(RECORD_BYTES);
   for (;;) {
     try {
-      const { bytesRead } = await file.read(buffer, 0, RECORD_BYTES, null);
+      const bytesRead = readSync(fd, buffer, 0, RECORD_BYTES, null);
       if (bytesRead === 0) return;
       yield buffer.toString('utf8', 0, bytesRead);
     } catch (err) {
