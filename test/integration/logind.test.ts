@@ -3,10 +3,10 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Pod } from '../../src/api/types.ts';
 import { run } from '../../src/host/exec.ts';
 import { systemLogind } from '../../src/host/logind.ts';
 import { NodeShutdown } from '../../src/kubelet/node-shutdown.ts';
+import { podWith } from '../../src/kubelet/pods.fake.ts';
 import { realClock } from '../../src/util/clock.ts';
 import { silent } from '../../src/util/log.ts';
 import { eventually } from '../support/eventually.ts';
@@ -52,23 +52,16 @@ afterAll(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-const pod = (uid: string, priorityClassName = ''): Pod => ({
-  apiVersion: 'v1',
-  kind: 'Pod',
-  metadata: { name: uid, namespace: 'default', uid },
-  spec: {
-    ...{ containers: [], priorityClassName, terminationGracePeriodSeconds: 0 },
-    priority: priorityClassName === '' ? 0 : 2_000_000_000,
-  },
-});
-
 describe('a machine that is shut down', () => {
   const ended: string[] = [];
   const over = new Set<string>();
   const shutdown = new NodeShutdown(
     {
       ...{ logind: systemLogind, clock: realClock, log: silent, onChange: () => {} },
-      pods: () => [pod('dns', 'system-cluster-critical'), pod('web')],
+      pods: () => [
+        podWith({ priority: 2_000_000_000 }, { uid: 'dns' }),
+        podWith({}, { uid: 'web' }),
+      ],
       end: (uid) => ended.push(uid),
       isOver: (uid) => over.has(uid),
     },
