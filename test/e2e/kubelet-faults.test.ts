@@ -91,47 +91,6 @@ describe('a container', () => {
   });
 });
 
-describe('containerd that hangs', () => {
-  afterAll(async () => void signalProcess(await componentPid(cluster, 'containerd'), 'SIGCONT'));
-
-  it('delays what is asked meanwhile, and nothing is lost or done twice', async () => {
-    await ns.apply(podOf('before', [shell('main', 'sleep 3600')]));
-    await ready('before');
-    const pid = await componentPid(cluster, 'containerd');
-    signalProcess(pid, 'SIGSTOP');
-    await ns.apply(podOf('during', [shell('main', 'sleep 3600')]));
-    await ns.kubectl('delete', 'pod', 'before', '--wait=false');
-    await eventually('the kubelet has taken it up', async () => {
-      const { status } = await ns.get('pod', 'during');
-      return status.startTime !== undefined;
-    });
-    signalProcess(pid, 'SIGCONT');
-    await ready('during');
-    await ns.kubectl('wait', '--for=delete', 'pod/before', '--timeout=60s');
-    expect((await ns.get('pod', 'during')).status.containerStatuses[0].restartCount).toBe(0);
-    await ns.kubectl('delete', 'pod', 'during');
-  });
-});
-
-describe('containerd that is killed', () => {
-  it('leaves containers running, and Pods that come meanwhile start when it is back', async () => {
-    await ns.apply(podOf('lasting', [shell('main', 'sleep 3600')]));
-    await ready('lasting');
-    const started = (pod: string) => ns.get('pod', pod).then((p) => p.status.containerStatuses[0]);
-    const before = await started('lasting');
-    for (const name of ['first', 'second', 'third']) {
-      signalProcess(await componentPid(cluster, 'containerd'), 'SIGKILL');
-      await ns.apply(podOf(name, [shell('main', 'sleep 3600')]));
-      await ready(name);
-      await ns.kubectl('exec', name, '--', 'true');
-    }
-    const after = await started('lasting');
-    expect(after.containerID).toBe(before.containerID);
-    expect(after.restartCount).toBe(0);
-    await ns.kubectl('delete', 'pod', 'lasting', 'first', 'second', 'third');
-  });
-});
-
 describe('a node without CNI configuration', () => {
   const { config } = cluster.paths.cni;
   const away = `${config}.away`;
