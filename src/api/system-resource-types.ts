@@ -5,6 +5,7 @@ import type {
   CertificateSigningRequest,
   ClusterRole,
   ClusterRoleBinding,
+  ClusterTrustBundle,
   CSIDriver,
   CSINode,
   CSIStorageCapacity,
@@ -98,6 +99,12 @@ export const CERTIFICATE_SIGNING_REQUESTS = cluster<CertificateSigningRequest>(
   'v1',
   'certificatesigningrequests',
   'CertificateSigningRequest',
+);
+export const CLUSTER_TRUST_BUNDLES = cluster<ClusterTrustBundle>(
+  'certificates.k8s.io',
+  'v1beta1',
+  'clustertrustbundles',
+  'ClusterTrustBundle',
 );
 export const MUTATING_ADMISSION_POLICIES = cluster<MutatingAdmissionPolicy>(
   'admissionregistration.k8s.io',

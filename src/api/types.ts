@@ -4,6 +4,7 @@ import type {
   ResourceV1ResourceClaim,
   V1APIService,
   V1Binding,
+  V1beta1ClusterTrustBundle,
   V1CertificateSigningRequest,
   V1ClusterRole,
   V1ClusterRoleBinding,
@@ -239,6 +240,7 @@ export type VolumeAttributesClass = Stored<V1VolumeAttributesClass>;
 export type PriorityClass = Stored<V1PriorityClass>;
 export type RuntimeClass = Stored<V1RuntimeClass>;
 export type CertificateSigningRequest = Stored<V1CertificateSigningRequest>;
+export type ClusterTrustBundle = Stored<V1beta1ClusterTrustBundle>;
 export type MutatingAdmissionPolicy = Stored<V1MutatingAdmissionPolicy>;
 export type MutatingAdmissionPolicyBinding = Stored<V1MutatingAdmissionPolicyBinding>;
 export type MutatingWebhookConfiguration = Stored<V1MutatingWebhookConfiguration>;

@@ -1,19 +1,21 @@
 import { CONFIG_MAPS, type ResourceType, SECRETS } from '../api/resource-types.ts';
-import type { ConfigMap, Pod, Secret } from '../api/types.ts';
+import { CLUSTER_TRUST_BUNDLES } from '../api/system-resource-types.ts';
+import type { ClusterTrustBundle, ConfigMap, KubeObject, Pod, Secret } from '../api/types.ts';
 import type { Informer, Selection } from '../client/client.ts';
 import type { ConfigReader } from './environment.ts';
 
 export type InformerFactory = <T>(type: ResourceType<T>, selection: Selection) => Informer<T>;
 
 interface Watched {
-  informer: Informer<ConfigMap> | Informer<Secret>;
+  informer: Informer<KubeObject>;
   stop: AbortController;
   pods: Set<string>;
 }
 
 /**
  * The config maps and secrets that pods of this node use, each watched by itself for as long as a pod refers to
- * it: a node sees no others, and learns of a change at once (upstream's Watch strategy).
+ * it: a node sees no others, and learns of a change at once (upstream's Watch strategy). So are trust bundles, those of a
+ * signer together.
  */
 export class ConfigObjects implements ConfigReader {
   readonly #informers: InformerFactory;
@@ -25,12 +27,22 @@ export class ConfigObjects implements ConfigReader {
     this.#onChange = deps.onChange;
   }
 
-  async configMap(pod: Pod, name: string): Promise<ConfigMap | undefined> {
-    return (await this.#get(CONFIG_MAPS, pod, name)) as ConfigMap | undefined;
+  configMap(pod: Pod, name: string): Promise<ConfigMap | undefined> {
+    return this.#get(CONFIG_MAPS, pod, name);
   }
 
-  async secret(pod: Pod, name: string): Promise<Secret | undefined> {
-    return (await this.#get(SECRETS, pod, name)) as Secret | undefined;
+  secret(pod: Pod, name: string): Promise<Secret | undefined> {
+    return this.#get(SECRETS, pod, name);
+  }
+
+  /** The bundles of that name, or of that signer. */
+  trustBundles(
+    pod: Pod,
+    chosen: { name: string } | { signerName: string },
+  ): Promise<readonly ClusterTrustBundle[]> {
+    const fieldSelector =
+      'name' in chosen ? `metadata.name=${chosen.name}` : `spec.signerName=${chosen.signerName}`;
+    return this.#list(CLUSTER_TRUST_BUNDLES, pod, { fieldSelector });
   }
 
   async configMapData(pod: Pod, name: string): Promise<Map<string, Uint8Array> | undefined> {
@@ -58,28 +70,24 @@ export class ConfigObjects implements ConfigReader {
     this.#watched.clear();
   }
 
-  async #get(
-    type: ResourceType<ConfigMap> | ResourceType<Secret>,
-    pod: Pod,
-    name: string,
-  ): Promise<ConfigMap | Secret | undefined> {
-    const { namespace, uid } = pod.metadata;
-    const id = `${type.resource}/${namespace}/${name}`;
-    const watched = this.#watched.get(id) ?? this.#watch(id, type, { namespace, name });
-    watched.pods.add(uid);
+  async #get<T>(type: ResourceType<T>, pod: Pod, name: string): Promise<T | undefined> {
+    const { namespace } = pod.metadata;
+    const selection = { namespace, fieldSelector: `metadata.name=${name}` };
+    return (await this.#list(type, pod, selection))[0];
+  }
+
+  async #list<T>(type: ResourceType<T>, pod: Pod, selection: Selection): Promise<readonly T[]> {
+    const id = `${type.resource}/${selection.namespace ?? ''}/${selection.fieldSelector}`;
+    const watched = this.#watched.get(id) ?? this.#watch(id, type, selection);
+    watched.pods.add(pod.metadata.uid);
     await watched.informer.whenSynced(
       AbortSignal.any([watched.stop.signal, AbortSignal.timeout(SYNC_TIMEOUT_MS)]),
     );
-    return watched.informer.get({ namespace, name });
+    return watched.informer.list() as unknown as readonly T[];
   }
 
-  #watch(
-    id: string,
-    type: ResourceType<ConfigMap> | ResourceType<Secret>,
-    { namespace, name }: { namespace: string; name: string },
-  ): Watched {
-    const selection = { namespace, fieldSelector: `metadata.name=${name}` };
-    const informer = this.#informers(type as ResourceType<ConfigMap>, selection);
+  #watch<T>(id: string, type: ResourceType<T>, selection: Selection): Watched {
+    const informer = this.#informers(type as ResourceType<KubeObject>, selection);
     const watched: Watched = { informer, stop: new AbortController(), pods: new Set() };
     const tell = (): void => {
       if (informer.synced) for (const uid of watched.pods) this.#onChange(uid);

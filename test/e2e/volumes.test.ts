@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../src/host/exec.ts';
 import { hostMounts } from '../../src/host/mounts.ts';
+import { createAuthority } from '../../src/pki/ca.ts';
 import { type CsiDriver, startCsiDriver } from '../support/csi-driver.ts';
 import { eventually } from '../support/eventually.ts';
 import { BUSYBOX_IMAGE, list } from '../support/manifests.ts';
@@ -85,6 +86,29 @@ const running = (name: string) =>
   ns.kubectl('wait', '--for=jsonpath={.status.phase}=Running', `pod/${name}`, '--timeout=60s');
 const succeeded = (name: string) =>
   ns.kubectl('wait', '--for=jsonpath={.status.phase}=Succeeded', `pod/${name}`, '--timeout=60s');
+
+describe('trust bundles', () => {
+  afterAll(() => cluster.kubectl('delete', 'clustertrustbundle', 'roots'));
+  const bundle = (trustBundle: string) => ({
+    ...{ apiVersion: 'certificates.k8s.io/v1beta1', kind: 'ClusterTrustBundle' },
+    ...{ metadata: { name: 'roots' }, spec: { trustBundle } },
+  });
+
+  it('are files of a Pod, which follow them', async () => {
+    const make = async (name: string) => (await createAuthority(name, Date.now())).certificate;
+    const [first, second] = await Promise.all([make('first'), make('second')]);
+    await cluster.apply(bundle(first));
+    const sources = [{ clusterTrustBundle: { name: 'roots', path: 'ca.pem' } }];
+    await ns.apply(podWith('believing', { projected: { sources } }));
+    await ns.kubectl('wait', '--for=condition=Ready', 'pod/believing', '--timeout=60s');
+    const shown = async () =>
+      (await ns.kubectl('exec', 'believing', '--', 'cat', '/v/ca.pem')).trim();
+    expect(await shown()).toBe(first.trim());
+    await cluster.apply(bundle(second));
+    await eventually('the file follows', async () => (await shown()) === second.trim(), 10_000);
+    await ns.kubectl('delete', 'pod', 'believing');
+  });
+});
 
 describe('a claim', () => {
   it('on a hostPath volume shows the directory', async () => {

@@ -1,5 +1,8 @@
-import { CERTIFICATE_SIGNING_REQUESTS } from '../../api/system-resource-types.ts';
-import type { CertificateSigningRequest } from '../../api/types.ts';
+import {
+  CERTIFICATE_SIGNING_REQUESTS,
+  CLUSTER_TRUST_BUNDLES,
+} from '../../api/system-resource-types.ts';
+import type { CertificateSigningRequest, ClusterTrustBundle } from '../../api/types.ts';
 import { jsonEqual } from '../../util/json.ts';
 import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts';
 import type { Authorizer } from '../authz/authorizer.ts';
@@ -39,6 +42,27 @@ export function certificateSigning(authorizer: () => Authorizer): AdmissionPlugi
       throw forbiddenByAdmission(
         request,
         `user not permitted to sign requests with signerName ${JSON.stringify(signerName)}`,
+      );
+    },
+  };
+}
+
+/** Who says whom a signer's certificates are to be checked by must hold `attest` on the signer. */
+export function clusterTrustBundleAttest(authorizer: () => Authorizer): AdmissionPlugin {
+  return {
+    name: 'ClusterTrustBundleAttest',
+    async validate(request) {
+      const { operation, kind } = request;
+      const { group, resource } = CLUSTER_TRUST_BUNDLES;
+      const isWritten = operation === 'CREATE' || operation === 'UPDATE';
+      if (!isWritten || kind.group !== group || kind.resource !== resource) return;
+      const { spec } = request.object as unknown as ClusterTrustBundle;
+      const before = request.old as unknown as ClusterTrustBundle | undefined;
+      if (!spec.signerName || jsonEqual(before?.spec, spec)) return;
+      if (await mayUseSigner(authorizer(), request, 'attest', spec.signerName)) return;
+      throw forbiddenByAdmission(
+        request,
+        `user not permitted to attest for signerName ${JSON.stringify(spec.signerName)}`,
       );
     },
   };

@@ -10,7 +10,8 @@ describe('admissionPlugins', () => {
       ...['NamespaceLifecycle', 'LimitRanger', 'ServiceAccount', 'TaintNodesByCondition'],
       ...['PodSecurity', 'Priority', 'DefaultTolerationSeconds', 'PersistentVolumeClaimResize'],
       ...['RuntimeClass', 'DefaultStorageClass', 'StorageObjectInUseProtection'],
-      ...['CertificateApproval', 'CertificateSigning', 'CertificateSubjectRestriction'],
+      ...['CertificateApproval', 'CertificateSigning', 'ClusterTrustBundleAttest'],
+      'CertificateSubjectRestriction',
       ...['DefaultIngressClass', 'MutatingAdmissionPolicy', 'MutatingAdmissionWebhook'],
       ...['ValidatingAdmissionPolicy', 'ValidatingAdmissionWebhook', 'ResourceQuota'],
     ]);

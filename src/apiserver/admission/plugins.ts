@@ -4,6 +4,7 @@ import {
   certificateApproval,
   certificateSigning,
   certificateSubjectRestriction,
+  clusterTrustBundleAttest,
 } from './certificates.ts';
 import { defaultIngressClass } from './default-ingress-class.ts';
 import { defaultTolerationSeconds } from './default-toleration-seconds.ts';
@@ -74,6 +75,7 @@ function everyPlugin(deps: AdmissionDeps, options: AdmissionOptions): AdmissionP
     storageObjectInUseProtection,
     certificateApproval(deps.authorizer),
     certificateSigning(deps.authorizer),
+    clusterTrustBundleAttest(deps.authorizer),
     certificateSubjectRestriction,
     defaultIngressClass(deps),
     denyServiceExternalIps,

@@ -23,6 +23,7 @@ import { horizontalPodAutoscalerV1Kind } from './autoscaling/horizontal-pod-auto
 import { cronJobKind } from './batch/cron-job.ts';
 import { jobKind } from './batch/job.ts';
 import { certificateSigningRequestKind } from './certificates/certificate-signing-request.ts';
+import { clusterTrustBundleKind } from './certificates/cluster-trust-bundle.ts';
 import { leaseKind } from './coordination/lease.ts';
 import { bindingKind } from './core/binding.ts';
 import { componentStatusKind } from './core/component-status.ts';
@@ -104,6 +105,7 @@ const KINDS: readonly ResourceKind[] = [
   cronJobKind,
   jobKind,
   certificateSigningRequestKind,
+  clusterTrustBundleKind,
   leaseKind,
   endpointSliceKind,
   eventsEventKind,

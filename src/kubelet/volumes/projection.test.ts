@@ -12,7 +12,7 @@ const data = async (_pod: unknown, name: string) => {
   return found && new Map(Object.entries(found).map(([key, text]) => [key, Buffer.from(text)]));
 };
 const DEPS = {
-  config: { configMapData: data, secretData: data },
+  config: { configMapData: data, secretData: data, trustBundles: async () => [] },
   allocatable: () => ({ cpu: '4', memory: '1Gi' }),
   token: async () => 'token-text',
 };

@@ -3,9 +3,10 @@ import { fieldValue, type PodFacts, resourceValue } from '../downward.ts';
 import type { ConfigReader } from '../environment.ts';
 import { containersOf, initContainersOf } from '../names.ts';
 import type { ProjectedFile } from './atomic-writer.ts';
+import { type TrustReader, trustAnchors } from './trust-anchors.ts';
 
 export interface ProjectionDeps {
-  config: ConfigReader;
+  config: ConfigReader & TrustReader;
   allocatable(): Readonly<Record<string, string>>;
   /** A service account token for the pod, fresh enough to be used. */
   token(pod: Pod, source: TokenSource): Promise<string>;
@@ -62,7 +63,7 @@ interface Given {
 }
 
 async function sourceFiles(pod: Pod, source: Source, given: Given): Promise<Files> {
-  const { configMap, secret, downwardAPI, serviceAccountToken } = source;
+  const { configMap, secret, downwardAPI, serviceAccountToken, clusterTrustBundle } = source;
   if (configMap)
     return objectFiles(pod, { ...configMap, kind: 'configmap' }, given.mode, given.deps);
   if (secret) return objectFiles(pod, { ...secret, kind: 'secret' }, given.mode, given.deps);
@@ -70,6 +71,10 @@ async function sourceFiles(pod: Pod, source: Source, given: Given): Promise<File
   if (serviceAccountToken) {
     const token = await given.deps.token(pod, serviceAccountToken);
     return new Map([[serviceAccountToken.path, tokenFile(pod, token, given.mode)]]);
+  }
+  if (clusterTrustBundle) {
+    const data = Buffer.from(await trustAnchors(pod, clusterTrustBundle, given.deps.config));
+    return new Map([[clusterTrustBundle.path, { data, mode: given.mode ?? DEFAULT_MODE }]]);
   }
   const kind = Object.keys(source).join(', ');
   throw new Error(`projected sources of type ${kind} are not supported on this node`);
