@@ -15,6 +15,8 @@ export interface CgroupLimits {
 /** The control groups of this machine, below one root group. Names are paths like `/kubepods/burstable/podX`. */
 export interface Cgroups {
   readonly version: 1 | 2;
+  /** What a runtime is told of the group that its containers are to be in. */
+  parentOf(name: string): string;
   /** Makes the group in every hierarchy and sets its limits; safe to repeat. */
   ensure(name: string, limits: CgroupLimits): Promise<void>;
   /** Removes the group and the empty groups below it. */
@@ -65,6 +67,7 @@ function cgroupsV1(root: string): Cgroups {
   const at = (controller: string, name: string): string => join(root, controller, name);
   return {
     version: 1,
+    parentOf: (name) => name,
     async ensure(name, limits) {
       for (const controller of hierarchies) {
         await mkdir(at(controller, name), { recursive: true });
@@ -131,6 +134,7 @@ function cgroupsV2(root: string): Cgroups {
   const at = (name: string): string => join(root, name);
   return {
     version: 2,
+    parentOf: (name) => name,
     async ensure(name, limits) {
       await mkdir(at(name), { recursive: true });
       await delegate(root, name);

@@ -17,7 +17,6 @@ const emptyMap: Accepts = (value) => isObject(value) && Object.keys(value).lengt
 const FIELDS: Readonly<Record<string, Accepts>> = {
   apiVersion: always,
   kind: always,
-  cgroupDriver: oneOf('cgroupfs', ''),
   cgroupsPerQOS: oneOf(true),
   enforceNodeAllocatable: oneOf(['pods'], ['none'], []),
   cpuManagerPolicy: oneOf('none', ''),

@@ -48,8 +48,8 @@ authentication: { webhook: { cacheTTL: 0s } }
     ['a value of the wrong type', 'maxPods: many', 'line 3: maxPods must be a number'],
     [
       'the systemd driver',
-      'cgroupDriver: systemd',
-      'line 3: cgroupDriver: "systemd" is not supported',
+      'cpuManagerPolicy: static',
+      'line 3: cpuManagerPolicy: "static" is not supported',
     ],
     [
       'a processor policy',

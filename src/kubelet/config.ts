@@ -30,6 +30,7 @@ export interface KubeletConfiguration {
   serverTLSBootstrap: boolean;
   staticPodPath: string;
   containerRuntimeEndpoint: string;
+  cgroupDriver: string;
   cgroupRoot: string;
   clusterDNS: string[];
   clusterDomain: string;
@@ -94,6 +95,7 @@ export const DEFAULTS: KubeletConfiguration = {
   serverTLSBootstrap: false,
   staticPodPath: '',
   containerRuntimeEndpoint: 'unix:///run/containerd/containerd.sock',
+  cgroupDriver: 'cgroupfs',
   cgroupRoot: '/',
   clusterDNS: [],
   clusterDomain: '',
@@ -222,6 +224,7 @@ const EMPTY_IS_DEFAULT = new Set([
     'fileCheckFrequency',
     'runtimeRequestTimeout',
     'imageMinimumGCAge',
+    'cgroupDriver',
     'cgroupRoot',
     'podLogsDir',
   ],

@@ -11,6 +11,8 @@ describe('checkHost', () => {
     [{}, { swap: 0, cgroupVersion: 1 } as const, undefined],
     [{}, { swap: GI, cgroupVersion: 2 } as const, /running with swap on is not supported/],
     [{ failSwapOn: false }, { swap: GI, cgroupVersion: 2 } as const, undefined],
+    [{ cgroupDriver: 'systemd' }, { swap: 0, cgroupVersion: 2 } as const, undefined],
+    [{ cgroupDriver: 'none' }, { swap: 0, cgroupVersion: 2 } as const, /"none" is not supported/],
     [{ failCgroupV1: true }, { swap: 0, cgroupVersion: 1 } as const, /cgroup v1/],
     [
       { memorySwap: { swapBehavior: 'LimitedSwap' } },

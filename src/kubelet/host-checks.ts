@@ -19,6 +19,9 @@ export function checkHost(config: KubeletConfiguration, { swap, cgroupVersion }:
       'kubelet is configured to not run on a host using cgroup v1. cgroup v1 support is unsupported and will be removed in a future release',
     );
   }
+  if (!['cgroupfs', 'systemd'].includes(config.cgroupDriver)) {
+    throw new Error(`cgroupDriver: ${JSON.stringify(config.cgroupDriver)} is not supported`);
+  }
   const { swapBehavior = '' } = config.memorySwap;
   if (!['', 'NoSwap', 'LimitedSwap'].includes(swapBehavior)) {
     throw new Error(`memorySwap.swapBehavior: ${JSON.stringify(swapBehavior)} is not supported`);

@@ -36,6 +36,11 @@ export class PodGroups {
     return qos === 'Guaranteed' ? join(this.top, own) : join(this.top, qos.toLowerCase(), own);
   }
 
+  /** The same as the runtime is told. */
+  runtimeParent(pod: Pod): string {
+    return this.#cgroups.parentOf(this.parentFor(pod));
+  }
+
   /** The groups that all pods share, with the node's whole share of CPU and memory. */
   async ensureTop(limits: { cpuShares: number; memoryLimit: number }): Promise<void> {
     await this.#cgroups.ensure(this.top, limits);

@@ -242,7 +242,7 @@ export class PodSync {
     }
     return sandboxConfig(pod, {
       attempt,
-      cgroupParent: groups.parentFor(pod),
+      cgroupParent: groups.runtimeParent(pod),
       logDirectory: dirs.podLogs(pod),
       dns: resolved.config,
       clusterDomain: options.clusterDomain,

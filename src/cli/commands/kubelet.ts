@@ -6,6 +6,7 @@ import { createInformer } from '../../client/informer.ts';
 import { RestClient } from '../../client/rest-client.ts';
 import { createCgroups } from '../../host/cgroups.ts';
 import { systemLogind } from '../../host/logind.ts';
+import { systemdCgroups } from '../../host/systemd-cgroups.ts';
 import { machineAddresses, machineFacts } from '../../host/machine.ts';
 import { hostMounts } from '../../host/mounts.ts';
 import {
@@ -46,6 +47,7 @@ interface Options {
   tlsCertFile?: string;
   tlsPrivateKeyFile?: string;
   clientCaFile?: string;
+  cgroupDriver?: string;
   cgroupRoot?: string;
   address?: string;
   port?: string;
@@ -89,6 +91,7 @@ export function command(): Command {
       "what holds a pod's namespaces, for Docker",
       'localhost/k8ts/pause:1',
     )
+    .option('--cgroup-driver <driver>', 'cgroupfs or systemd, as the runtime has it')
     .option('--cgroup-root <name>', 'control group below which pods are put')
     .option('--address <address>', 'address to serve on (default 0.0.0.0)')
     .option('--port <port>', 'port to serve on (default 10250)')
@@ -110,7 +113,8 @@ async function run(options: Options): Promise<void> {
   const signal = shutdownSignal(log);
   const config = withFlags(await loadConfiguration(options.config, options.configDir), options);
   const machine = await machineFacts();
-  const cgroups = createCgroups();
+  const groups = createCgroups();
+  const cgroups = config.cgroupDriver === 'systemd' ? systemdCgroups(groups) : groups;
   checkHost(config, { swap: machine.swap, cgroupVersion: cgroups.version });
   const nodeName = (options.hostnameOverride ?? hostname()).toLowerCase();
   const nodeIps = options.nodeIp?.split(',') ?? machineAddresses().slice(0, 1);
@@ -188,6 +192,7 @@ function withFlags(file: KubeletConfiguration, options: Options): KubeletConfigu
     containerRuntimeEndpoint: options.containerRuntimeEndpoint,
     tlsCertFile: options.tlsCertFile,
     tlsPrivateKeyFile: options.tlsPrivateKeyFile,
+    cgroupDriver: options.cgroupDriver,
     cgroupRoot: options.cgroupRoot,
     address: options.address,
     podCIDR: options.podCidr,

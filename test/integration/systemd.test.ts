@@ -5,15 +5,16 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { run } from '../../src/host/exec.ts';
 import { systemLogind } from '../../src/host/logind.ts';
+import { systemSlices } from '../../src/host/systemd-cgroups.ts';
 import { NodeShutdown } from '../../src/kubelet/node-shutdown.ts';
 import { podWith } from '../../src/kubelet/pods.fake.ts';
 import { realClock } from '../../src/util/clock.ts';
 import { silent } from '../../src/util/log.ts';
 import { eventually } from '../support/eventually.ts';
 
-// busctl and systemd-inhibit are the real ones, on a message bus of our own; logind itself needs systemd as process 1.
-const STAND_IN = resolve(import.meta.dirname, '../support/logind-stand-in.py');
-const directory = mkdtempSync(join(tmpdir(), 'k8ts-logind-'));
+// busctl and systemd-inhibit are the real ones, on a message bus of our own; systemd itself would have to be process 1.
+const STAND_IN = resolve(import.meta.dirname, '../support/systemd-stand-in.py');
+const directory = mkdtempSync(join(tmpdir(), 'k8ts-systemd-'));
 const socket = join(directory, 'bus');
 const CONFIGURATION = `<busconfig>
 <type>system</type><listen>unix:path=${socket}</listen><auth>EXTERNAL</auth>
@@ -97,5 +98,32 @@ describe('a machine that is shut down', () => {
     await eventually('the lock is held again', async () => (await locks()).length === 1);
     expect(shutdown.problems).toEqual([]);
     expect(shutdown.refusal()).toBeUndefined();
+  });
+});
+
+describe('slices of systemd', () => {
+  const at = ['org.freedesktop.systemd1', '/org/freedesktop/systemd1', 'k8ts.Test', 'Units'];
+  const units = async () => {
+    const { stdout } = await run('busctl', ['--system', '--json=short', 'call', ...at]);
+    return JSON.parse(JSON.parse(stdout).data[0]);
+  };
+
+  it('are made, changed when they are there, and ended', async () => {
+    const slice = 'kubepods-burstable.slice';
+    await systemSlices.start(slice, [
+      ['DefaultDependencies', 'b', 'false'],
+      ['CPUWeight', 't', 1],
+    ]);
+    await systemSlices.start(slice, [
+      ['DefaultDependencies', 'b', 'false'],
+      ['CPUWeight', 't', 39],
+      ['MemoryMax', 't', 1_000_000],
+    ]);
+    expect(await units()).toEqual({
+      [slice]: { DefaultDependencies: 0, CPUWeight: 39, MemoryMax: 1_000_000 },
+    });
+    await systemSlices.stop(slice);
+    await systemSlices.stop(slice);
+    expect(await units()).toEqual({});
   });
 });

@@ -1,5 +1,6 @@
-"""What of systemd-logind a kubelet talks to, on a message bus of a test: delay locks and the signal of a shutdown."""
+"""What of systemd a kubelet talks to, on a message bus of a test: slices; delay locks and the signal of a shutdown."""
 
+import json
 import os
 
 import dbus
@@ -8,6 +9,7 @@ import dbus.service
 from gi.repository import GLib
 
 MANAGER = "org.freedesktop.login1.Manager"
+SLICES = "org.freedesktop.systemd1.Manager"
 INHIBIT_DELAY_MAX_US = 60_000_000
 
 
@@ -55,8 +57,39 @@ class Manager(dbus.service.Object):
         pass
 
 
+class Slices(dbus.service.Object):
+    def __init__(self, bus):
+        super().__init__(bus, "/org/freedesktop/systemd1")
+        self.units = {}
+
+    @dbus.service.method(SLICES, in_signature="ssa(sv)a(sa(sv))", out_signature="o")
+    def StartTransientUnit(self, name, mode, properties, _auxiliary):
+        if name in self.units:
+            raise dbus.DBusException(
+                f"Unit {name} was already loaded or has a fragment file.",
+                name="org.freedesktop.systemd1.UnitExists",
+            )
+        self.units[name] = {key: value for key, value in properties}
+        return "/org/freedesktop/systemd1/job/1"
+
+    @dbus.service.method(SLICES, in_signature="sba(sv)")
+    def SetUnitProperties(self, name, _runtime, properties):
+        self.units[name].update({key: value for key, value in properties})
+
+    @dbus.service.method(SLICES, in_signature="ss", out_signature="o")
+    def StopUnit(self, name, _mode):
+        if name not in self.units:
+            raise dbus.DBusException(f"Unit {name} not loaded.", name="org.freedesktop.systemd1.NoSuchUnit")
+        del self.units[name]
+        return "/org/freedesktop/systemd1/job/2"
+
+    @dbus.service.method("k8ts.Test", out_signature="s")
+    def Units(self):
+        return json.dumps(self.units)
+
+
 dbus.mainloop.glib.DBusGMainLoop(set_as_default=True)
 bus = dbus.SystemBus()
-name = dbus.service.BusName("org.freedesktop.login1", bus)
-manager = Manager(bus)
+names = [dbus.service.BusName(f"org.freedesktop.{name}", bus) for name in ("login1", "systemd1")]
+objects = [Manager(bus), Slices(bus)]
 GLib.MainLoop().run()
