@@ -6,9 +6,9 @@ import { createInformer } from '../../client/informer.ts';
 import { RestClient } from '../../client/rest-client.ts';
 import { createCgroups } from '../../host/cgroups.ts';
 import { systemLogind } from '../../host/logind.ts';
-import { systemdCgroups } from '../../host/systemd-cgroups.ts';
 import { machineAddresses, machineFacts } from '../../host/machine.ts';
 import { hostMounts } from '../../host/mounts.ts';
+import { systemdCgroups } from '../../host/systemd-cgroups.ts';
 import {
   type KubeletConfiguration,
   loadConfiguration,
