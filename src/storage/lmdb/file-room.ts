@@ -1,11 +1,16 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Clock } from '../../util/clock.ts';
 import { DATA_FILE } from './files.ts';
 import type { Tables } from './tables.ts';
 
-// When less than this is left, so much is added. Small enough to be written between two commits.
-const LOW_BYTES = 1 << 20;
-const STEP_BYTES = 4 << 20;
+// When less than this is left, more is added.
+const LOW_BYTES = 512 << 10;
+// The next commit waits for what is added. So the slower a store grows, the less is added at a time: what it needs
+// within about a hundred milliseconds.
+const LEAST_STEP_BYTES = 512 << 10;
+const MOST_STEP_BYTES = 4 << 20;
+const SOON_MS = 100;
 const ZEROS = Buffer.alloc(1 << 18);
 
 /**
@@ -15,14 +20,19 @@ const ZEROS = Buffer.alloc(1 << 18);
  */
 export class FileRoom {
   readonly #tables: Tables;
+  readonly #clock: Clock;
   #handle: FileHandle | undefined;
   /** As far as the file is written; 0: not known yet. */
   #end = 0;
   /** Not before so much is used is more room asked for: the disk had none. */
   #tryAgainAt = 0;
+  /** What was added last, and when. */
+  #step = LEAST_STEP_BYTES;
+  #extendedAt = 0;
 
-  constructor(tables: Tables) {
-    this.#tables = tables;
+  constructor(deps: { tables: Tables; clock: Clock }) {
+    this.#tables = deps.tables;
+    this.#clock = deps.clock;
   }
 
   async ensure(): Promise<void> {
@@ -35,7 +45,7 @@ export class FileRoom {
       if (this.#end - used < LOW_BYTES) await this.#extend(this.#handle);
     } catch {
       // A full disk: lmdb finds out by itself when it needs more.
-      this.#tryAgainAt = used + STEP_BYTES;
+      this.#tryAgainAt = used + LOW_BYTES;
     }
   }
 
@@ -43,11 +53,20 @@ export class FileRoom {
     await this.#handle?.close();
   }
 
+  /** The flush is left to the commit behind this: a room that is lost with the machine's power is made again. */
   async #extend(handle: FileHandle): Promise<void> {
-    for (const end = this.#end + STEP_BYTES; this.#end < end; ) {
+    const now = this.#clock.now();
+    this.#step = nextStep(this.#step, now - this.#extendedAt);
+    this.#extendedAt = now;
+    for (const end = this.#end + this.#step; this.#end < end; ) {
       const { bytesWritten } = await handle.write(ZEROS, 0, ZEROS.length, this.#end);
       this.#end += bytesWritten;
     }
-    await handle.datasync();
   }
+}
+
+/** How much to add when `last` was used up within so many milliseconds. */
+function nextStep(last: number, elapsedMs: number): number {
+  if (elapsedMs < SOON_MS) return Math.min(MOST_STEP_BYTES, last * 2);
+  return elapsedMs > 4 * SOON_MS ? Math.max(LEAST_STEP_BYTES, last / 2) : last;
 }

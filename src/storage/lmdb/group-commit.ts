@@ -46,7 +46,7 @@ export class GroupCommit {
 
   constructor(deps: { tables: Tables; clock: Clock }, options: GroupCommitOptions) {
     this.#tables = deps.tables;
-    this.#room = new FileRoom(deps.tables);
+    this.#room = new FileRoom(deps);
     this.#clock = deps.clock;
     this.#revision = options.revision;
     this.#committed = options.committed;
