@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { heapOptions } from '../../src/cluster/components.ts';
 import { type ApiProcess, startApiProcess } from '../../test/support/api-process.ts';
 import { LeanClient } from './lean-client.ts';
 
@@ -29,10 +30,15 @@ export interface BenchServer extends ApiProcess {
   connect(): Promise<LeanClient>;
 }
 
-/** A real `k8ts apiserver` on the embedded store that says how busy it is. Further Node options from BENCH_NODE_OPTIONS. */
+/**
+ * A real `k8ts apiserver` on the embedded store, with the heap that `k8ts up` gives it, that says how busy it is. Further
+ * Node options from BENCH_NODE_OPTIONS.
+ */
 export async function startBenchServer(): Promise<BenchServer> {
   const extra = (process.env.BENCH_NODE_OPTIONS ?? '').split(' ').filter((word) => word !== '');
-  const server = await startApiProcess({ nodeOptions: ['--import', MONITOR, ...extra] });
+  const server = await startApiProcess({
+    nodeOptions: [heapOptions('apiserver'), '--import', MONITOR, ...extra],
+  });
   const idle = startIdleProcess();
   await ask(idle);
   return {

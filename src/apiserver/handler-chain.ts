@@ -40,11 +40,13 @@ export class HandlerChain {
   }
 
   async handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const arrived = this.#deps.metrics.now();
+    // Nothing is made of a request before its turn: a thousand that are read at once must not hold up the event loop.
+    await this.#turns.next();
     const exchange = begin(req, res);
     res.setHeader('Audit-Id', exchange.id);
-    const done = this.#deps.metrics.began(exchange);
+    const done = this.#deps.metrics.began(exchange, arrived);
     try {
-      await this.#turns.next();
       await this.#admit(exchange);
       await this.#serve(exchange);
     } catch (err) {

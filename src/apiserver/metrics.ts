@@ -121,8 +121,12 @@ export class ServerMetrics {
     this.#terminated.inc({ group, resource });
   }
 
-  /** Answers what to call when the request is over. */
-  began(exchange: Exchange): () => void {
+  now(): number {
+    return this.#clock.now();
+  }
+
+  /** A request that came then is being answered. Answers what to call when that is over. */
+  began(exchange: Exchange, arrived = this.now()): () => void {
     const { info, res, query } = exchange;
     const labels = this.#labelsOf(exchange);
     const long = info.verb === 'watch' || LONG_SUBRESOURCES.has(info.subresource);
@@ -130,12 +134,11 @@ export class ServerMetrics {
     if (long) this.#longRunning.inc(labels);
     else this.#inFlight.inc(kind);
     const dry_run = query.get('dryRun') === 'All' ? 'All' : '';
-    const started = this.#clock.now();
     return () => {
       if (long) this.#longRunning.dec(labels);
       else {
         this.#inFlight.dec(kind);
-        this.#seconds.observe({ ...labels, dry_run }, (this.#clock.now() - started) / 1000);
+        this.#seconds.observe({ ...labels, dry_run }, (this.#clock.now() - arrived) / 1000);
       }
       this.#requests.inc({ ...labels, dry_run, code: String(res.statusCode) });
     };
