@@ -43,6 +43,7 @@ const FAREWELL_MS = 10_000;
 export class WatchStream implements Watcher, Flushable {
   readonly scope: WatchScope;
   readonly #deps: WatchStreamDeps;
+  readonly #frameNames: FrameNames;
   /** The last event that was written or found unwanted. */
   #at = 0;
   #lagging = false;
@@ -55,6 +56,7 @@ export class WatchStream implements Watcher, Flushable {
   constructor(deps: WatchStreamDeps) {
     this.#deps = deps;
     this.scope = scopeOf(deps.selection);
+    this.#frameNames = frameNames(deps.shape);
   }
 
   async run(
@@ -187,7 +189,7 @@ export class WatchStream implements Watcher, Flushable {
   }
 
   #writeShared(event: CacheEvent, type: CacheEventType): void {
-    this.#put(sharedFrame(event, type, this.#deps.shape));
+    this.#put(sharedFrame(event, { type, shape: this.#deps.shape, name: this.#frameNames[type] }));
   }
 
   #put(bytes: Buffer): void {
@@ -248,15 +250,25 @@ function frame(type: CacheEventType, object: Buffer): Buffer {
 /** Frames of an event, made once however many watch. Gone with the event. */
 const frames = new WeakMap<CacheEvent, Map<string, Buffer>>();
 
-function sharedFrame(event: CacheEvent, type: CacheEventType, shape: Shape): Buffer {
+type FrameNames = Readonly<Record<CacheEventType, string>>;
+
+/** By which name watches that see the same of an object share its frames. */
+function frameNames(shape: Shape): FrameNames {
+  const { as = '', metaVersion = '' } = shape.representation;
+  const { group, version } = shape.kind;
+  const name = `${as} ${metaVersion} ${as === 'Table' ? shape.includeObject : ''} ${group}/${version}`;
+  return { ADDED: `ADDED ${name}`, MODIFIED: `MODIFIED ${name}`, DELETED: `DELETED ${name}` };
+}
+
+function sharedFrame(
+  event: CacheEvent,
+  { type, shape, name }: { type: CacheEventType; shape: Shape; name: string },
+): Buffer {
   let known = frames.get(event);
   if (!known) {
     known = new Map();
     frames.set(event, known);
   }
-  const { as = '', metaVersion = '' } = shape.representation;
-  const { group, version } = shape.kind;
-  const name = `${type} ${as} ${metaVersion} ${as === 'Table' ? shape.includeObject : ''} ${group}/${version}`;
   let bytes = known.get(name);
   if (!bytes) {
     bytes = frame(type, shapeObject(shape, stateFor(event, type).served.bytes));
