@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { readCertificate } from '../pki/certificate.ts';
 import type { Clock } from '../util/clock.ts';
@@ -7,8 +7,10 @@ import {
   AUTHORITIES,
   type AuthorityName,
   certificateSpecs,
+  crossFile,
   ensureAuthorities,
   ensureCertificates,
+  readPair,
 } from './certificates.ts';
 import { localServer } from './components.ts';
 import { PUBLIC_MODE, SECRET_MODE, writeWhole } from './files.ts';
@@ -121,10 +123,14 @@ export async function rotateAuthority(
   name: AuthorityName,
   now: number,
 ): Promise<string[]> {
-  const { createAuthority } = await import('../pki/ca.ts');
+  const { createAuthority, crossCertificate } = await import('../pki/ca.ts');
   const file = join(paths.pki, name);
-  const before = readFileSync(`${file}.crt`, 'utf8');
+  const old = readPair(file);
+  const before = old.certificate;
   const made = await createAuthority(AUTHORITIES[name], now);
+  // Nodes that have not heard of it yet are served with certificates of it.
+  const cross = await crossCertificate(old, made, now);
+  writeWhole(crossFile(paths.pki, name), cross, PUBLIC_MODE);
   writeWhole(`${file}.key`, made.key, SECRET_MODE);
   writeWhole(`${file}.crt`, made.certificate + before, PUBLIC_MODE);
   return ensureIdentities(paths, settings, now);
@@ -140,6 +146,7 @@ export async function dropOldAuthorities(
 ): Promise<string[]> {
   const dropped = Object.keys(AUTHORITIES).filter((name) => {
     const file = join(paths.pki, `${name}.crt`);
+    rmSync(crossFile(paths.pki, name), { force: true });
     const newest = FIRST.exec(readText(file) ?? '')?.[0];
     return newest !== undefined && writeWhole(file, newest, PUBLIC_MODE);
   });

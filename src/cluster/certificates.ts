@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { CertificateRequest, KeyAndCertificate } from '../pki/ca.ts';
 import { isIssuedBy, readCertificate } from '../pki/certificate.ts';
 import { generateKeyPair } from '../pki/keys.ts';
-import { PUBLIC_MODE, SECRET_MODE, writeWhole } from './files.ts';
+import { PUBLIC_MODE, readIfExists, SECRET_MODE, writeWhole } from './files.ts';
 import type { KubeconfigUser, Paths } from './paths.ts';
 import { type ClusterSettings, firstServiceIp } from './settings.ts';
 
@@ -146,10 +146,18 @@ export async function ensureCertificates(
   for (const spec of specs) {
     const authority = readPair(join(pki, spec.authority));
     if (stillGood(readPairIfExists(spec.file), authority, spec.identity, asOf)) continue;
-    writePair(spec.file, await issue(authority, spec.identity, now));
+    const made = await issue(authority, spec.identity, now);
+    const isServing = spec.identity.usages.includes('server');
+    const chain = isServing ? (readIfExists(crossFile(pki, spec.authority)) ?? '') : '';
+    writePair(spec.file, { ...made, certificate: made.certificate + chain });
     written.push(spec.file);
   }
   return written;
+}
+
+/** Where the certificate is by which an authority's predecessor vouches for it, while that is still believed. */
+export function crossFile(pki: string, authority: string): string {
+  return join(pki, `${authority}-cross.crt`);
 }
 
 /** A new key and certificate. The issuing library is loaded here, since most starts issue nothing. */

@@ -89,7 +89,8 @@ async function trustedAuthority(request: JoinRequest): Promise<string> {
   }
 }
 
-async function authorityIn(kubeconfig: string): Promise<string> {
+/** The authorities that a kubeconfig of cluster information names. */
+export async function authorityIn(kubeconfig: string): Promise<string> {
   const config = (await parseYaml(kubeconfig)) as {
     clusters?: { cluster?: Record<string, string> }[];
   };

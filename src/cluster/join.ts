@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Client } from '../client/client.ts';
 import { errorMessage } from '../util/errors.ts';
+import { authorityFile, keepAuthority, nameAuthorityFile } from './authority-care.ts';
 import { bootstrapKubeconfig, PORTS } from './component-flags.ts';
 import { joinedSpecs, localServer } from './components.ts';
 import { type DiscoveredCluster, discover, type JoinRequest } from './discovery.ts';
@@ -79,12 +79,14 @@ export async function runJoined(paths: Paths, deps: UpDeps, signal: AbortSignal)
   const specs = joinedSpecs(paths, settings, { ...deps, server });
   await assertFit(paths, specs, { ports: nodePorts(settings), programs: [] });
   await prepareNode(paths, settings, { joined: true }, signal);
+  nameAuthorityFile(paths);
   await Promise.all([
     supervise(paths, specs, deps, signal),
     importBundles(paths, signal).catch((err: unknown) => {
       if (!signal.aborted) deps.progress(`Images were not imported: ${errorMessage(err)}`);
     }),
     keepRoutes(paths, settings, deps, signal),
+    keepAuthority(paths, settings, deps, signal),
   ]);
 }
 
@@ -115,20 +117,21 @@ function writeCredentials(
 ): void {
   const secret = (file: string, value: unknown) =>
     writeWhole(file, `${JSON.stringify(value, undefined, 2)}\n`, SECRET_MODE);
-  writeWhole(join(paths.pki, 'ca.crt'), ca);
+  writeWhole(authorityFile(paths), ca);
   const near = localServer(settings);
-  secret(bootstrapKubeconfig(paths), tokenKubeconfig(near, ca, token));
-  secret(paths.kubeconfig('proxy'), tokenKubeconfig(near, ca, proxyToken));
+  secret(bootstrapKubeconfig(paths), tokenKubeconfig(near, paths, token));
+  secret(paths.kubeconfig('proxy'), tokenKubeconfig(near, paths, proxyToken));
   // Last: only a node that has all else has joined.
   writeMembership(paths, { server, settings });
 }
 
-function tokenKubeconfig(server: string, ca: string, token: string): unknown {
-  const authority = Buffer.from(ca).toString('base64');
+/** The authority is named by its file, which may change. */
+function tokenKubeconfig(server: string, paths: Paths, token: string): unknown {
+  const cluster = { server, 'certificate-authority': authorityFile(paths) };
   return {
     apiVersion: 'v1',
     kind: 'Config',
-    clusters: [{ name: CONTEXT, cluster: { server, 'certificate-authority-data': authority } }],
+    clusters: [{ name: CONTEXT, cluster }],
     users: [{ name: CONTEXT, user: { token } }],
     contexts: [{ name: CONTEXT, context: { cluster: CONTEXT, user: CONTEXT } }],
     'current-context': CONTEXT,

@@ -9,6 +9,7 @@ import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
 import { applyAddons, unknownPart } from './addons.ts';
+import { announceAuthority } from './authority-news.ts';
 import { keepIdentities } from './certificate-care.ts';
 import { PORTS } from './component-flags.ts';
 import { heapOptions, type ProcessSpec, processSpecs, type SelfCommand } from './components.ts';
@@ -192,6 +193,7 @@ async function furnish(
   const { client, progress } = deps;
   try {
     await markControlPlane(client, settings.nodeName);
+    await announceAuthority(client, paths);
     for (const problem of await applyAddons(client, settings, signal)) progress(problem);
     await startLocalNodes(paths, settings, deps, signal);
   } catch (err) {

@@ -9,7 +9,11 @@ import type { KeyAndCertificate } from '../pki/ca.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
 import { CertificateFiles } from './certificates/certificate-files.ts';
-import { CertificateRotation, isStillGood } from './certificates/certificate-rotation.ts';
+import {
+  type AuthorityText,
+  CertificateRotation,
+  isStillGood,
+} from './certificates/certificate-rotation.ts';
 import { requestCertificate } from './certificates/request-certificate.ts';
 
 export interface IdentityOptions {
@@ -24,6 +28,8 @@ export interface IdentityOptions {
   /** Renew the client certificate (rotateCertificates). */
   readonly rotates: boolean;
   readonly userAgent: string;
+  /** Whom the cluster believes. When that changes, so do certificates. */
+  readonly authority?: AuthorityText | undefined;
 }
 
 interface Deps {
@@ -62,7 +68,9 @@ export function rotateClientCertificate(
 ): Promise<void> {
   const request = (until: AbortSignal) =>
     requestCertificate(deps, clientWish(options.nodeName), until);
-  return new CertificateRotation({ ...deps, files: clientFiles(options), request }).run(signal);
+  const { authority } = options;
+  const files = clientFiles(options);
+  return new CertificateRotation({ ...deps, files, request, authority }).run(signal);
 }
 
 /** Gets and renews the serving certificate until aborted (serverTLSBootstrap). An administrator must approve it. */
@@ -80,7 +88,8 @@ export function rotateServingCertificate(
   };
   const files = new CertificateFiles(options.certDir, 'kubelet-server');
   const request = (until: AbortSignal) => requestCertificate(deps, wish, until);
-  return new CertificateRotation({ ...deps, files, request }).run(signal);
+  const { authority } = options;
+  return new CertificateRotation({ ...deps, files, request, authority }).run(signal);
 }
 
 /** The certificate that a kubelet serves with when nobody gave it one: its own, that nobody else signed. */
@@ -152,7 +161,6 @@ async function bootstrap(
 async function writeKubeconfig(options: IdentityOptions, access: ClusterAccess): Promise<void> {
   const { kubeconfig } = options;
   const { current } = clientFiles(options);
-  const authority = await textOf(access.ca);
   const config = {
     apiVersion: 'v1',
     kind: 'Config',
@@ -162,9 +170,7 @@ async function writeKubeconfig(options: IdentityOptions, access: ClusterAccess):
         cluster: {
           server: access.server,
           ...(access.tlsServerName ? { 'tls-server-name': access.tlsServerName } : {}),
-          ...(authority === undefined
-            ? {}
-            : { 'certificate-authority-data': Buffer.from(authority).toString('base64') }),
+          ...authorityFields(access.ca),
         },
       },
     ],
@@ -180,6 +186,14 @@ async function writeKubeconfig(options: IdentityOptions, access: ClusterAccess):
   const temporary = `${kubeconfig}.tmp`;
   await writeFile(temporary, `${JSON.stringify(config, undefined, 2)}\n`, { mode: 0o600 });
   await rename(temporary, kubeconfig);
+}
+
+/** A file stays a file: its content may change. */
+function authorityFields(ca: Material | undefined): Record<string, string> {
+  if (ca === undefined || 'provide' in ca) return {};
+  return 'file' in ca
+    ? { 'certificate-authority': ca.file }
+    : { 'certificate-authority-data': Buffer.from(ca.data).toString('base64') };
 }
 
 /** The certificate of the kubeconfig is the first that rotation follows. */

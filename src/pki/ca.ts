@@ -31,6 +31,11 @@ const CLOCK_SKEW_MS = 5 * 60 * 1000;
 
 const RSA = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' };
 
+const AUTHORITY_USAGES =
+  x509.KeyUsageFlags.digitalSignature |
+  x509.KeyUsageFlags.keyEncipherment |
+  x509.KeyUsageFlags.keyCertSign;
+
 const USAGE_OIDS = {
   server: x509.ExtendedKeyUsage.serverAuth,
   client: x509.ExtendedKeyUsage.clientAuth,
@@ -54,17 +59,44 @@ export async function createAuthority(commonName: string, now: number): Promise<
     keys,
     extensions: [
       new x509.BasicConstraintsExtension(true, undefined, true),
-      new x509.KeyUsagesExtension(
-        x509.KeyUsageFlags.digitalSignature |
-          x509.KeyUsageFlags.keyEncipherment |
-          x509.KeyUsageFlags.keyCertSign,
-        true,
-      ),
+      new x509.KeyUsagesExtension(AUTHORITY_USAGES, true),
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
       new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: commonName }]),
     ],
   });
   return { certificate: `${certificate.toString('pem')}\n`, key: privateKey };
+}
+
+/**
+ * A certificate of a newer authority that an older one has signed (cross-certification): who believes only the older one
+ * follows it to what the newer one has issued. Answers PEM.
+ */
+export async function crossCertificate(
+  older: KeyAndCertificate,
+  newer: KeyAndCertificate,
+  now: number,
+): Promise<string> {
+  const issuer = new x509.X509Certificate(older.certificate);
+  const subject = new x509.X509Certificate(newer.certificate);
+  const { privateKey: signingKey } = await importKeys(older.key);
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: serialNumber(),
+    subject: subject.subjectName.toJSON(),
+    issuer: issuer.subjectName.toJSON(),
+    notBefore: new Date(now - CLOCK_SKEW_MS),
+    notAfter: issuer.notAfter,
+    signingAlgorithm: signingKey.algorithm.name === EC_P256.name ? EC_P256 : RSA,
+    publicKey: subject.publicKey,
+    signingKey,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, undefined, true),
+      new x509.KeyUsagesExtension(AUTHORITY_USAGES, true),
+      await x509.SubjectKeyIdentifierExtension.create(subject.publicKey),
+      // Both have one name: this tells which of them it was.
+      await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+    ],
+  });
+  return `${certificate.toString('pem')}\n`;
 }
 
 /** A new key and a certificate for it, signed by `authority`. */

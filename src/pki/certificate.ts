@@ -38,6 +38,19 @@ export function isIssuedBy(pem: string, key: string, authority: string): boolean
   );
 }
 
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
+
+/** Whether one of these authorities issued the certificate, and not the newest of them. */
+export function isOfOlderAuthority(pem: string, authorities: string): boolean {
+  const certificate = new X509Certificate(pem);
+  const [newest, ...older] = (authorities.match(CERTIFICATE) ?? [])
+    .map((one) => new X509Certificate(one))
+    .sort((a, b) => Date.parse(b.validFrom) - Date.parse(a.validFrom));
+  const isBy = (authority: X509Certificate) =>
+    certificate.checkIssued(authority) && certificate.verify(authority.publicKey);
+  return newest !== undefined && !isBy(newest) && older.some(isBy);
+}
+
 /** Node prints a distinguished name as lines of `CN=name`. */
 function attributes(name: string): Map<string, string[]> {
   const found = new Map<string, string[]>();

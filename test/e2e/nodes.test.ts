@@ -1,4 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { localNodes } from '../../src/cluster/local-nodes.ts';
+import { type ProcessStatus, statusFile } from '../../src/cluster/supervisor.ts';
 import { type Cluster, createCluster, K8TS, NODE_NAME } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
 import { list, service, webDeployment } from '../support/manifests.ts';
@@ -134,6 +138,33 @@ describe('a second node', () => {
       },
       60_000,
     );
+  });
+});
+
+describe('k8ts certs rotate-ca', () => {
+  const worker = () => localNodes(cluster.paths, 2)[0]?.paths ?? cluster.paths;
+  const pids = () => {
+    const text = readFileSync(statusFile(worker().run), 'utf8');
+    return (JSON.parse(text) as ProcessStatus[]).map(({ name, pid }) => `${name} ${pid}`);
+  };
+
+  it('reaches joined nodes, which get certificates of the new authority while everything runs', async () => {
+    const before = pids();
+    const authority = () => readFileSync(join(cluster.paths.pki, 'ca.crt'), 'utf8');
+    const old = authority();
+    await cluster.k8ts('certs', 'rotate-ca');
+    expect(authority()).toContain(old);
+    // It waits for the nodes.
+    await cluster.k8ts('certs', 'rotate-ca', '--drop-old');
+    expect(authority()).not.toContain(old);
+    await eventually(
+      'the node believes the new authority alone',
+      async () => readFileSync(join(worker().pki, 'ca.crt'), 'utf8') === authority(),
+      30_000,
+    );
+    const pods = await spread('rotated');
+    for (const { metadata } of pods) await cluster.kubectl('exec', metadata.name, '--', 'true');
+    expect(pids()).toEqual(before);
   });
 });
 

@@ -1,5 +1,7 @@
 import { Command, Option } from 'commander';
+import type { Client } from '../../client/client.ts';
 import { createClient } from '../../client/rest-client.ts';
+import { announceAuthority, nodesBehind } from '../../cluster/authority-news.ts';
 import {
   dropOldAuthorities,
   ensureIdentities,
@@ -10,6 +12,7 @@ import { AUTHORITIES, type AuthorityName } from '../../cluster/certificates.ts';
 import { type Paths, pathsUnder } from '../../cluster/paths.ts';
 import { savedSettings, saveSettings, settingsFor } from '../../cluster/prepare.ts';
 import { waitForApi } from '../../cluster/readiness.ts';
+import type { ClusterSettings } from '../../cluster/settings.ts';
 import { supervisorOf } from '../../cluster/up.ts';
 import { realClock } from '../../util/clock.ts';
 import { rootOption } from '../options.ts';
@@ -18,6 +21,9 @@ import { formatTable } from '../table.ts';
 const DAY_MS = 24 * 60 * 60 * 1000;
 // A running server takes changed files up within a second or two.
 const TAKEN_UP_MS = 30_000;
+// Nodes look every ten seconds, and then have certificates to get.
+const NODES_FOLLOW_MS = 90_000;
+const LOOK_MS = 500;
 
 /** `k8ts certs`: kubeadm's certificates, under the directory of the cluster. */
 export function command(): Command {
@@ -54,6 +60,7 @@ export function command(): Command {
       new Option('--authority <name>', 'which').choices(Object.keys(AUTHORITIES)).default('ca'),
     )
     .option('--drop-old', 'believe the old ones no longer: the last step')
+    .option('--force', 'drop them though nodes or API servers have no certificate of the new one')
     .action(rotate);
   return certs;
 }
@@ -92,39 +99,80 @@ async function check(root: string): Promise<void> {
   }
 }
 
-async function rotate(options: {
+interface RotateOptions {
   root: string;
   authority: AuthorityName;
   dropOld?: true;
-}): Promise<void> {
+  force?: true;
+}
+
+async function rotate(options: RotateOptions): Promise<void> {
   const paths = pathsUnder(options.root);
   const settings = savedSettings(paths);
   const now = realClock.now();
   if (options.dropOld) {
-    const dropped = await dropOldAuthorities(paths, settings, now);
-    await untilTakenUp(paths);
-    process.stdout.write(
-      dropped.length === 0
-        ? 'There were no old authorities\n'
-        : `Only the newest is believed of: ${dropped.join(', ')}\n`,
-    );
+    await dropOld(paths, settings, options.force === true);
     return;
   }
-  const written = await rotateAuthority(paths, settings, options.authority, now);
+  tell(await rotateAuthority(paths, settings, options.authority, now));
   await untilTakenUp(paths);
-  tell(written);
+  const behind = await withRunning(paths, (client) => announceAuthority(client, paths));
   process.stdout.write(
-    'Both authorities are believed now, by running processes too. Give joined nodes and people the new authority and kubeconfigs, then run: k8ts certs rotate-ca --drop-old\n',
+    'Both authorities are believed now, by running processes too. Joined nodes learn of them by themselves; give people the new authority and kubeconfigs. Then run: k8ts certs rotate-ca --drop-old\n',
   );
+  if (behind?.length) process.stdout.write(`${serversProblem(paths, behind)}\n`);
+}
+
+async function dropOld(paths: Paths, settings: ClusterSettings, isForced: boolean): Promise<void> {
+  if (!isForced) await withRunning(paths, (client) => untilNodesFollow(client, paths));
+  const dropped = await dropOldAuthorities(paths, settings, realClock.now());
+  await untilTakenUp(paths);
+  await withRunning(paths, (client) => announceAuthority(client, paths));
+  process.stdout.write(
+    dropped.length === 0
+      ? 'There were no old authorities\n'
+      : `Only the newest is believed of: ${dropped.join(', ')}\n`,
+  );
+}
+
+/** Throws when an API server or a node would be lost with the old authority. Nodes are given time. */
+async function untilNodesFollow(client: Client, paths: Paths): Promise<void> {
+  const servers = await announceAuthority(client, paths);
+  if (servers.length > 0) throw new Error(serversProblem(paths, servers));
+  const until = realClock.now() + NODES_FOLLOW_MS;
+  for (;;) {
+    const behind = await nodesBehind(client, paths);
+    if (behind.length === 0) return;
+    if (realClock.now() > until) {
+      throw new Error(
+        `Kubelets have no certificate of the new authority yet: ${behind.join(', ')}; start those nodes or delete them, or give up on them with --force`,
+      );
+    }
+    await realClock.sleep(LOOK_MS);
+  }
+}
+
+function serversProblem({ pki }: Paths, servers: readonly string[]): string {
+  return `API servers have no certificate of the new authority yet: ${servers.join(', ')}; copy ca.crt, ca.key and ca-cross.crt of ${pki} to their machines and run there: k8ts certs renew`;
+}
+
+/** Undefined: no cluster runs here. */
+async function withRunning<T>(
+  paths: Paths,
+  act: (client: Client) => Promise<T>,
+): Promise<T | undefined> {
+  if (!supervisorOf(paths)) return undefined;
+  const client = await createClient(paths.kubeconfig('admin'), { userAgent: 'k8ts' });
+  try {
+    return await act(client);
+  } finally {
+    client.close();
+  }
 }
 
 /** Resolves when the API server, if one runs here, knows the administrator by the certificate that was just issued. */
 async function untilTakenUp(paths: Paths): Promise<void> {
-  if (!supervisorOf(paths)) return;
-  const client = await createClient(paths.kubeconfig('admin'), { userAgent: 'k8ts' });
-  try {
-    await waitForApi(client, realClock, AbortSignal.timeout(TAKEN_UP_MS));
-  } finally {
-    client.close();
-  }
+  await withRunning(paths, (client) =>
+    waitForApi(client, realClock, AbortSignal.timeout(TAKEN_UP_MS)),
+  );
 }

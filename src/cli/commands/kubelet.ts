@@ -9,6 +9,7 @@ import { systemLogind } from '../../host/logind.ts';
 import { machineAddresses, machineFacts } from '../../host/machine.ts';
 import { hostMounts } from '../../host/mounts.ts';
 import { systemdCgroups } from '../../host/systemd-cgroups.ts';
+import { type FollowedFile, followedFile } from '../../http/follow-files.ts';
 import {
   type KubeletConfiguration,
   loadConfiguration,
@@ -27,6 +28,7 @@ import { kubeletMetrics, measured } from '../../kubelet/metrics.ts';
 import { openRuntime } from '../../kubelet/open-runtime.ts';
 import { filedServing, issuedServing } from '../../kubelet/serving.ts';
 import { realClock } from '../../util/clock.ts';
+import { errorMessage } from '../../util/errors.ts';
 import { runAll, shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger } from '../../util/log.ts';
 import { GIT_VERSION } from '../../util/version.ts';
@@ -118,7 +120,8 @@ async function run(options: Options): Promise<void> {
   checkHost(config, { swap: machine.swap, cgroupVersion: cgroups.version });
   const nodeName = (options.hostnameOverride ?? hostname()).toLowerCase();
   const nodeIps = options.nodeIp?.split(',') ?? machineAddresses().slice(0, 1);
-  const identity = identityOf(options, config, { nodeName, nodeIps });
+  const authority = await authorityOf(config);
+  const identity = { ...identityOf(options, config, { nodeName, nodeIps }), authority };
   const access = await kubeletAccess(identity, { clock: realClock, log }, signal);
   const client = new RestClient(access, { userAgent: identity.userAgent });
   const metrics = kubeletMetrics(nodeName);
@@ -164,9 +167,23 @@ async function run(options: Options): Promise<void> {
   const loops = [recorder.run(signal), kubelet.run(signal)];
   if (config.enableServer) loops.push(server.run(signal));
   if (identity.rotates) loops.push(rotateClientCertificate(identity, base, signal));
+  const onError = (err: unknown): void =>
+    log.error({ err: errorMessage(err) }, 'Could not use changed authorities');
+  if (authority) loops.push(authority.follow(onError, signal));
   await runAll(signal, loops);
   runtime.close();
   client.close();
+}
+
+/** Certificates that the cluster signs follow its authority. */
+async function authorityOf({
+  authentication,
+  rotateCertificates,
+  serverTLSBootstrap,
+}: KubeletConfiguration): Promise<FollowedFile | undefined> {
+  const file = authentication.x509.clientCAFile;
+  if (file === '' || !(rotateCertificates || serverTLSBootstrap)) return undefined;
+  return followedFile(file);
 }
 
 function identityOf(

@@ -1,9 +1,15 @@
 import type { KeyAndCertificate } from '../../pki/ca.ts';
-import { readCertificate } from '../../pki/certificate.ts';
+import { isOfOlderAuthority, readCertificate } from '../../pki/certificate.ts';
 import type { Clock } from '../../util/clock.ts';
 import { errorMessage } from '../../util/errors.ts';
 import type { Logger } from '../../util/log.ts';
 import type { CertificateFiles } from './certificate-files.ts';
+
+/** A text that may change. */
+export interface AuthorityText {
+  current(): string;
+  onChange(listener: () => void): void;
+}
 
 export interface RotationDeps {
   readonly files: CertificateFiles;
@@ -11,12 +17,15 @@ export interface RotationDeps {
   readonly request: (signal: AbortSignal) => Promise<KeyAndCertificate>;
   readonly clock: Clock;
   readonly log: Logger;
+  /** The authorities that the cluster believes: when a newer one comes, the next certificate is asked for at once. */
+  readonly authority?: AuthorityText | undefined;
   /** Called with the certificate that counts from now on, the first one included. */
   readonly onChange?: (pair: KeyAndCertificate) => void;
 }
 
 const FIRST_RETRY_MS = 2_000;
 const LAST_RETRY_MS = 5 * 60_000;
+const LAST_OUTDATED_MS = 60 * 60_000;
 
 /** Keeps one certificate of the kubelet good: asks for the next one long before the end of this one. */
 export class CertificateRotation {
@@ -28,19 +37,39 @@ export class CertificateRotation {
 
   /** Works until aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    const { files, clock, onChange } = this.#deps;
+    const { files, clock, onChange, authority } = this.#deps;
     let pair = await files.load();
     if (pair) onChange?.(pair);
+    let changed = new AbortController();
+    authority?.onChange(() => changed.abort());
+    // A signer that still signs as before is asked ever more seldom.
+    let delay = 0;
     while (!signal.aborted) {
-      const wait = pair ? rotationTime(pair.certificate, Math.random()) - clock.now() : 0;
+      changed = new AbortController();
+      const isOutdated = this.#isOutdated(pair);
+      if (!isOutdated) delay = 0;
+      const wait = this.#untilRegular(pair);
       try {
-        if (wait > 0) await sleepLong(clock, wait, signal);
+        const until = AbortSignal.any([signal, changed.signal]);
+        await sleepLong(clock, isOutdated ? Math.min(delay, wait) : wait, until);
         pair = await this.#renew(signal);
+        delay = Math.min(Math.max(delay * 2, FIRST_RETRY_MS), LAST_OUTDATED_MS);
         onChange?.(pair);
       } catch (err) {
-        if (!signal.aborted) throw err;
+        if (!signal.aborted && !changed.signal.aborted) throw err;
       }
     }
+  }
+
+  /** Milliseconds; not above 0: now. */
+  #untilRegular(pair: KeyAndCertificate | undefined): number {
+    return pair ? rotationTime(pair.certificate, Math.random()) - this.#deps.clock.now() : 0;
+  }
+
+  #isOutdated(pair: KeyAndCertificate | undefined): boolean {
+    const believed = this.#deps.authority?.current();
+    if (pair === undefined || believed === undefined) return false;
+    return isOfOlderAuthority(pair.certificate, believed);
   }
 
   async #renew(signal: AbortSignal): Promise<KeyAndCertificate> {
