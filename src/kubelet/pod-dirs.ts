@@ -1,5 +1,7 @@
+import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Pod } from '../api/types.ts';
+import { errnoOf, errorMessage } from '../util/errors.ts';
 
 /** Where things of a pod lie on the node. */
 export interface PodDirs {
@@ -36,4 +38,30 @@ export function podDirs(rootDir: string, podLogsDir: string): PodDirs {
       return join(containerLogLinks, `${stem}${suffix}.log`);
     },
   };
+}
+
+/** The node has no place for what a pod needs besides its volumes. */
+export class DirectoryError extends Error {
+  override readonly name = 'DirectoryError';
+}
+
+/** The pod's own directory and that of its logs. Throws `DirectoryError`. */
+export async function makePodDirectories(dirs: PodDirs, pod: Pod): Promise<void> {
+  try {
+    await makeDirectory(dirs.pod(pod.metadata.uid), 0o750);
+    await makeDirectory(dirs.podLogs(pod), 0o755);
+  } catch (err) {
+    throw new DirectoryError(errorMessage(err));
+  }
+}
+
+/** Not recursive where that is not needed: Node.js calls a file system that can only be read ENOENT then. */
+async function makeDirectory(path: string, mode: number): Promise<void> {
+  try {
+    await mkdir(path, { mode });
+  } catch (err) {
+    const code = errnoOf(err);
+    if (code === 'ENOENT') await mkdir(path, { recursive: true, mode });
+    else if (code !== 'EEXIST') throw err;
+  }
 }

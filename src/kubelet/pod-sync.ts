@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import type { Container, Pod, PodStatus } from '../api/types.ts';
 import type { EventRecorder } from '../client/client.ts';
 import { Backoff, goDuration } from '../util/backoff.ts';
@@ -19,7 +19,7 @@ import {
 } from './names.ts';
 import type { Pleg } from './pleg.ts';
 import { computePodActions, type PodActions, type ProbeVerdicts } from './pod-actions.ts';
-import type { PodDirs } from './pod-dirs.ts';
+import { DirectoryError, makePodDirectories, type PodDirs } from './pod-dirs.ts';
 import type { PodGroups } from './pod-groups.ts';
 import type { PodState } from './pod-state.ts';
 import type { Allocations } from './resize/allocations.ts';
@@ -176,7 +176,7 @@ export class PodSync {
     let volumes: Map<string, MountedVolume>;
     try {
       const ensured = actions.resize.length > 0 ? groups.widen(pod) : groups.ensure(pod);
-      await mkdir(this.#deps.dirs.podLogs(pod), { recursive: true, mode: 0o755 });
+      await makePodDirectories(this.#deps.dirs, pod);
       volumes = await this.#deps.volumes.setUp(pod, this.#facts(state));
       await ensured;
       this.#volumeBackoff.forget(`${state.uid}/`);
@@ -191,9 +191,8 @@ export class PodSync {
 
   #volumeFailed(state: PodState, err: unknown): number {
     const { recorder, log, clock } = this.#deps;
-    const reason = err instanceof VolumeError ? 'FailedMount' : 'FailedSync';
     log.warn({ pod: podKey(state.pod), err: errorMessage(err) }, 'Cannot prepare pod');
-    const prefix = err instanceof VolumeError ? '' : 'error determining status: ';
+    const { reason, prefix } = failureKind(err);
     recorder.event(state.pod, 'Warning', reason, prefix + errorMessage(err));
     const key = `${state.uid}/`;
     this.#volumeBackoff.next(key, clock.now());
@@ -319,7 +318,6 @@ export class PodSync {
     const path = dirs.hostsFile(pod.metadata.uid);
     const { hostname, domain } = podHostname(pod, dns().clusterDomain);
     const nodeHosts = isHostNetwork(pod) ? await readFile('/etc/hosts', 'utf8') : '';
-    await mkdir(dirs.pod(pod.metadata.uid), { recursive: true, mode: 0o750 });
     await writeFile(path, hostsFile(pod, { podIps, hostname, domain, nodeHosts }));
     await chmod(path, 0o644);
     return path;
@@ -348,6 +346,16 @@ export class PodSync {
     await groups.remove(pod);
     this.forget(uid);
   }
+}
+
+/** How the event of a failure is called, and begins. */
+function failureKind(err: unknown): { reason: string; prefix: string } {
+  if (err instanceof VolumeError) return { reason: 'FailedMount', prefix: '' };
+  if (err instanceof DirectoryError) {
+    const prefix = 'error making pod data directories: ';
+    return { reason: 'FailedToMakePodDataDirectories', prefix };
+  }
+  return { reason: 'FailedSync', prefix: 'error determining status: ' };
 }
 
 function isIdle(actions: PodActions): boolean {

@@ -91,14 +91,16 @@ describe('an image in a registry with TLS and a password', () => {
     await ns.kubectl('delete', 'pod', 'owner', 'thief', 'quiet-thief', '--now');
   });
 
-  it('that is not there, and one that is damaged, say so', async () => {
+  it('that is not there, that is damaged, or for other machines, is told in an event', async () => {
     await ns.apply(pulling('missing', `${registry.host}/team/nothing:1`, withSecret));
     const image = await registry.push(await importRandomImage(), 'team/damaged:1');
     damageLargestBlob(registry.storage);
     // Nothing of it may be here any more: what is here is not fetched.
     await cluster.k8ts('images', 'prune');
     await ns.apply(pulling('damaged', image, withSecret));
-    for (const pod of ['missing', 'damaged']) {
+    await registry.push(BUSYBOX_IMAGE, 'team/foreign:amd64');
+    await ns.apply(pulling('foreign', await forMachinesOf('s390x', 'team/foreign'), withSecret));
+    for (const pod of ['missing', 'damaged', 'foreign']) {
       await eventually(`${pod} is told of`, async () =>
         ['ErrImagePull', 'ImagePullBackOff'].includes((await waiting(pod))?.reason),
       );
@@ -106,7 +108,10 @@ describe('an image in a registry with TLS and a password', () => {
     expect(await ns.kubectl('events', '--for', 'pod/missing')).toMatch(
       /Failed to pull image .*team\/nothing:1/,
     );
-    await ns.kubectl('delete', 'pod', 'missing', 'damaged', '--now');
+    expect(await ns.kubectl('events', '--for', 'pod/foreign')).toMatch(
+      /Failed to pull image .*team\/foreign:1": .*no match for platform in manifest/,
+    );
+    await ns.kubectl('delete', 'pod', 'missing', 'damaged', 'foreign', '--now');
   });
 });
 
@@ -159,6 +164,24 @@ async function importRandomImage(megabytes = 8): Promise<string> {
   await cluster.k8ts('images', 'import', archive);
   rmSync(archive);
   return RANDOM_IMAGE;
+}
+
+/** An index in the registry that has the repository's image `amd64` for machines of this kind alone. */
+async function forMachinesOf(architecture: string, repository: string): Promise<string> {
+  const { name, password } = REGISTRY_USER;
+  const url = (tag: string) => `https://${registry.host}/v2/${repository}/manifests/${tag}`;
+  const curl = (...args: string[]) =>
+    cluster.network.run('curl', ['-sS', '--insecure', '--user', `${name}:${password}`, ...args]);
+  const mediaType = 'application/vnd.oci.image.manifest.v1+json';
+  const { stdout } = await curl('--head', '--header', `Accept: ${mediaType}`, url('amd64'));
+  const digest = /^docker-content-digest: (\S+)/im.exec(stdout)?.[1];
+  const size = Number(/^content-length: (\d+)/im.exec(stdout)?.[1]);
+  const manifests = [{ mediaType, digest, size, platform: { os: 'linux', architecture } }];
+  const type = 'application/vnd.oci.image.index.v1+json';
+  const index = { schemaVersion: 2, mediaType: type, manifests };
+  const put = ['--fail', '--request', 'PUT', '--header', `Content-Type: ${type}`];
+  await curl(...put, '--data', JSON.stringify(index), url('1'));
+  return `${registry.host}/${repository}:1`;
 }
 
 /** Overwrites the largest blob; its size stays. */

@@ -9,6 +9,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hostMounts } from '../../src/host/mounts.ts';
 import { signalProcess } from '../../src/host/processes.ts';
 import { kubectlProgram } from '../support/cluster.ts';
 import { componentPid } from '../support/component-pid.ts';
@@ -59,8 +60,10 @@ describe('a container', () => {
 
   it('that prints a line of 100 MB is read whole, and the kubelet holds no such line', async () => {
     const pid = await componentPid(cluster, 'kubelet');
-    const script = "head -c 100000000 /dev/zero | tr '\\0' x; echo; sleep 3600";
-    await ns.apply(podOf('long', [shell('main', script)]));
+    const script = "head -c 100000000 /dev/zero | tr '\\0' x; echo; touch /written; sleep 3600";
+    const readinessProbe = { exec: { command: ['test', '-e', '/written'] }, periodSeconds: 1 };
+    await ns.apply(podOf('long', [shell('main', script, { readinessProbe })]));
+    await ready('long');
     const env = { KUBECONFIG: cluster.paths.kubeconfig('admin'), KUBECTL: kubectlProgram() };
     const line = `$KUBECTL -n ${ns.name} logs long | wc -c`;
     await eventually(
@@ -88,6 +91,25 @@ describe('a container', () => {
     expect(status.containerStatuses[0].state.terminated.exitCode).not.toBe(0);
     expect(await ns.kubectl('logs', 'heavy')).toMatch(/argument list too long/);
     await ns.kubectl('delete', 'pod', 'heavy');
+  });
+
+  it('with 1,000 variables of 100 kB says so, and the kubelet lives', async () => {
+    const pid = await componentPid(cluster, 'kubelet');
+    const data = { big: 'x'.repeat(100_000) };
+    const map = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'big' }, data };
+    const input = JSON.stringify(map);
+    await cluster.tryKubectl(['-n', ns.name, 'create', '-f', '-'], { input });
+    const valueFrom = { configMapKeyRef: { name: 'big', key: 'big' } };
+    const env = Array.from({ length: 1000 }, (_, i) => ({ name: `V${i}`, valueFrom }));
+    await ns.apply(podOf('heaviest', [shell('main', 'true', { env })]));
+    await eventually('it is told', async () => {
+      const { status } = await ns.get('pod', 'heaviest');
+      return status.containerStatuses?.[0]?.state?.waiting?.reason === 'CreateContainerError';
+    });
+    expect(await describePod('heaviest')).toMatch(/Failed .*message larger than max/);
+    expect(await componentPid(cluster, 'kubelet')).toBe(pid);
+    await ns.kubectl('delete', 'pod', 'heaviest');
+    await ns.kubectl('delete', 'configmap', 'big');
   });
 });
 
@@ -123,6 +145,45 @@ describe('a node without CNI configuration', () => {
     await ready('unplugged');
     await ns.kubectl('delete', 'pod', 'unplugged');
   });
+});
+
+describe('a disk that', () => {
+  const pods = join(cluster.paths.state, 'kubelet', 'pods');
+  const covered = async () => (await hostMounts.list()).some(({ path }) => path === pods);
+  afterAll(async () => {
+    if (await covered()) await hostMounts.unmount(pods);
+  });
+
+  it.each([
+    ['is full', 'size=4k,nr_inodes=1', /no space left on device/],
+    ['can only be read', 'ro', /read-only file system/],
+  ])(
+    '%s is told in an event, the others go on, and the Pod starts when it is mended',
+    async (what, options, message) => {
+      const name = what.replaceAll(' ', '-');
+      await ns.apply(podOf('beside', [shell('main', 'sleep 3600')]));
+      await ready('beside');
+      const pid = await componentPid(cluster, 'kubelet');
+      // Over the directories of all Pods: what runs has what it needs of them.
+      await hostMounts.mount({
+        source: 'tmpfs',
+        target: pods,
+        fsType: 'tmpfs',
+        options: [options],
+      });
+      await ns.apply(podOf(name, [shell('main', 'sleep 3600')]));
+      await eventually('the event', async () => {
+        const text = await describePod(name);
+        return text.includes('FailedToMakePodDataDirectories') && message.test(text);
+      });
+      await ns.kubectl('exec', 'beside', '--', 'true');
+      await hostMounts.unmount(pods);
+      await ready(name);
+      expect(await componentPid(cluster, 'kubelet')).toBe(pid);
+      expect((await ns.get('pod', 'beside')).status.containerStatuses[0].restartCount).toBe(0);
+      await ns.kubectl('delete', 'pod', name, 'beside');
+    },
+  );
 });
 
 describe('many Pods', () => {
