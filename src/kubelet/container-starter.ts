@@ -5,6 +5,7 @@ import type { EventRecorder } from '../client/client.ts';
 import type { Clock } from '../util/clock.ts';
 import { errnoOf, errorMessage } from '../util/errors.ts';
 import { RpcError } from '../util/grpc.ts';
+import type { ClaimManager } from './claims/claim-manager.ts';
 import { containerConfig, logPathOf, mountOf, subPathOf } from './container-config.ts';
 import { containerDevices, volumeDevices } from './devices/container-devices.ts';
 import type { DeviceManager } from './devices/device-manager.ts';
@@ -54,6 +55,7 @@ export interface StarterDeps {
   subPaths: SubPaths;
   imageVolumes: ImageVolumes;
   devices: DeviceManager;
+  claims: ClaimManager;
   dirs: PodDirs;
   /** Bytes of the machine. */
   memory: NodeMemory;
@@ -116,7 +118,7 @@ export class ContainerStarter {
         ...environment,
         volumeFile: (name, path) => readInVolume(context.volumes.get(name), path),
       });
-      const devices = containerDevices(grants);
+      const devices = containerDevices(grants, this.#deps.claims.cdiOf(pod, container));
       const env = new Map([...devices.envs, ...own]);
       const attempt = nextAttempt(runtime, context.told, container);
       const targetId = targetOf(pod, container, runtime);

@@ -169,12 +169,10 @@ export class Kubelet {
   }
 
   #makePlugins(): NodePlugins {
-    const { clock, log, machine } = this.#deps;
     return new NodePlugins({
-      clock,
-      log,
-      rootDir: this.options.rootDir,
-      cpus: machine.cpus,
+      ...this.#deps,
+      ...this.options,
+      cpus: this.machine.cpus,
       drivers: () => this.#drivers,
       pods: () => this.workers.active().map(({ pod }) => pod),
       isGone: (uid) => this.#heard && this.workers.get(uid) === undefined,
@@ -293,6 +291,7 @@ export class Kubelet {
         probes: this.#probes,
         configObjects: this.#configObjects,
         devices: this.#plugins.devices,
+        claims: this.#plugins.claims,
         pullRecords: this.#pullRecords,
         tokens: this.#tokens,
         services: () => this.#services.list(),
@@ -363,7 +362,7 @@ export class Kubelet {
   async #prepare(signal: AbortSignal): Promise<void> {
     const { machine } = this.#deps;
     await this.#housekeeping.makeDirectories();
-    await this.#plugins.devices.open();
+    await this.#plugins.open();
     await this.#csi.open();
     await this.#shutdown.check();
     await this.#groups.ensureTop({ cpuShares: machine.cpus * 1024, memoryLimit: 0 });

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import type { Pod } from '../api/types.ts';
+import type { Client } from '../client/client.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
+import { ClaimManager } from './claims/claim-manager.ts';
 import type { CsiDrivers } from './csi/csi-drivers.ts';
 import { type Plugin, PluginWatcher } from './csi/plugin-watcher.ts';
 import { DeviceManager } from './devices/device-manager.ts';
@@ -9,6 +11,8 @@ import { serveDeviceRegistration } from './devices/device-registration.ts';
 import { servePodResources } from './devices/pod-resources.ts';
 
 export interface NodePluginsDeps {
+  client: Client;
+  nodeName: string;
   clock: Clock;
   log: Logger;
   /** --root-dir. */
@@ -22,9 +26,10 @@ export interface NodePluginsDeps {
   onDevices(): void;
 }
 
-/** What extends this node by sockets below the root directory: CSI drivers and device plugins. */
+/** What extends this node by sockets below the root directory: CSI drivers, device plugins, drivers of claims. */
 export class NodePlugins {
   readonly devices: DeviceManager;
+  readonly claims: ClaimManager;
   readonly #deps: NodePluginsDeps;
 
   constructor(deps: NodePluginsDeps) {
@@ -32,6 +37,13 @@ export class NodePlugins {
     const { clock, log, onDevices, isGone } = deps;
     const directory = this.#at('device-plugins');
     this.devices = new DeviceManager({ clock, log, directory, onChange: onDevices, isGone });
+    this.claims = new ClaimManager(deps);
+  }
+
+  /** Reads what an earlier kubelet had given to pods. */
+  async open(): Promise<void> {
+    await this.devices.open();
+    this.claims.open();
   }
 
   #at(...parts: string[]): string {
@@ -47,10 +59,11 @@ export class NodePlugins {
       log,
       directory: this.#at('plugins_registry'),
       onAdd: (plugin) => this.#add(plugin, signal),
-      onRemove: (plugin) => this.#remove(plugin),
+      onRemove: (plugin) => this.#remove(plugin, signal),
     });
     await Promise.all([
       watcher.run(signal),
+      this.claims.run(signal),
       serveDeviceRegistration({ devices, log, directory: this.#at('device-plugins') }, signal),
       servePodResources(
         { devices, socket: this.#at('pod-resources', 'kubelet.sock'), cpus, pods },
@@ -59,14 +72,19 @@ export class NodePlugins {
     ]);
   }
 
-  async #add({ type, name, endpoint }: Plugin, signal: AbortSignal): Promise<void> {
+  async #add(
+    { type, name, endpoint, supportedVersions }: Plugin,
+    signal: AbortSignal,
+  ): Promise<void> {
     if (type === 'CSIPlugin') return this.#deps.drivers().add(name, endpoint, signal);
     if (type === 'DevicePlugin') return this.devices.add(name, endpoint, undefined, signal);
+    if (type === 'DRAPlugin') return this.claims.addDriver(name, endpoint, supportedVersions);
     throw new Error(`plugins of type ${type} are not supported here`);
   }
 
-  async #remove({ type, name }: Plugin): Promise<void> {
+  async #remove({ type, name }: Plugin, signal: AbortSignal): Promise<void> {
     if (type === 'CSIPlugin') await this.#deps.drivers().remove(name);
+    else if (type === 'DRAPlugin') this.claims.removeDriver(name, signal);
     else this.devices.remove(name);
   }
 }

@@ -4,6 +4,7 @@ import { RUNTIME_CLASSES } from '../api/system-resource-types.ts';
 import type { Pod, Service } from '../api/types.ts';
 import type { Client } from '../client/client.ts';
 import { Admission } from './admission.ts';
+import type { ClaimManager } from './claims/claim-manager.ts';
 import type { ConfigObjects } from './config-objects.ts';
 import { ContainerKiller } from './container-killer.ts';
 import { ContainerStarter } from './container-starter.ts';
@@ -46,6 +47,7 @@ export interface PodStagesDeps extends KubeletDeps {
   allocations: Allocations;
   configObjects: ConfigObjects;
   devices: DeviceManager;
+  claims: ClaimManager;
   pullRecords: PullRecords;
   tokens: ServiceAccountTokens;
   services(): readonly Service[];
@@ -204,6 +206,7 @@ function podSync(
     groups,
     dirs,
     verdicts: probes,
+    claims: deps.claims,
     allocations: deps.allocations,
     dns: () => ({ node: deps.resolver(), clusterDns: clusterDNS, clusterDomain }),
     networkProblem: deps.networkProblem,
@@ -239,6 +242,7 @@ function containerStarter(
     subPaths: new SubPaths({ mounts, dirs }),
     imageVolumes,
     devices: deps.devices,
+    claims: deps.claims,
     dirs,
     memory: nodeMemory(deps, options),
     seccompDefault: config.seccompDefault,

@@ -6,6 +6,7 @@ import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
 import { RpcError } from '../util/grpc.ts';
 import type { Logger } from '../util/log.ts';
+import type { ClaimManager } from './claims/claim-manager.ts';
 import type { ContainerKiller } from './container-killer.ts';
 import { type ContainerStarter, StartError } from './container-starter.ts';
 import { type DnsOptions, podDns } from './dns.ts';
@@ -24,7 +25,6 @@ import type { PodGroups } from './pod-groups.ts';
 import type { PodState } from './pod-state.ts';
 import type { Allocations } from './resize/allocations.ts';
 import type { Resizer } from './resize/resizer.ts';
-import { claimProblem } from './resource-claims.ts';
 import type { ContainerRuntime, PodSandboxConfig } from './runtime/runtime.ts';
 import { newestContainer, type RuntimePod } from './runtime-pod.ts';
 import { podHostname, sandboxConfig } from './sandbox-config.ts';
@@ -48,6 +48,7 @@ export interface PodSyncDeps {
   starter: ContainerStarter;
   killer: ContainerKiller;
   volumes: VolumeManager;
+  claims: ClaimManager;
   groups: PodGroups;
   dirs: PodDirs;
   verdicts: ProbeVerdicts;
@@ -168,11 +169,7 @@ export class PodSync {
       this.#deps.recorder.event(pod, 'Warning', 'NetworkNotReady', message);
       return SANDBOX_RETRY_MS;
     }
-    const claims = claimProblem(pod);
-    if (claims !== undefined) {
-      this.#deps.recorder.event(pod, 'Warning', 'FailedPrepareDynamicResources', claims);
-      return SANDBOX_RETRY_MS;
-    }
+    if (!(await this.#prepareClaims(pod, signal))) return SANDBOX_RETRY_MS;
     let volumes: Map<string, MountedVolume>;
     try {
       const ensured = actions.resize.length > 0 ? groups.widen(pod) : groups.ensure(pod);
@@ -187,6 +184,20 @@ export class PodSync {
     const sandbox = await this.#sandbox(state, actions, signal);
     if (!sandbox) return SANDBOX_RETRY_MS;
     return this.#startContainers(state, actions, { ...sandbox, volumes }, signal);
+  }
+
+  /** Answers whether the devices of the pod's claims are ready. */
+  async #prepareClaims(pod: Pod, signal: AbortSignal): Promise<boolean> {
+    const { claims, recorder } = this.#deps;
+    try {
+      await claims.prepare(pod, signal);
+      return true;
+    } catch (err) {
+      signal.throwIfAborted();
+      const why = `Failed to prepare dynamic resources: prepare dynamic resources: ${errorMessage(err)}`;
+      recorder.event(pod, 'Warning', 'FailedPrepareDynamicResources', why);
+      return false;
+    }
   }
 
   #volumeFailed(state: PodState, err: unknown): number {
@@ -326,6 +337,7 @@ export class PodSync {
   /** Stops everything of the pod. */
   async terminate(state: PodState, signal: AbortSignal): Promise<void> {
     await this.#deps.killer.killPod(state, state.failure?.gracePeriod, signal);
+    await this.#deps.claims.unprepare(state.uid, signal);
   }
 
   /** Takes away what the pod had besides its containers' records; those too when the pod is gone for good. */

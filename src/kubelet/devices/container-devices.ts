@@ -13,8 +13,14 @@ export interface ContainerDevices {
   readonly cdi: readonly { name: string }[];
 }
 
-/** Joins what the plugins said. Of two answers about one thing the first counts, as upstream has it. Pure. */
-export function containerDevices(grants: readonly DeviceGrant[]): ContainerDevices {
+/**
+ * Joins what the plugins said, and the devices of claims. Of two answers about one thing the first counts, as upstream has
+ * it. Pure.
+ */
+export function containerDevices(
+  grants: readonly DeviceGrant[],
+  claimed: readonly string[] = [],
+): ContainerDevices {
   const answers = grants.map(({ answer }) => answer);
   const envs = answers.flatMap((a) => Object.entries(a.envs));
   const annotations = answers.flatMap((a) => Object.entries(a.annotations));
@@ -30,7 +36,7 @@ export function containerDevices(grants: readonly DeviceGrant[]): ContainerDevic
       readonly: m.readOnly,
     })),
     devices: firstOf(devices, (d) => d.containerPath).map((d) => ({ ...d })),
-    cdi: [...new Set(cdi)].map((name) => ({ name })),
+    cdi: [...new Set([...cdi, ...claimed])].map((name) => ({ name })),
   };
 }
 

@@ -1,4 +1,5 @@
 import { createRpcClient, isRpcNotFound, type RpcClient } from '../../util/grpc.ts';
+import { injectCdi } from './cdi.ts';
 import { runtimeEvents } from './cri-events.ts';
 import { imageViews } from './image-views.ts';
 import type {
@@ -49,7 +50,7 @@ export function createCriRuntime(
   );
   return {
     ...sandboxCalls(call, requestTimeoutMs),
-    ...containerCalls(call),
+    ...containerCalls(call, version),
     ...streamCalls(call),
     ...imageCalls(callImages, image),
     viewImage: views.viewImage,
@@ -158,6 +159,12 @@ function sandboxCalls(call: Call, requestTimeoutMs: number): SandboxCalls {
 const filtered = (labelSelector: LabelFilter | undefined): object =>
   labelSelector === undefined ? {} : { filter: { labelSelector } };
 
+/** containerd does since 1.7; every CRI-O of CRI v1. */
+function knowsCdi({ runtimeName, runtimeVersion }: RuntimeVersion): boolean {
+  const [major = 0, minor = 0] = runtimeVersion.replace(/^v/, '').split('.').map(Number.parseFloat);
+  return runtimeName !== 'containerd' || major > 1 || minor >= 7;
+}
+
 type ContainerCalls = Pick<
   ContainerRuntime,
   | 'createContainer'
@@ -173,9 +180,14 @@ type ContainerCalls = Pick<
   | 'listContainerStats'
 >;
 
-function containerCalls(call: Call): ContainerCalls {
+function containerCalls(
+  call: Call,
+  version: (signal?: AbortSignal) => Promise<RuntimeVersion>,
+): ContainerCalls {
   return {
-    async createContainer(podSandboxId, config, sandboxConfig, signal) {
+    async createContainer(podSandboxId, wanted, sandboxConfig, signal) {
+      const ownWay = wanted.CDIDevices?.length && !knowsCdi(await version(signal));
+      const config = ownWay ? await injectCdi(wanted) : wanted;
       const request = { podSandboxId, config, sandboxConfig };
       const answer = call<{ containerId: string }>('CreateContainer', request, signal);
       return (await answer).containerId;

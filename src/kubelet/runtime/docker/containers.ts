@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
 import { RpcError } from '../../../util/grpc.ts';
+import { injectCdi } from '../cdi.ts';
 import type {
   ContainerConfig,
   ContainerRuntime,
@@ -31,7 +32,8 @@ export function containerCalls(engine: Engine): ContainerCalls {
   const { docker, logs, facts } = engine;
   const at = (id: string): Docker.Container => docker.getContainer(id);
   return {
-    async createContainer(sandboxId, config, sandbox) {
+    async createContainer(sandboxId, wanted, sandbox) {
+      const config = await injectCdi(wanted);
       const spec = containerSpec(config, sandbox, {
         ...facts,
         handler: '',

@@ -1,0 +1,102 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseYaml } from '../../api/yaml.ts';
+import { errnoOf } from '../../util/errors.ts';
+import type { ContainerConfig } from './runtime.ts';
+
+/** What a device needs in a container. https://github.com/cncf-tags/container-device-interface/blob/main/SPEC.md */
+interface Edits {
+  readonly env?: readonly string[];
+  readonly deviceNodes?: readonly { path: string; hostPath?: string; permissions?: string }[];
+  readonly mounts?: readonly { hostPath: string; containerPath: string; options?: string[] }[];
+  readonly [other: string]: unknown;
+}
+
+interface Spec {
+  readonly kind?: string;
+  readonly devices?: readonly { name: string; containerEdits?: Edits }[];
+  readonly containerEdits?: Edits;
+}
+
+// Of two files that have a device, the later one counts.
+const DIRECTORIES = ['/etc/cdi', '/var/run/cdi'];
+const KNOWN = new Set(['env', 'deviceNodes', 'mounts']);
+
+/**
+ * The container with its CDI devices as variables, nodes and mounts, for engines that know nothing of them. Throws when a
+ * device is not there, or needs what cannot be said to such an engine.
+ */
+export async function injectCdi(
+  { CDIDevices = [], ...config }: ContainerConfig,
+  directories: readonly string[] = DIRECTORIES,
+): Promise<ContainerConfig> {
+  const names = CDIDevices.map(({ name }) => name);
+  const specs = names.length === 0 ? [] : await readSpecs(directories);
+  const missing = names.filter((name) => editsOf(specs, name) === undefined);
+  if (missing.length > 0) {
+    throw new Error(`CDI device injection failed: unresolvable CDI devices ${missing.join(', ')}`);
+  }
+  const edits = [...new Set(names.flatMap((name) => editsOf(specs, name) ?? []))];
+  for (const field of edits.flatMap((one) => Object.keys(one))) {
+    if (!KNOWN.has(field)) {
+      throw new Error(`CDI device injection failed: this engine cannot do ${field}`);
+    }
+  }
+  return edits.reduce(withEdits, config);
+}
+
+/** What the device needs, after what all devices of its file need. */
+function editsOf(specs: readonly Spec[], name: string): Edits[] | undefined {
+  const [kind, device] = name.split('=');
+  for (const { devices = [], containerEdits = {}, ...spec } of specs) {
+    const found = spec.kind === kind && devices.find((one) => one.name === device);
+    if (found) return [containerEdits, found.containerEdits ?? {}];
+  }
+  return undefined;
+}
+
+function withEdits(config: ContainerConfig, { env = [], deviceNodes = [], mounts = [] }: Edits) {
+  return {
+    ...config,
+    envs: [
+      ...config.envs,
+      ...env.map((text) => {
+        const at = text.indexOf('=');
+        return { key: text.slice(0, at), value: Buffer.from(text.slice(at + 1)) };
+      }),
+    ],
+    devices: [
+      ...config.devices,
+      ...deviceNodes.map(({ path, hostPath = path, permissions = 'rwm' }) => ({
+        ...{ containerPath: path, hostPath, permissions },
+      })),
+    ],
+    mounts: [
+      ...config.mounts,
+      ...mounts.map(({ hostPath, containerPath, options = [] }) => ({
+        ...{ containerPath, hostPath, readonly: options.includes('ro') },
+      })),
+    ],
+  };
+}
+
+/** Later ones first. */
+async function readSpecs(directories: readonly string[]): Promise<Spec[]> {
+  const specs: Spec[] = [];
+  for (const directory of directories) {
+    for (const name of await specFiles(directory)) {
+      specs.unshift((await parseYaml(await readFile(join(directory, name), 'utf8'))) as Spec);
+    }
+  }
+  return specs;
+}
+
+async function specFiles(directory: string): Promise<string[]> {
+  try {
+    const names = await readdir(directory);
+    return names.filter((name) => /\.(json|yaml)$/.test(name)).sort();
+  } catch (err) {
+    if (errnoOf(err) === 'ENOENT') return [];
+    throw err;
+  }
+}
