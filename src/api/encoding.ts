@@ -1,3 +1,4 @@
+import { fitting, parseJson } from '../util/exact-json.ts';
 import { badRequest } from './errors.ts';
 import { duplicateFields, exceedsDepth } from './json-scan.ts';
 
@@ -19,7 +20,7 @@ const MAX_ALIASES = 100;
 export function decodeJson(text: string, findDuplicates = true): DecodedText {
   refuseDeep(text);
   try {
-    const value: unknown = JSON.parse(text);
+    const value = parseJson(text);
     return { value, duplicates: findDuplicates ? duplicateFields(text) : [] };
   } catch (err) {
     throw badRequest(`couldn't get version/kind; json parse error: ${parseMessage(err, text)}`);
@@ -34,6 +35,7 @@ export async function decodeYaml(text: string): Promise<DecodedText> {
     version: '1.1',
     schema: 'yaml-1.1',
     uniqueKeys: true,
+    intAsBigInt: true,
     merge: true,
     // Dates stay text and binary stays base64: JSON has neither.
     customTags: (tags) => tags.filter((tag) => typeof tag === 'string' || !FOREIGN.has(tag.tag)),
@@ -49,11 +51,16 @@ export async function decodeYaml(text: string): Promise<DecodedText> {
   }
   const duplicates = lines.length === 0 ? [] : [`yaml: unmarshal errors:\n${lines.join('\n')}`];
   try {
-    return { value: document.toJS({ maxAliasCount: MAX_ALIASES }), duplicates };
+    return { value: document.toJS({ maxAliasCount: MAX_ALIASES, reviver: asInJson }), duplicates };
   } catch (err) {
     const message = err instanceof Error ? err.message : String(err);
     throw badRequest(`error converting YAML to JSON: yaml: ${message}`);
   }
+}
+
+/** YAML's whole numbers, read as bigints, as JSON's are held. */
+function asInJson(_key: unknown, value: unknown): unknown {
+  return typeof value === 'bigint' ? (fitting(value) ?? Number(value)) : value;
 }
 
 const FOREIGN = new Set([

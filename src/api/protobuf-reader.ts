@@ -1,3 +1,5 @@
+import { fitting } from '../util/exact-json.ts';
+
 /** The bytes end in the middle of a value, or say what the wire format does not know. */
 export class ProtobufError extends Error {
   override readonly name = 'ProtobufError';
@@ -44,9 +46,9 @@ export class ProtobufReader {
     throw new ProtobufError('a number of more than 64 bits');
   }
 
-  /** A signed number; precise up to 2^53. */
-  integer(): number {
-    return Number(BigInt.asIntN(64, this.varint()));
+  /** A signed number: a bigint where a number would round it. */
+  integer(): number | bigint {
+    return fitting(BigInt.asIntN(64, this.varint())) ?? 0;
   }
 
   double(): number {

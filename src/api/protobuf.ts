@@ -1,3 +1,4 @@
+import { parseJson } from '../util/exact-json.ts';
 import { type JsonObject, own, put } from '../util/json.ts';
 import {
   definitionName,
@@ -274,10 +275,10 @@ function readTime(bytes: Buffer, digits: number): string | undefined {
   let nanos = 0;
   readMessage(bytes, {
     1: (reader) => {
-      seconds = reader.integer();
+      seconds = Number(reader.integer());
     },
     2: (reader) => {
-      nanos = reader.integer();
+      nanos = Number(reader.integer());
     },
   });
   const whole = new Date(seconds * 1000);
@@ -296,7 +297,7 @@ function readIntOrString(bytes: Buffer): number | string {
       isString = reader.integer() === 1;
     },
     2: (reader) => {
-      int = reader.integer();
+      int = Number(reader.integer());
     },
     3: (reader) => {
       text = reader.text();
@@ -314,7 +315,7 @@ function readRaw(bytes: Buffer): unknown {
     },
   });
   try {
-    return JSON.parse(raw);
+    return parseJson(raw);
   } catch (err) {
     throw new ProtobufError('free-form JSON is broken', { cause: err });
   }

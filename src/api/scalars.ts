@@ -1,3 +1,4 @@
+import { isWhole } from '../util/exact-json.ts';
 import { canonicalQuantity } from './quantity.ts';
 import type { TypeRef } from './schema.ts';
 
@@ -20,7 +21,7 @@ export const GO_TYPES: Readonly<Record<ScalarKind | 'any', string>> = {
 
 /** `problem` is `type` when the value has the wrong JSON type, else a message of its own. */
 export interface ScalarResult {
-  readonly decoded?: string | number | boolean;
+  readonly decoded?: string | number | bigint | boolean;
   readonly problem?: string;
 }
 
@@ -37,7 +38,7 @@ export function decodeScalar(value: unknown, kind: ScalarKind): ScalarResult {
     case 'int64':
       return isIntegerOf(value, kind) ? { decoded: value } : WRONG;
     case 'double':
-      return typeof value === 'number' ? { decoded: value } : WRONG;
+      return isNumber(value) ? { decoded: Number(value) } : WRONG;
     case 'intOrString':
       return decodeIntOrString(value);
     case 'bytes':
@@ -50,29 +51,34 @@ export function decodeScalar(value: unknown, kind: ScalarKind): ScalarResult {
   }
 }
 
+function isNumber(value: unknown): value is number | bigint {
+  return typeof value === 'number' || typeof value === 'bigint';
+}
+
 const INT32_MAX = 2 ** 31 - 1;
 
-function isIntegerOf(value: unknown, kind: 'int32' | 'int64'): value is number {
-  if (typeof value !== 'number' || !Number.isInteger(value)) return false;
+function isIntegerOf(value: unknown, kind: 'int32' | 'int64'): value is number | bigint {
+  if (!isWhole(value)) return false;
+  if (typeof value === 'bigint') return kind === 'int64';
   const max = kind === 'int32' ? INT32_MAX : 2 ** 63 - 1024;
   return value <= max && value >= -max - 1;
 }
 
 function decodeIntOrString(value: unknown): ScalarResult {
   if (typeof value === 'string' || isIntegerOf(value, 'int32')) return { decoded: value };
-  const type = typeof value === 'number' ? 'int32' : 'string';
+  const type = isNumber(value) ? 'int32' : 'string';
   return { problem: `json: cannot unmarshal ${shown(value)} into Go value of type ${type}` };
 }
 
 function decodeQuantity(value: unknown): ScalarResult {
-  if (typeof value !== 'string' && typeof value !== 'number') {
+  if (typeof value !== 'string' && !isNumber(value)) {
     return {
       problem:
         "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
     };
   }
   try {
-    return { decoded: canonicalQuantity(value) };
+    return { decoded: canonicalQuantity(typeof value === 'bigint' ? String(value) : value) };
   } catch (err) {
     return { problem: err instanceof Error ? err.message : String(err) };
   }
@@ -112,7 +118,7 @@ function decodeTime(text: string, kind: 'time' | 'microTime'): ScalarResult {
 /** A value as Go's decoder names it: `string`, `number 1.5`, `object`, `array`, `bool`. */
 export function shown(value: unknown): string {
   if (Array.isArray(value)) return 'array';
-  if (typeof value === 'number') return `number ${value}`;
+  if (isNumber(value)) return `number ${value}`;
   if (typeof value === 'boolean') return 'bool';
   return value === null ? 'null' : typeof value;
 }

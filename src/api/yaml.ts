@@ -1,3 +1,5 @@
+import { parseJson } from '../util/exact-json.ts';
+
 /**
  * One YAML document as plain data. JSON is YAML too and much cheaper to read, so it is tried first:
  * a process that only ever sees JSON never loads the YAML library.
@@ -5,7 +7,7 @@
 export async function parseYaml(text: string): Promise<unknown> {
   if (/^\s*[{[]/.test(text)) {
     try {
-      return JSON.parse(text);
+      return parseJson(text);
     } catch {
       // YAML's flow style looks alike; the YAML parser decides.
     }

@@ -93,9 +93,12 @@ function graceOf(
   return asked;
 }
 
+/** The end of the last year that timestamps can tell. */
+const LAST_TIME = Date.UTC(10_000) - 1;
+
 function mark({ metadata }: KubeObject, grace: number, now: number): void {
   if (metadata.deletionTimestamp === undefined) {
-    metadata.deletionTimestamp = timestamp(now + grace * 1000);
+    metadata.deletionTimestamp = timestamp(Math.min(now + grace * 1000, LAST_TIME));
     metadata.deletionGracePeriodSeconds = grace;
     if (metadata.generation !== undefined) metadata.generation++;
     return;

@@ -1,5 +1,6 @@
 import { encodeYaml } from '../api/encoding.ts';
 import { badRequest } from '../api/errors.ts';
+import { parseJson } from '../util/exact-json.ts';
 import { gzipped, wantsGzip } from './compression.ts';
 import { type Exchange, send, writeHead } from './exchange.ts';
 import { MEDIA_TYPES, negotiate } from './negotiation.ts';
@@ -51,7 +52,7 @@ export async function sendJson(
     await sendBody(exchange, code, body, MEDIA_TYPES.json);
     return;
   }
-  const text = await encodeYaml(JSON.parse(json.toString()));
+  const text = await encodeYaml(parseJson(json.toString()));
   await sendBody(exchange, code, Buffer.from(text), MEDIA_TYPES.yaml);
 }
 
@@ -79,5 +80,5 @@ function wantsPretty({ query, req }: Exchange): boolean {
 }
 
 function prettyPrint(json: Buffer): Buffer {
-  return Buffer.from(`${JSON.stringify(JSON.parse(json.toString()), undefined, 2)}\n`);
+  return Buffer.from(`${JSON.stringify(parseJson(json.toString()), undefined, 2)}\n`);
 }

@@ -20,7 +20,7 @@ export interface Column {
   readonly priority: 0 | 1;
 }
 
-export type Cell = string | number | boolean | null;
+export type Cell = string | number | bigint | boolean | null;
 
 /** A condition of a table's row (meta/v1 TableRowCondition): clients may show a completed Pod greyed out. */
 export interface RowCondition {

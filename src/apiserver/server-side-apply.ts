@@ -1,6 +1,7 @@
 import { ApiError, badRequest, type StatusCause } from '../api/errors.ts';
 import { apiVersionOf } from '../api/resource-types.ts';
 import type { KubeObject } from '../api/types.ts';
+import { parseJson } from '../util/exact-json.ts';
 import { cloneJson, isObject, jsonEqual } from '../util/json.ts';
 import { compare } from './managed-fields/compare.ts';
 import {
@@ -208,7 +209,7 @@ function inheritedFields(live: KubeObject, { manager, schema, kind }: ApplyWrite
   const text = live.metadata.annotations?.[LAST_APPLIED];
   if (manager !== KUBECTL || text === undefined) return EMPTY_SET;
   try {
-    const config: unknown = JSON.parse(text);
+    const config = parseJson(text);
     if (!isObject(config) || config.apiVersion !== apiVersionOf(kind)) return EMPTY_SET;
     return fieldSetOf(schema, slotOf(kind), config, false);
   } catch {

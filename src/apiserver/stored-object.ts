@@ -1,4 +1,5 @@
 import type { KubeObject } from '../api/types.ts';
+import { parseJson } from '../util/exact-json.ts';
 
 /**
  * Objects are stored as JSON without their resourceVersion, since the store assigns it: it is spliced in behind
@@ -25,7 +26,7 @@ export interface ServedBytes {
 export function withRevision(stored: Buffer, revision: number): ServedBytes {
   const head = HEAD.exec(stored.toString('latin1', 0, HEAD_MAX))?.[0];
   // Another writer of the store put the fields in another order.
-  if (!head) return withRevision(encodeForStore(JSON.parse(stored.toString())), revision);
+  if (!head) return withRevision(encodeForStore(parseObject(stored)), revision);
   const field = `${FIELD}${revision}",`;
   // Not from the shared pool: a small object must not keep its neighbours' memory alive.
   const bytes = Buffer.allocUnsafeSlow(stored.length + field.length);
@@ -48,5 +49,5 @@ export function replaceRevision(served: ServedBytes, revision: number): ServedBy
 }
 
 export function parseObject(bytes: Buffer): KubeObject {
-  return JSON.parse(bytes.toString());
+  return parseJson(bytes.toString()) as KubeObject;
 }

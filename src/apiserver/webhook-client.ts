@@ -1,4 +1,5 @@
 import { call } from '../http/call.ts';
+import { parseJson } from '../util/exact-json.ts';
 import type { ServiceResolver } from './service-resolver.ts';
 
 /** Where a webhook is: `clientConfig` of webhook configurations and of conversions. */
@@ -42,7 +43,7 @@ export class WebhookClient {
       );
     }
     try {
-      return JSON.parse(answer.body.toString());
+      return parseJson(answer.body.toString());
     } catch (err) {
       throw new Error(`the answer is not JSON: ${shortText(answer.body)}`, { cause: err });
     }

@@ -1,3 +1,4 @@
+import { fitting } from '../util/exact-json.ts';
 import { isObject, put } from '../util/json.ts';
 
 /** JSON as CEL sees it where no schema tells more: whole numbers are ints. */
@@ -12,7 +13,7 @@ export function toCel(value: unknown): unknown {
 
 /** A result of CEL as JSON: ints become numbers, maps objects. */
 export function fromCel(value: unknown): unknown {
-  if (typeof value === 'bigint') return Number(value);
+  if (typeof value === 'bigint') return fitting(value) ?? Number(value);
   if (Array.isArray(value)) return value.map(fromCel);
   if (value instanceof Set) return [...value].map(fromCel);
   if (typeof value !== 'object' || value === null) return value;

@@ -28,7 +28,21 @@ afterAll(() => server.stop());
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 const JUNK = fc.oneof(
-  fc.constantFrom<Json>(null, true, 0, -1, 1e308, 2 ** 63, '', ' ', 'a/b', '..', '\u0000', '💥'),
+  fc.constantFrom<Json>(
+    null,
+    true,
+    0,
+    -1,
+    1e308,
+    2 ** 63,
+    2 ** 53 + 2,
+    '',
+    ' ',
+    'a/b',
+    '..',
+    '\u0000',
+    '💥',
+  ),
   fc.constantFrom<Json>([], {}, [[]], [null], [{}], { a: null }, 'x'.repeat(10_000)),
   fc.constantFrom<Json>(
     JSON.parse('{"__proto__":{"polluted":"yes"}}'),

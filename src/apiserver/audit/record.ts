@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { parseJson } from '../../util/exact-json.ts';
 import { isObject } from '../../util/json.ts';
 import type { AuditDecision, AuditStage } from '../audit-policy.ts';
 import type { RequestInfo } from '../request-info.ts';
@@ -139,7 +140,7 @@ function microTime(ms: number): string {
 function parsed(body: Buffer): unknown {
   if (body.length === 0) return undefined;
   try {
-    return JSON.parse(body.toString());
+    return parseJson(body.toString());
   } catch {
     return undefined; // YAML, protobuf, logs: no JSON to show
   }

@@ -43,11 +43,11 @@ export function maxSize(schema: JsonSchema): number {
     case 'string':
       return maxLength(schema);
     case 'array':
-      return schema.maxItems ?? Math.floor(MAX_BYTES / (minBytes(schema.items) + 1));
+      return Number(schema.maxItems ?? Math.floor(MAX_BYTES / (minBytes(schema.items) + 1)));
     case 'object': {
       const items = itemsOf(schema);
       if (!items) return 1;
-      return schema.maxProperties ?? Math.floor(MAX_BYTES / (minBytes(items) + 6));
+      return Number(schema.maxProperties ?? Math.floor(MAX_BYTES / (minBytes(items) + 6)));
     }
     default:
       return 1;
@@ -57,7 +57,7 @@ export function maxSize(schema: JsonSchema): number {
 function maxLength({ maxLength: length, enum: values, format }: JsonSchema): number {
   const known = FORMATS[format ?? ''];
   if (known !== undefined) return known;
-  if (length !== undefined) return length * BYTES_PER_CHARACTER;
+  if (length !== undefined) return Number(length) * BYTES_PER_CHARACTER;
   if (values) return Math.max(...values.map((value) => String(value).length), 1);
   return MAX_BYTES - 2;
 }

@@ -45,7 +45,9 @@ export class CelTypes {
 
   /** A value as rules see it: typed by its schema, with field names that are CEL identifiers. */
   valueOf(value: unknown, schema: JsonSchema | undefined): unknown {
-    if (typeof value === 'number') return schema?.type === 'number' ? value : toCel(value);
+    if (typeof value === 'number' || typeof value === 'bigint') {
+      return schema?.type === 'number' ? Number(value) : toCel(value);
+    }
     if (typeof value === 'string') return textOf(value, schema);
     if (Array.isArray(value)) return value.map((item) => this.valueOf(item, schema?.items));
     if (!isObject(value)) return value;

@@ -192,7 +192,7 @@ function cellOf(type: Column['type'], found: readonly unknown[], now: number): C
   switch (type) {
     case 'integer':
     case 'number':
-      return typeof first === 'number' ? first : null;
+      return typeof first === 'number' || typeof first === 'bigint' ? first : null;
     case 'boolean':
       return typeof first === 'boolean' ? first : null;
     case 'date':

@@ -7,6 +7,7 @@ import {
   tooLong,
   tooMany,
 } from '../../api/field-errors.ts';
+import { isWhole } from '../../util/exact-json.ts';
 import { isObject, type JsonObject, jsonEqual, own } from '../../util/json.ts';
 import { linearRegExp } from '../../util/linear-regexp.ts';
 import { checkFormat } from './formats.ts';
@@ -31,7 +32,9 @@ export function validateValue(schema: JsonSchema, checked: Checked): FieldError[
     ...checkEnum(schema, value, path),
     ...checkCombinations(schema, checked),
     ...(typeof value === 'string' ? checkString(schema, value, path) : []),
-    ...(typeof value === 'number' ? checkNumber(schema, value, path) : []),
+    ...(typeof value === 'number' || typeof value === 'bigint'
+      ? checkNumber(schema, value, path)
+      : []),
     ...(Array.isArray(value) ? checkArray(schema, value, checked) : []),
     ...(isObject(value) ? checkObject(schema, value, checked) : []),
   ];
@@ -39,7 +42,7 @@ export function validateValue(schema: JsonSchema, checked: Checked): FieldError[
 
 function checkType(schema: JsonSchema, value: unknown, path: string): FieldError | undefined {
   if (schema['x-kubernetes-int-or-string']) {
-    const fits = typeof value === 'string' || Number.isInteger(value);
+    const fits = typeof value === 'string' || isWhole(value);
     return fits ? undefined : typeError(path, 'integer,string', value);
   }
   const { type } = schema;
@@ -54,7 +57,9 @@ function fitsType(type: string, value: unknown): boolean {
     case 'array':
       return Array.isArray(value);
     case 'integer':
-      return Number.isInteger(value);
+      return isWhole(value);
+    case 'number':
+      return typeof value === 'number' || typeof value === 'bigint';
     default:
       return typeof value === type;
   }
@@ -69,7 +74,7 @@ function typeError(path: string, wanted: string, value: unknown): FieldError {
 function jsonType(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'array';
-  if (Number.isInteger(value)) return 'integer';
+  if (isWhole(value)) return 'integer';
   return typeof value;
 }
 
@@ -116,7 +121,7 @@ function matches(pattern: string, value: string): boolean {
   return regExp.test(value);
 }
 
-function checkNumber(schema: JsonSchema, value: number, path: string): FieldError[] {
+function checkNumber(schema: JsonSchema, value: number | bigint, path: string): FieldError[] {
   const errors: FieldError[] = [];
   const { minimum, maximum, multipleOf } = schema;
   const say = (text: string) =>
@@ -129,8 +134,13 @@ function checkNumber(schema: JsonSchema, value: number, path: string): FieldErro
   if (maximum !== undefined && schema.exclusiveMaximum && value >= maximum) {
     say(`less than ${maximum}`);
   } else if (maximum !== undefined && value > maximum) say(`less than or equal to ${maximum}`);
-  if (multipleOf && !Number.isInteger(value / multipleOf)) say(`a multiple of ${multipleOf}`);
+  if (multipleOf && !isMultiple(value, multipleOf)) say(`a multiple of ${multipleOf}`);
   return errors;
+}
+
+function isMultiple(value: number | bigint, of: number): boolean {
+  if (typeof value === 'bigint' && Number.isInteger(of)) return value % BigInt(of) === 0n;
+  return Number.isInteger(Number(value) / of);
 }
 
 function checkArray(schema: JsonSchema, value: readonly unknown[], checked: Checked): FieldError[] {

@@ -2,6 +2,7 @@ import { badRequest } from '../../api/errors.ts';
 import { invalid, invalidObject, notSupported } from '../../api/field-errors.ts';
 import { apiVersionOf } from '../../api/resource-types.ts';
 import type { KubeObject } from '../../api/types.ts';
+import { isWhole } from '../../util/exact-json.ts';
 import { isObject } from '../../util/json.ts';
 import { readData } from '../decode-body.ts';
 import type { DeleteOptions } from '../deletion.ts';
@@ -79,7 +80,7 @@ export async function readDeleteOptions(exchange: Exchange): Promise<DeleteOptio
       [...dryRun, ...(body ? exchange.query.getAll('dryRun') : [])],
       'DeleteOptions',
     ),
-    gracePeriodSeconds: gracePeriodSeconds as number | undefined,
+    gracePeriodSeconds: gracePeriodSeconds === undefined ? undefined : Number(gracePeriodSeconds),
     propagationPolicy: propagationPolicy as string | undefined,
     orphanDependents: orphanDependents as boolean | undefined,
     preconditions: preconditions as DeleteOptions['preconditions'],
@@ -94,7 +95,7 @@ function check({
   const refuse = (error: ReturnType<typeof invalid>): never => {
     throw invalidObject({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', [error]);
   };
-  if (gracePeriodSeconds !== undefined && !Number.isInteger(gracePeriodSeconds)) {
+  if (gracePeriodSeconds !== undefined && !isWhole(gracePeriodSeconds)) {
     throw badRequest('gracePeriodSeconds must be an integer');
   }
   if (propagationPolicy !== undefined && orphanDependents !== undefined) {

@@ -1,3 +1,4 @@
+import { parseJson } from '../../util/exact-json.ts';
 import { isObject, own } from '../../util/json.ts';
 
 export function fieldElement(name: string): string {
@@ -42,7 +43,7 @@ export function elementText(element: string): string {
   if (element.startsWith('f:')) return `.${rest}`;
   if (element.startsWith('v:')) return `[=${rest}]`;
   if (element.startsWith('i:')) return `[${rest}]`;
-  const keys = JSON.parse(rest) as Record<string, unknown>;
+  const keys = parseJson(rest) as Record<string, unknown>;
   const parts = Object.entries(keys).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
   return `[${parts.join(',')}]`;
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ApiError, badRequest, type Status } from '../../../api/errors.ts';
 import type { LabelSelector } from '../../../api/types.ts';
 import { errorMessage } from '../../../util/errors.ts';
+import { parseJson } from '../../../util/exact-json.ts';
 import { isObject } from '../../../util/json.ts';
 import type { AdmissionRequest } from '../../admission.ts';
 import type { ResourceKind } from '../../resource-kind.ts';
@@ -126,7 +127,7 @@ function patchOf({ patch, patchType }: Response, name: string): unknown[] | unde
     fail(`unsupported patch type ${JSON.stringify(patchType)}`);
   }
   try {
-    const decoded = JSON.parse(Buffer.from(String(patch), 'base64').toString()) as unknown;
+    const decoded = parseJson(Buffer.from(String(patch), 'base64').toString());
     if (Array.isArray(decoded)) return decoded;
   } catch (err) {
     return fail('the patch is not JSON', err);

@@ -36,7 +36,7 @@ const main: Strategy<Pod> = {
   validateUpdate: validatePodUpdate,
   generationFields: ['spec'],
   gracePeriodOf(pod, asked) {
-    const seconds = asked ?? pod.spec?.terminationGracePeriodSeconds ?? 30;
+    const seconds = Number(asked ?? pod.spec?.terminationGracePeriodSeconds ?? 30);
     const unbound = !pod.spec?.nodeName;
     const finished = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
     // Nobody has to stop anything for a Pod that no kubelet runs.
