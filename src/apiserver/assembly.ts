@@ -258,6 +258,7 @@ function nonResources(parts: {
     openapi: new OpenApi({
       kinds: () => kinds.all(),
       remoteUrls: () => apiServices.openApiUrls(),
+      remoteDocuments: () => apiServices.openApiDocuments(),
       ...{ schema, version: GIT_VERSION },
     }),
   };

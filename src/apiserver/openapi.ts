@@ -1,11 +1,13 @@
+import { decodeJson } from '../api/encoding.ts';
 import type { Schema } from '../api/schema.ts';
-import type { JsonObject } from '../util/json.ts';
+import { isObject, type JsonObject } from '../util/json.ts';
 import { notAcceptable } from './negotiation.ts';
 import { DefinitionSource } from './openapi/definitions.ts';
 import { documentV2 } from './openapi/document-v2.ts';
 import { documentV3 } from './openapi/document-v3.ts';
 import { gnosticDocument } from './openapi/gnostic.ts';
 import { gnosticDocumentV3 } from './openapi/gnostic-v3.ts';
+import { documentBelow, mergeDocuments } from './openapi/merge-v2.ts';
 import { operationsOf } from './openapi/operations.ts';
 import type { ResourceKind } from './resource-kind.ts';
 import {
@@ -16,11 +18,20 @@ import {
   servedJson,
 } from './served-document.ts';
 
+/** What an aggregated server says of itself, as it was received. */
+export interface RemoteDocument {
+  /** Only what is below this is its own: `/apis/GROUP/VERSION/`. */
+  readonly prefix: string;
+  readonly bytes: Buffer;
+}
+
 export interface OpenApiSources {
   /** Every served kind. Answers the same array until something changes. */
   kinds(): readonly ResourceKind[];
   /** Where the documents of aggregated servers are, by `apis/GROUP/VERSION`. */
   remoteUrls?(): Record<string, string>;
+  /** The OpenAPI v2 documents of aggregated servers. Answers the same array until something changes. */
+  remoteDocuments?(): readonly RemoteDocument[];
   readonly schema: Schema;
   /** The server's version: `v1.36.2`. */
   readonly version: string;
@@ -45,6 +56,7 @@ const GNOSTIC_V3_TYPES = new Set([GNOSTIC_V3_TYPE, GNOSTIC_V3_TYPE.replace('v3.v
 export class OpenApi {
   readonly #sources: OpenApiSources;
   #madeFrom: readonly ResourceKind[] = [];
+  #remotes: readonly RemoteDocument[] = [];
   readonly #documents = new Map<string, ServedDocument>();
 
   constructor(sources: OpenApiSources) {
@@ -106,10 +118,18 @@ export class OpenApi {
 
   #documentTwo(): JsonObject {
     const definitions = new DefinitionSource(this.#sources.schema, this.#madeFrom);
-    return documentV2(this.#madeFrom.flatMap(operationsOf), definitions, this.#sources.version);
+    const operations = this.#madeFrom.flatMap(operationsOf);
+    const own = documentV2(operations, definitions, this.#sources.version);
+    return this.#remotes.map(readRemote).reduce(mergeDocuments, own);
   }
 
   #refresh(): void {
+    const remotes = this.#sources.remoteDocuments?.() ?? [];
+    if (remotes !== this.#remotes && (remotes.length > 0 || this.#remotes.length > 0)) {
+      this.#remotes = remotes;
+      this.#documents.delete('v2');
+      this.#documents.delete(GNOSTIC_TYPE);
+    }
     const kinds = this.#sources.kinds();
     if (kinds === this.#madeFrom) return;
     const before = Map.groupBy(this.#madeFrom, placeOf);
@@ -149,6 +169,18 @@ export class OpenApi {
       const definitions = new DefinitionSource(this.#sources.schema, this.#madeFrom);
       return documentV3(kinds.flatMap(operationsOf), definitions, this.#sources.version);
     });
+  }
+}
+
+/** Empty when it cannot be understood: one server's fault must not keep clients from all others' documents. */
+function readRemote({ prefix, bytes }: RemoteDocument): JsonObject {
+  try {
+    const { value } = decodeJson(bytes.toString(), false);
+    const document = documentBelow(isObject(value) ? value : {}, prefix);
+    gnosticDocument(document);
+    return document;
+  } catch {
+    return {};
   }
 }
 

@@ -27,11 +27,32 @@ const RESOURCES = {
   ],
 };
 
+const OPENAPI = {
+  swagger: '2.0',
+  paths: {
+    [`${PATH}/namespaces/{namespace}/flunders`]: {
+      get: {
+        operationId: 'listFlunders',
+        responses: { 200: { description: 'OK', schema: { $ref: '#/definitions/Flunder' } } },
+      },
+    },
+    '/api/v1/pods': { get: { operationId: 'notItsOwn', responses: {} } },
+  },
+  definitions: {
+    Flunder: { type: 'object', properties: { color: { type: 'string' } } },
+    Other: { type: 'object' },
+  },
+};
+
 function answer({ path, method, text, headers, client }: PeerRequest) {
   if (path === PATH) return { body: RESOURCES };
   if (path === '/openapi/v3') {
     const serverRelativeURL = `/openapi/v3${PATH}?hash=1`;
     return { body: { paths: { [PATH.slice(1)]: { serverRelativeURL } } } };
+  }
+  if (path === '/openapi/v2') {
+    if (headers['if-none-match'] === '"1"') return { status: 304, body: '' };
+    return { headers: { etag: '"1"' }, body: OPENAPI };
   }
   if (path.startsWith('/openapi/v3/')) return { body: { openapi: '3.0.0' } };
   if (path.endsWith('/elsewhere')) {
@@ -169,6 +190,19 @@ describe('an aggregated API server', () => {
     const { body: openapi } = await server.request('GET', '/openapi/v3');
     const { serverRelativeURL } = openapi.paths[PATH.slice(1)];
     expect((await server.request('GET', serverRelativeURL)).body).toEqual({ openapi: '3.0.0' });
+  });
+
+  it('has its part of the OpenAPI v2 document, in both forms, while it is there', async () => {
+    const { body, text } = await server.request('GET', '/openapi/v2');
+    const path = `${PATH}/namespaces/{namespace}/flunders`;
+    expect(body.paths[path].get.operationId).toBe('listFlunders');
+    expect(body.definitions.Flunder.properties).toEqual({ color: { type: 'string' } });
+    expect(body.definitions.Other).toBeUndefined();
+    expect(text).not.toContain('notItsOwn');
+    expect(body.paths['/api/v1/pods'].get.operationId).toBe('listCoreV1PodForAllNamespaces');
+    const accept = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
+    const gnostic = await server.request('GET', '/openapi/v2', { accept });
+    expect(gnostic.text).toContain('listFlunders');
   });
 
   it('is told who asks, by a client that it can believe', async () => {

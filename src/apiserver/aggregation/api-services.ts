@@ -10,6 +10,7 @@ import { isBuiltinGroup } from '../api-groups.ts';
 import { timestamp } from '../before-write.ts';
 import type { DiscoveredGroup } from '../discovery-groups.ts';
 import type { KindRegistry } from '../kind-registry.ts';
+import type { RemoteDocument } from '../openapi.ts';
 import type { ResourceKind } from '../resource-kind.ts';
 import type { ResourceStore } from '../resource-store.ts';
 import { SERVICE_LABEL, type ServiceResolver } from '../service-resolver.ts';
@@ -50,6 +51,7 @@ export class ApiServices {
   readonly #dirty = new Set<string>();
   #credentials: FrontProxyCredentials;
   #groups: readonly DiscoveredGroup[] = [];
+  #documents: readonly RemoteDocument[] = [];
   #wake: () => void = () => {};
 
   constructor(deps: ApiServicesDeps) {
@@ -89,6 +91,11 @@ export class ApiServices {
         openApiUrl ? [[path.slice(1), openApiUrl]] : [],
       ),
     );
+  }
+
+  /** Their OpenAPI v2 documents; the same array until one changes. */
+  openApiDocuments(): readonly RemoteDocument[] {
+    return this.#documents;
   }
 
   /** Works until aborted. */
@@ -235,6 +242,11 @@ export class ApiServices {
       }),
     );
     if (!jsonEqual(groups, this.#groups)) this.#groups = groups;
+    const documents = [...this.#remotes.values()].flatMap(({ openApi }) => openApi?.document ?? []);
+    const isSame =
+      documents.length === this.#documents.length &&
+      documents.every((document, i) => document === this.#documents[i]);
+    if (!isSame) this.#documents = documents;
   }
 
   async #read(name: string): Promise<APIService | undefined> {

@@ -4,6 +4,7 @@ import type { APIService } from '../../api/types.ts';
 import { type CallAnswer, call } from '../../http/call.ts';
 import { isObject, type JsonObject } from '../../util/json.ts';
 import type { DiscoveredResource, DiscoveredVersion } from '../discovery-groups.ts';
+import type { RemoteDocument } from '../openapi.ts';
 import type { ServiceResolver } from '../service-resolver.ts';
 import { type FrontProxyCredentials, remoteUserHeaders } from './front-proxy.ts';
 
@@ -22,6 +23,8 @@ export class RemoteService {
   discovered: DiscoveredVersion;
   /** Where its OpenAPI v3 document is, with its hash. */
   openApiUrl: string | undefined;
+  /** Its OpenAPI v2 document as last heard, with its tag. The same object until it changes. */
+  openApi: { readonly etag: string | undefined; readonly document: RemoteDocument } | undefined;
   /** Whether it answered when it was last looked at. */
   isAvailable: boolean;
   readonly #resolver: ServiceResolver;
@@ -77,7 +80,7 @@ export class RemoteService {
       version,
     });
     this.discovered = { version, resources, freshness: 'Current' };
-    this.openApiUrl = await this.#findOpenApi();
+    [this.openApiUrl, this.openApi] = await Promise.all([this.#findOpenApi(), this.#readOpenApi()]);
   }
 
   /** Not every server has OpenAPI v3. */
@@ -93,11 +96,31 @@ export class RemoteService {
     }
   }
 
-  async #get(path: string): Promise<CallAnswer> {
+  /** What it said before, unless it says something else now; a server that has no document says nothing. */
+  async #readOpenApi(): Promise<RemoteService['openApi']> {
+    const known = this.openApi;
+    try {
+      const answer = await this.#get('/openapi/v2', known?.etag);
+      const { status, headers, body } = answer;
+      if (status === 304) return known;
+      if (status !== 200) return undefined;
+      if (known?.document.bytes.equals(body)) return known;
+      const { etag } = headers;
+      return { etag, document: { prefix: `${this.path}/`, bytes: body } };
+    } catch {
+      return known;
+    }
+  }
+
+  async #get(path: string, etag?: string): Promise<CallAnswer> {
     return call({
       url: new URL(path, await this.origin()),
       method: 'GET',
-      headers: { accept: 'application/json', ...remoteUserHeaders(AGGREGATOR) },
+      headers: {
+        accept: 'application/json',
+        ...(etag === undefined ? {} : { 'if-none-match': etag }),
+        ...remoteUserHeaders(AGGREGATOR),
+      },
       tls: this.#tls,
       timeoutMs: CHECK_TIMEOUT_MS,
     });
