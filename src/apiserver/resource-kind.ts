@@ -101,7 +101,7 @@ export type Subresource = ViewSubresource | ScaleSubresource | ConnectSubresourc
 
 /** How objects of a kind get into its version and into the stored one, where only a webhook can tell. Throws ApiError. */
 export interface Conversion {
-  /** In the kind's own version, whatever versions they come in. */
+  /** In the kind's own version, whatever versions they come in. Rejects with ConversionRefused for what they hold. */
   toServed(objects: KubeObject[]): Promise<KubeObject[]>;
   toStored(object: KubeObject): Promise<KubeObject>;
 }

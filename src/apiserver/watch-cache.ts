@@ -1,3 +1,4 @@
+import type { ApiError } from '../api/errors.ts';
 import type { KubeObject } from '../api/types.ts';
 import type { KeyValue, StorageEvent } from '../storage/storage.ts';
 import { atRevision, type CacheEntry, type CacheEvent, createEntry } from './cache-entry.ts';
@@ -15,6 +16,8 @@ export interface WatchCacheOptions {
   parsedOf(stored: Buffer): KubeObject | undefined;
   /** The revision of the first event that is known but not yet applied, for caches that are behind. */
   heldBack?(): number | undefined;
+  /** Why what is asked for cannot be told, for caches that do not know all: of one key, or of a namespace. */
+  refusal?(of: { key: string } | { namespace: string }): ApiError | undefined;
 }
 
 // So many objects are taken apart at a time.
@@ -96,11 +99,19 @@ export class WatchCache {
   }
 
   get(key: string): CacheEntry | undefined {
+    this.refuseUnknown({ key });
     return this.#entries.get(key);
+  }
+
+  /** Throws if what is asked for is not known well enough to be told. */
+  refuseUnknown(of: { key: string } | { namespace: string }): void {
+    const refusal = this.#options.refusal?.(of);
+    if (refusal) throw refusal;
   }
 
   /** A snapshot in the order of keys. */
   slice(namespace: string, after?: string): readonly CacheEntry[] {
+    this.refuseUnknown({ namespace });
     return this.#entries.slice(namespace, after);
   }
 
@@ -113,6 +124,7 @@ export class WatchCache {
       const entry = this.get(namespace === '' ? wanted.value : `${namespace}/${wanted.value}`);
       return entry ? [entry] : [];
     }
+    this.refuseUnknown({ namespace });
     const found = this.#indexes.lookUp(wanted, this.#entries.slice(''));
     // Many are found faster in order than put in order.
     if (found.size * SELECTIVE > this.size) return this.slice(namespace);

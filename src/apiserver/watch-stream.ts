@@ -104,6 +104,11 @@ export class WatchStream implements Watcher, Flushable {
     if (this.#deps.res.write(bytes) && this.#lagging) this.#catchUp();
   }
 
+  fail(err: ApiError): void {
+    this.#put(Buffer.from(`${JSON.stringify({ type: 'ERROR', object: err.toStatus() })}\n`));
+    this.#finish();
+  }
+
   /** The ring of events has forgotten what is before `floor`. */
   forgotten(floor: number): void {
     if (this.#lagging && this.#at < floor) this.#cutOff();
@@ -165,7 +170,7 @@ export class WatchStream implements Watcher, Flushable {
     const { cache, cutOff } = this.#deps;
     cache.lagging.delete(this);
     cutOff?.();
-    this.#fail(new ApiError('Expired', `too old resource version: ${this.#at} (${cache.oldest})`));
+    this.fail(new ApiError('Expired', `too old resource version: ${this.#at} (${cache.oldest})`));
   }
 
   /** Ends the answer. A client that reads nothing must not hold it for ever. */
@@ -228,11 +233,6 @@ export class WatchStream implements Watcher, Flushable {
       ...(as === 'Table' ? { columnDefinitions: [], rows: [] } : {}),
     };
     this.#put(Buffer.from(`${JSON.stringify({ type: 'BOOKMARK', object })}\n`));
-  }
-
-  #fail(err: ApiError): void {
-    this.#put(Buffer.from(`${JSON.stringify({ type: 'ERROR', object: err.toStatus() })}\n`));
-    this.#finish();
   }
 }
 

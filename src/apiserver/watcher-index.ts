@@ -1,3 +1,4 @@
+import type { ApiError } from '../api/errors.ts';
 import { type CacheEvent, fieldOf } from './cache-entry.ts';
 
 /** What an event must have for a watcher to be asked at all. */
@@ -11,6 +12,8 @@ export interface WatchScope {
 export interface Watcher {
   readonly scope: WatchScope;
   offer(event: CacheEvent): void;
+  /** The watch ends with this error. */
+  fail?(err: ApiError): void;
   /** Events before this revision are not known any more. Told to those that lag. */
   forgotten?(floor: number): void;
 }

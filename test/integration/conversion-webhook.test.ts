@@ -18,6 +18,7 @@ interface Endpoint {
 /** v1 has `hostPort: a:1`, v2 has `host: a` and `port: 1`. */
 function convert(object: Endpoint, apiVersion: string): Endpoint {
   const { hostPort, host, port, ...rest } = object;
+  if (hostPort === 'odd') throw new Error('no port');
   if (apiVersion.endsWith('v2')) {
     const [h = '', p = ''] = (hostPort ?? '').split(':');
     return { ...rest, apiVersion, host: h, port: p };
@@ -27,9 +28,16 @@ function convert(object: Endpoint, apiVersion: string): Endpoint {
 
 function review(text: string) {
   const { request, ...head } = JSON.parse(text);
-  const objects = request.objects.map((o: Endpoint) => convert(o, request.desiredAPIVersion));
+  const { uid } = request;
+  let objects: Endpoint[];
+  try {
+    objects = request.objects.map((o: Endpoint) => convert(o, request.desiredAPIVersion));
+  } catch (err) {
+    const result = { status: 'Failed', message: String(err) };
+    return { ...head, response: { uid, convertedObjects: [], result } };
+  }
   const result = isBroken ? { status: 'Failed', message: 'out of order' } : { status: 'Success' };
-  return { ...head, response: { uid: request.uid, convertedObjects: objects, result } };
+  return { ...head, response: { uid, convertedObjects: objects, result } };
 }
 
 const text = { type: 'string' };
@@ -167,6 +175,52 @@ describe('a CustomResourceDefinition that converts by webhook', () => {
     expect((await create('six', 'g')).status).toBe(201);
     const { body } = await server.request('GET', `${V2}/six`);
     expect(body.host).toBe('g');
+  });
+
+  it('cannot show an object that the webhook refuses, and goes on with all others', async () => {
+    const elsewhere = V2.replace('default', 'other');
+    await server.request('POST', '/api/v1/namespaces', { body: { metadata: { name: 'other' } } });
+    const here = server.watch(`${V2}?watch=1&resourceVersion=0`);
+    const there = server.watch(`${elsewhere}?watch=1&resourceVersion=0`);
+    expect([await here.status(), await there.status()]).toEqual([200, 200]);
+    const head = { apiVersion: 'example.com/v1', kind: 'End' };
+    const odd = { ...head, metadata: { name: 'odd' }, hostPort: 'odd' };
+    expect((await server.request('POST', V1, { body: odd })).status).toBe(201);
+    await here.ended();
+    const { type, object } = here.events.at(-1) ?? {};
+    expect(type).toBe('ERROR');
+    expect(object.message).toContain('no port');
+    const good = { ...head, metadata: { name: 'good' }, hostPort: 'h:9' };
+    await server.request('POST', V1.replace('default', 'other'), { body: good });
+    const [added] = await there.first(1);
+    expect(added).toMatchObject({ type: 'ADDED', object: { host: 'h', port: '9' } });
+    expect((await server.request('GET', `${V2}/one`)).body.host).toBe('a');
+    for (const path of [V2, `${V2}/odd`, `${V2}?watch=1`, '/apis/example.com/v2/ends']) {
+      const { status, body } = await server.request('GET', path);
+      expect([path, status]).toEqual([path, 500]);
+      expect(body.message).toContain('conversion webhook for example.com/v1, Kind=End failed');
+    }
+    expect((await server.request('GET', elsewhere)).body.items).toHaveLength(1);
+    await server.request('PATCH', `${V1}/odd`, { body: { hostPort: 'even:2' } });
+    const { body } = await server.request('GET', V2);
+    expect(body.items.find((o: Endpoint) => o.host === 'even')).toBeDefined();
+    await server.request('PATCH', `${V1}/odd`, { body: { hostPort: 'odd' } });
+    expect((await server.request('GET', V2)).status).toBe(500);
+    await server.request('DELETE', `${V1}/odd`);
+    expect((await server.request('GET', V2)).status).toBe(200);
+    there.close();
+  });
+
+  it('shows what was refused as soon as the webhook knows how', async () => {
+    await server.request('POST', V1, {
+      body: { apiVersion: 'example.com/v1', kind: 'End', metadata: { name: 'l' }, hostPort: 'l:1' },
+    });
+    isBroken = true;
+    await server.request('PATCH', `${V1}/l`, { body: { hostPort: 'm:1' } });
+    expect((await server.request('GET', `${V2}/l`)).status).toBe(500);
+    isBroken = false;
+    expect((await server.request('GET', `${V2}/l`)).body.host).toBe('m');
+    expect((await server.request('GET', V2)).status).toBe(200);
   });
 
   it('goes with its objects although the webhook is gone', async () => {

@@ -3,6 +3,7 @@ import { ApiError } from '../../api/errors.ts';
 import type { CustomResourceDefinition as Crd, KubeObject } from '../../api/types.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { isObject, type JsonObject, jsonEqual } from '../../util/json.ts';
+import { ConversionRefused } from '../conversion-refused.ts';
 import type { Conversion } from '../resource-kind.ts';
 import type { WebhookClient } from '../webhook-client.ts';
 import { applyDefaults } from './defaults.ts';
@@ -57,7 +58,7 @@ class WebhookConverter {
     return objects.map((object) => {
       if (object.apiVersion === apiVersion) return object;
       const made = converted[next++];
-      return checked(object, made, apiVersion, (why) => this.#failure(object, why));
+      return checked(object, made, apiVersion, (why) => this.#refusal(object, why));
     });
   }
 
@@ -71,21 +72,24 @@ class WebhookConverter {
       request: { uid, desiredAPIVersion, objects },
     };
     const [first] = objects;
-    const fail = (why: string) => this.#failure(first, why);
     let answer: unknown;
     try {
       answer = await this.#webhooks.ask(webhook?.clientConfig ?? {}, review, TIMEOUT_MS);
     } catch (err) {
-      throw fail(errorMessage(err));
+      throw new ApiError('InternalError', this.#failure(first, errorMessage(err)));
     }
+    const fail = (why: string) => this.#refusal(first, why);
     return readReview(answer, { uid, count: objects.length }, fail);
   }
 
-  #failure(object: KubeObject | undefined, why: string): ApiError {
+  #refusal(object: KubeObject | undefined, why: string): ConversionRefused {
+    return new ConversionRefused('InternalError', this.#failure(object, why));
+  }
+
+  #failure(object: KubeObject | undefined, why: string): string {
     const { group, names } = this.#crd.spec;
     const from = object?.apiVersion ?? group;
-    const message = `conversion webhook for ${from}, Kind=${names.kind} failed: ${why}`;
-    return new ApiError('InternalError', message);
+    return `conversion webhook for ${from}, Kind=${names.kind} failed: ${why}`;
   }
 }
 

@@ -27,6 +27,7 @@ export async function watch(deps: HandlerDeps, exchange: Exchange, target: Targe
   if (resourceVersion === undefined) await deps.state.fresh();
   else if (initial) await untilRevision(deps, resourceVersion);
   const cache = await deps.state.cache(kind);
+  cache.refuseUnknown(selection);
   const stream = new WatchStream({
     cache,
     state: deps.state,
