@@ -25,6 +25,7 @@ import type {
 } from './runtime/runtime.ts';
 import { newestContainer, type RuntimePod } from './runtime-pod.ts';
 import { checkNonRoot } from './security-context.ts';
+import { inUserNamespace } from './user-namespaces.ts';
 import type { ImageVolumes } from './volumes/image-volumes.ts';
 import { readInside, type SubPaths } from './volumes/sub-paths.ts';
 import type { MountedVolume } from './volumes/volume-error.ts';
@@ -122,7 +123,7 @@ export class ContainerStarter {
       const env = new Map([...devices.envs, ...own]);
       const attempt = nextAttempt(runtime, context.told, container);
       const targetId = targetOf(pod, container, runtime);
-      return containerConfig(pod, container, {
+      const config = containerConfig(pod, container, {
         attempt,
         imageRef: image.id,
         env,
@@ -138,6 +139,7 @@ export class ContainerStarter {
         seccompDefault,
         ...(targetId === undefined ? {} : { targetId }),
       });
+      return inUserNamespace(config, sandbox);
     } catch (err) {
       signal.throwIfAborted();
       if (err instanceof ImageError)

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { isNotFound } from '../api/errors.ts';
 import { SECRETS } from '../api/resource-types.ts';
 import { RUNTIME_CLASSES } from '../api/system-resource-types.ts';
@@ -30,6 +31,7 @@ import { Resizer } from './resize/resizer.ts';
 import type { NodeMemory } from './resources.ts';
 import type { VolumeStats } from './stats/summary.ts';
 import type { StatusManager } from './status-manager.ts';
+import { UserNamespaces } from './user-namespaces.ts';
 import { ImageVolumes } from './volumes/image-volumes.ts';
 import { PersistentVolumes } from './volumes/persistent-volumes.ts';
 import type { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
@@ -109,9 +111,13 @@ export function createPodStages(
     memory: nodeMemory(deps, options),
     wake: deps.wake,
   });
+  const userNamespaces = new UserNamespaces({
+    podsDir: join(options.rootDir, 'pods'),
+    supports: (pod) => featuresFor(node, pod)?.userNamespaces === true,
+  });
   const tell = (state: PodState): boolean => stages.tell(state);
   const stages: PodLifecycle = new PodLifecycle({
-    sync: podSync(deps, options, { volumes, tell, hostIps, resizer, imageVolumes }),
+    sync: podSync(deps, options, { volumes, tell, hostIps, resizer, imageVolumes, userNamespaces }),
     clock,
     pleg,
     probes,
@@ -127,6 +133,7 @@ export function createPodStages(
       configObjects.release(uid);
       tokens.release(uid);
       deps.devices.release(uid);
+      userNamespaces.release(uid);
     },
     fail: deps.fail,
     refreshNode: () => node.refresh(),
@@ -188,7 +195,10 @@ function podSync(
   {
     imageVolumes,
     ...given
-  }: Pick<ConstructorParameters<typeof PodSync>[0], 'volumes' | 'tell' | 'hostIps' | 'resizer'> & {
+  }: Pick<
+    ConstructorParameters<typeof PodSync>[0],
+    'volumes' | 'tell' | 'hostIps' | 'resizer' | 'userNamespaces'
+  > & {
     imageVolumes: ImageVolumes;
   },
 ): PodSync {
@@ -246,12 +256,14 @@ function containerStarter(
     dirs,
     memory: nodeMemory(deps, options),
     seccompDefault: config.seccompDefault,
-    recursiveReadOnly: (pod) => {
-      const handler = pod.spec?.runtimeClassName ?? '';
-      const found = node.runtimeStatus?.handlers.find((h) => h.name === handler);
-      return found?.features?.recursiveReadOnlyMounts === true;
-    },
+    recursiveReadOnly: (pod) => featuresFor(node, pod)?.recursiveReadOnlyMounts === true,
   });
+}
+
+/** What the runtime says it can do for such a pod. */
+function featuresFor({ runtimeStatus }: NodeReporter, pod: Pod) {
+  const handler = pod.spec?.runtimeClassName ?? '';
+  return runtimeStatus?.handlers.find(({ name }) => name === handler)?.features;
 }
 
 function nodeMemory({ machine, cgroups }: KubeletDeps, { config }: KubeletOptions): NodeMemory {

@@ -28,6 +28,7 @@ import type { Resizer } from './resize/resizer.ts';
 import type { ContainerRuntime, PodSandboxConfig } from './runtime/runtime.ts';
 import { newestContainer, type RuntimePod } from './runtime-pod.ts';
 import { podHostname, sandboxConfig } from './sandbox-config.ts';
+import type { UserNamespaces } from './user-namespaces.ts';
 import { type MountedVolume, VolumeError } from './volumes/volume-error.ts';
 import type { VolumeManager } from './volumes/volume-manager.ts';
 
@@ -49,6 +50,7 @@ export interface PodSyncDeps {
   killer: ContainerKiller;
   volumes: VolumeManager;
   claims: ClaimManager;
+  userNamespaces: UserNamespaces;
   groups: PodGroups;
   dirs: PodDirs;
   verdicts: ProbeVerdicts;
@@ -253,6 +255,7 @@ export class PodSync {
     return sandboxConfig(pod, {
       attempt,
       cgroupParent: groups.runtimeParent(pod),
+      userns: this.#deps.userNamespaces.of(pod),
       logDirectory: dirs.podLogs(pod),
       dns: resolved.config,
       clusterDomain: options.clusterDomain,

@@ -13,7 +13,7 @@ import {
   supplementalGroups,
 } from './names.ts';
 import { sandboxResources } from './resources.ts';
-import type { PodSandboxConfig } from './runtime/runtime.ts';
+import type { PodSandboxConfig, UserNamespace } from './runtime/runtime.ts';
 import { namespaceOptions, seccompProfile, selinuxOptions } from './security-context.ts';
 import { sysctlName } from './settings-admission.ts';
 
@@ -23,6 +23,8 @@ const MAX_FQDN = 64;
 export interface SandboxFacts {
   attempt: number;
   cgroupParent: string;
+  /** Absent: the pod has the node's users. */
+  userns?: UserNamespace | undefined;
   logDirectory: string;
   dns: DnsConfig;
   clusterDomain: string;
@@ -31,9 +33,6 @@ export interface SandboxFacts {
 /** The sandbox that a pod asks for. */
 export function sandboxConfig(pod: Pod, facts: SandboxFacts): PodSandboxConfig {
   const { name, namespace, uid, labels = {}, annotations = {} } = pod.metadata;
-  if (pod.spec?.hostUsers === false) {
-    throw new Error('user namespaces (hostUsers: false) are not supported on this node');
-  }
   const { hostname } = podHostname(pod, facts.clusterDomain);
   const context = pod.spec?.securityContext ?? {};
   const { runAsUser, runAsGroup } = context;
@@ -61,7 +60,10 @@ export function sandboxConfig(pod: Pod, facts: SandboxFacts): PodSandboxConfig {
     linux: {
       cgroupParent: facts.cgroupParent,
       securityContext: {
-        namespaceOptions: namespaceOptions(pod),
+        namespaceOptions: {
+          ...namespaceOptions(pod),
+          ...(facts.userns ? { usernsOptions: facts.userns } : {}),
+        },
         ...(selinux ? { selinuxOptions: selinux } : {}),
         ...(runAsUser === undefined ? {} : { runAsUser: { value: runAsUser } }),
         ...(runAsGroup === undefined ? {} : { runAsGroup: { value: runAsGroup } }),

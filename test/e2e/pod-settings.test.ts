@@ -399,7 +399,7 @@ describe.concurrent('what the node does not have', () => {
     const tells = (name: string, text: RegExp) =>
       eventually(`${name}: ${text}`, async () => text.test(await describePod(name)));
     await tells('class', /FailedCreatePodSandBox .*no-such-handler/);
-    await tells('users', /FailedCreatePodSandBox .*user namespaces .* not supported/);
+    await tells('users', /FailedCreatePodSandBox .*runtime does not support user namespaces/);
     await cluster.kubectl('delete', 'runtimeclass', 'absent');
   });
 });

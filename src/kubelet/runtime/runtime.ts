@@ -121,11 +121,26 @@ export interface RuntimeStatus {
 
 export type NamespaceMode = 'POD' | 'CONTAINER' | 'NODE' | 'TARGET';
 
+/** Users `containerId` and on are `hostId` and on outside. */
+export interface IdMapping {
+  hostId: number;
+  containerId: number;
+  length: number;
+}
+
+export interface UserNamespace {
+  mode: NamespaceMode;
+  uids: IdMapping[];
+  gids: IdMapping[];
+}
+
 export interface NamespaceOption {
   network: NamespaceMode;
   pid: NamespaceMode;
   ipc: NamespaceMode;
   targetId?: string;
+  /** Absent: the node's own. */
+  usernsOptions?: UserNamespace;
 }
 
 export interface SecurityProfile {
@@ -194,6 +209,8 @@ export interface Mount {
     | 'PROPAGATION_PRIVATE'
     | 'PROPAGATION_HOST_TO_CONTAINER'
     | 'PROPAGATION_BIDIRECTIONAL';
+  uidMappings?: IdMapping[];
+  gidMappings?: IdMapping[];
   recursiveReadOnly?: boolean;
   image?: ImageSpec;
   imageSubPath?: string;
