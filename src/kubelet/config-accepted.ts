@@ -31,7 +31,6 @@ const FIELDS: Readonly<Record<string, Accepts>> = {
   // Of static Pods from a URL, which are not supported.
   httpCheckFrequency: always,
   staticPodURL: oneOf(''),
-  streamingConnectionIdleTimeout: oneOf('0s', '4h', '4h0m0s'),
   volumeStatsAggPeriod: oneOf('0s', '1m', '1m0s'),
   // Of a network that the kubelet makes itself, which no kubelet does any more.
   hairpinMode: oneOf('promiscuous-bridge', 'hairpin-veth', 'none', ''),

@@ -50,6 +50,7 @@ export interface KubeletConfiguration {
   nodeStatusUpdateFrequency: string;
   fileCheckFrequency: string;
   runtimeRequestTimeout: string;
+  streamingConnectionIdleTimeout: string;
   enableServer: boolean;
   failSwapOn: boolean;
   failCgroupV1: boolean;
@@ -115,6 +116,7 @@ export const DEFAULTS: KubeletConfiguration = {
   nodeStatusUpdateFrequency: '10s',
   fileCheckFrequency: '20s',
   runtimeRequestTimeout: '2m',
+  streamingConnectionIdleTimeout: '4h',
   enableServer: true,
   failSwapOn: true,
   failCgroupV1: false,
@@ -223,6 +225,7 @@ const EMPTY_IS_DEFAULT = new Set([
   ...[
     'fileCheckFrequency',
     'runtimeRequestTimeout',
+    'streamingConnectionIdleTimeout',
     'imageMinimumGCAge',
     'cgroupDriver',
     'cgroupRoot',

@@ -9,12 +9,12 @@ import type { KeyAndCertificate } from '../pki/ca.ts';
 import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
-import type { KubeletConfiguration } from './config.ts';
+import { type KubeletConfiguration, parseDuration } from './config.ts';
 import type { Kubelet } from './kubelet.ts';
 import { KubeletDoor } from './server/door.ts';
 import { DEBUGGING, HANDLERS } from './server/handlers.ts';
 import { HttpError } from './server/http-error.ts';
-import { streamToRuntime } from './server/streaming.ts';
+import { endWhenIdle, streamToRuntime } from './server/streaming.ts';
 
 export interface KubeletServerDeps {
   kubelet: Kubelet;
@@ -143,6 +143,7 @@ export class KubeletServer {
       if (!this.#config.enableDebuggingHandlers) {
         throw new HttpError(405, 'Debug endpoints are disabled.');
       }
+      endWhenIdle(socket, parseDuration(this.#config.streamingConnectionIdleTimeout));
       await streamToRuntime({ req, socket, head }, this.#deps.kubelet, closed.signal);
     } catch (err) {
       const code = err instanceof HttpError ? err.code : 500;

@@ -1,4 +1,6 @@
 import type { ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { UpgradeRequest } from '../../http/upgrade.ts';
 import { proxyUpgrade } from '../../http/upgrade-proxy.ts';
 import { allContainersOf } from '../names.ts';
@@ -8,6 +10,11 @@ import { HttpError } from './http-error.ts';
 import { findPod, type Target } from './target.ts';
 
 const RUN_TIMEOUT_S = 120;
+
+/** A connection over which nothing is said for so long is given up. */
+export function endWhenIdle(socket: Duplex, idleMs: number): void {
+  if (socket instanceof Socket) socket.setTimeout(idleMs, () => socket.destroy());
+}
 
 /** exec, attach and port-forward: the runtime prepares a stream, and the connection is passed through to it raw. */
 export async function streamToRuntime(
