@@ -47,11 +47,6 @@ authentication: { webhook: { cacheTTL: 0s } }
     ['an unknown field, with its line', 'maxPods: 7\nmaxPod: 8', 'line 4: unknown field "maxPod"'],
     ['a value of the wrong type', 'maxPods: many', 'line 3: maxPods must be a number'],
     [
-      'the systemd driver',
-      'cpuManagerPolicy: static',
-      'line 3: cpuManagerPolicy: "static" is not supported',
-    ],
-    [
       'a processor policy',
       'maxPods: 3\ncpuManagerPolicy: static',
       'line 4: cpuManagerPolicy: "static" is not supported',
