@@ -10,7 +10,7 @@ const RUNS = 300;
 const server = await startBenchServer();
 await makeServiceAccount(server);
 await server.send('GET', ALL_PODS);
-const empty = await server.usage();
+const empty = await server.usageOfKept();
 const print = printer([
   'objects',
   'GET ms',
@@ -29,8 +29,9 @@ for (const size of SIZES) {
   present = size;
   await new Promise((resolve) => setTimeout(resolve, 2000));
   const client = await server.connect();
-  const usage = await server.usage();
+  const usage = await server.usageOfKept();
   const kilobytes = ((usage.heapMb - empty.heapMb) * 1024) / size;
+  await server.usage();
   const get = await median((n) => client.request('GET', `${PODS}/pod-${(n * 7919) % size}`));
   const page = await median(() => client.request('GET', `${ALL_PODS}?limit=500`), 30);
   const update = await median((n) => {
@@ -54,7 +55,9 @@ for (const size of SIZES) {
   lines.push(`${size} objects: ${describeUsage(await server.usage())}`);
 }
 for (const line of lines) console.log(line);
-console.log('aim: GET and update take as long with 50,000 objects as with 1,000');
+console.log(
+  'aim: GET and update take as long with 50,000 objects as with 1,000; 10,000 Pods add at most 60 MB (6.1 kB each)',
+);
 await server.stop();
 
 async function median(

@@ -26,6 +26,8 @@ export interface Usage {
 
 export interface BenchServer extends ApiProcess {
   usage(): Promise<Usage>;
+  /** The same, once what is not needed any more has been collected: then `heapMb` is what is kept. */
+  usageOfKept(): Promise<Usage>;
   /** A connection of its own. */
   connect(): Promise<LeanClient>;
 }
@@ -40,13 +42,15 @@ export async function startBenchServer(): Promise<BenchServer> {
     nodeOptions: [heapOptions('apiserver'), '--import', MONITOR, ...extra],
   });
   const idle = startIdleProcess();
-  await ask(idle);
+  await ask(idle, 'usage');
+  const usage = async (question: string): Promise<Usage> => {
+    const [own, nobody] = await Promise.all([ask(server.child, question), ask(idle, 'usage')]);
+    return { ...own, idleMaxMs: nobody.loopMaxMs };
+  };
   return {
     ...server,
-    async usage() {
-      const [own, nobody] = await Promise.all([ask(server.child), ask(idle)]);
-      return { ...own, idleMaxMs: nobody.loopMaxMs };
-    },
+    usage: () => usage('usage'),
+    usageOfKept: () => usage('usage of what is kept'),
     connect: () => LeanClient.connect({ ...server.tls, port: server.port }),
     async stop() {
       idle.kill();
@@ -67,9 +71,9 @@ function startIdleProcess(): ChildProcess {
   return spawn(process.execPath, [...args], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
 }
 
-async function ask(child: ChildProcess): Promise<Omit<Usage, 'idleMaxMs'>> {
+async function ask(child: ChildProcess, question: string): Promise<Omit<Usage, 'idleMaxMs'>> {
   const answer = once(child, 'message');
-  child.send('usage');
+  child.send(question);
   const [usage] = (await answer) as [Omit<Usage, 'idleMaxMs'>];
   return usage;
 }
