@@ -1,4 +1,5 @@
-import { type ApiProcess, startApiProcess } from '../test/support/api-process.ts';
+import type { ApiProcess } from '../test/support/api-process.ts';
+import { describeUsage, startBenchServer } from './support/bench-server.ts';
 import { startEchoServer } from './support/echo-server.ts';
 import { rateOf } from './support/rate.ts';
 
@@ -60,7 +61,7 @@ async function measure(
   });
 }
 
-const server = await startApiProcess();
+const server = await startBenchServer();
 const floor = await startEchoServer(server);
 for (let client = 0; client < Math.max(...CLIENTS); client++) {
   await server.send('POST', PATH, object(own(client), 0));
@@ -69,7 +70,9 @@ for (const of of Object.values(VERBS)) {
   for (const { send } of [floor, server]) await measure(send, WARM_UP, of(0));
 }
 console.log('verb             clients  requests/s   p99 ms  errors   floor/s  of the floor');
+const lines: string[] = [];
 for (const [verb, of] of Object.entries(VERBS)) {
+  await server.usage();
   for (const clients of CLIENTS) {
     const bare = await measure(floor.send, { clients }, of(clients));
     const { perSecond, p99, errors } = await measure(server.send, { clients }, of(clients));
@@ -85,6 +88,11 @@ for (const [verb, of] of Object.entries(VERBS)) {
       ].join(''),
     );
   }
+  lines.push(`${verb}: ${describeUsage(await server.usage())}`);
 }
+for (const line of lines) console.log(line);
+console.log(
+  'aims: get 60 %, create and update 25 % of the floor; p99 of at most 25 ms with 16 clients',
+);
 await floor.stop();
 await server.stop();
