@@ -123,6 +123,11 @@ export class State {
     return this.#caches.get(storagePrefix)?.size;
   }
 
+  /** How many watches must be told of a change of one object, in the kind's stored form. */
+  watchersOf({ storagePrefix }: CachedKind, of: { namespace: string; name: string }): number {
+    return this.#caches.get(storagePrefix)?.watchersOf(of) ?? 0;
+  }
+
   /** The kind's cache, loaded. */
   cache(kind: CachedKind): Promise<WatchCache> | WatchCache {
     if (kind.conversion) return this.#converted(kind as ResourceKind);

@@ -51,6 +51,11 @@ export class WatchCache {
     return this.#watchers.size;
   }
 
+  /** How many of them hear of a change of one object. */
+  watchersOf(of: { namespace: string; name: string }): number {
+    return this.#watchers.interestedIn(of);
+  }
+
   /** Bytes of the events that are kept. */
   get eventBytes(): number {
     return this.#ring.bytes;

@@ -44,6 +44,19 @@ export class WatcherIndex {
     };
   }
 
+  /**
+   * How many hear of a change of one object, about: of those that ask for a value of a field, which is not known yet,
+   * the watchers of one value stand for the others.
+   */
+  interestedIn({ namespace, name }: { namespace: string; name: string }): number {
+    let count = this.#all.size + (this.#byNamespace.get(namespace)?.size ?? 0);
+    for (const [field, values] of this.#byField) {
+      const [any] = values.values();
+      count += (field === 'metadata.name' ? values.get(name) : any)?.size ?? 0;
+    }
+    return count;
+  }
+
   *all(): Iterable<Watcher> {
     yield* this.#all;
     for (const watchers of this.#byNamespace.values()) yield* watchers;

@@ -147,6 +147,39 @@ describe('flow control', () => {
     });
   }, 40_000);
 
+  it('counts the watches that a write makes work for', async () => {
+    const sums = async () => {
+      const { text } = await server.request('GET', '/metrics');
+      const flow = 'flow_schema="global-default",priority_level="global-default"';
+      const of = (part: string) =>
+        Number(
+          new RegExp(
+            `^apiserver_flowcontrol_watch_count_samples_${part}\\{${flow}\\} (\\d+)$`,
+            'm',
+          ).exec(text)?.[1] ?? 0,
+        );
+      return { sum: of('sum'), count: of('count') };
+    };
+    const before = await sums();
+    const watches = Array.from({ length: 12 }, () => server.watch(`${CONFIG_MAPS}?watch=1`));
+    const other = server.watch('/api/v1/namespaces/kube-system/configmaps?watch=1');
+    await Promise.all([...watches, other].map((watch) => watch.status()));
+    const writer = await server.as({ name: 'writer', groups: [] });
+    const body = { metadata: { name: 'watched' } };
+    expect((await writer('POST', CONFIG_MAPS, { body })).status).toBe(201);
+    const after = await sums();
+    expect(after.count - before.count).toBe(1);
+    const heard = after.sum - before.sum;
+    // Those of the namespace, and what the server itself watches everywhere.
+    expect(heard).toBeGreaterThanOrEqual(12);
+    for (const watch of [...watches, other]) watch.close();
+    await eventually('its watches are forgotten', async () => {
+      const { sum } = await sums();
+      await writer('PATCH', `${CONFIG_MAPS}/watched`, { body: { data: { at: String(sum) } } });
+      return (await sums()).sum - sum === heard - 12;
+    });
+  });
+
   it('shows what goes on', async () => {
     const dump = (name: string) =>
       server.request('GET', `/debug/api_priority_and_fairness/${name}`);

@@ -39,6 +39,23 @@ describe('FairQueue', () => {
     expect(level.demand.take().high).toBe(13);
   });
 
+  it('keeps seats for a while for what a request has set off', async () => {
+    const clock = new FakeClock();
+    const level = new FairQueue({ seats: 3, queuing: QUEUING }, clock);
+    const after = { seats: 2, milliseconds: 20 };
+    const release = await level.acquire({ flow: 'a', schema: 's', width: 3, after }, NEVER);
+    expect(level.seatsInUse).toBe(3);
+    release();
+    expect([level.executing, level.seatsInUse]).toEqual([0, 2]);
+    const first = await ask(level, 'b');
+    const second = ask(level, 'b');
+    expect([level.executing, level.waiting]).toEqual([1, 1]);
+    await clock.advance(20);
+    (await second)();
+    first();
+    expect([level.executing, level.seatsInUse, level.waiting]).toEqual([0, 0, 0]);
+  });
+
   it('gives out its seats, and rejects the rest where nobody may wait', async () => {
     const level = new FairQueue({ seats: 2 }, new FakeClock());
     const first = await ask(level, 'a');

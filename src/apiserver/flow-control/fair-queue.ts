@@ -1,5 +1,6 @@
 import type { Clock } from '../../util/clock.ts';
 import { SeatDemand } from './seat-demand.ts';
+import type { Work } from './work.ts';
 
 /** How many requests of a priority level may run at once, and where the others wait. */
 export interface LevelLimits {
@@ -35,11 +36,10 @@ export interface Waiting {
   readonly width: number;
 }
 
-/** What is known of a request: its flow, the schema that it matched, the seats that it takes (1 unless said). */
-export interface Asked {
+/** What is known of a request: its flow, the schema that it matched, what it takes (one seat unless said). */
+export interface Asked extends Partial<Work> {
   readonly flow: string;
   readonly schema: string;
-  readonly width?: number;
 }
 
 interface Waiter extends Waiting {
@@ -102,7 +102,7 @@ export class FairQueue {
   /** Resolves when the request may run; call what it answers when it has. Rejects with RejectedError. */
   acquire(of: Asked, signal: AbortSignal): Promise<() => void> | (() => void) {
     const queue = this.#queueFor(of.flow);
-    if (this.hasRoom(of.width)) return this.#start(queue, of.width);
+    if (this.hasRoom(of.width)) return this.#start(queue, of);
     const { queuing } = this.#limits;
     if (!queuing || !queue) return this.#reject('concurrency-limit');
     if (queue.waiting.length >= queuing.queueLengthLimit) return this.#reject('queue-full');
@@ -122,7 +122,7 @@ export class FairQueue {
 
   #wait(
     queue: Queue,
-    { flow, schema, width = 1 }: Asked,
+    { flow, schema, width = 1, after }: Asked,
     signal: AbortSignal,
   ): Promise<() => void> {
     return new Promise((resolve, reject) => {
@@ -145,7 +145,7 @@ export class FairQueue {
         ...{ flow, schema, width, arrived: this.#clock.now(), queue: queue.index },
         admit: () => {
           end();
-          resolve(this.#start(queue, width));
+          resolve(this.#start(queue, { width, after }));
         },
       };
       signal.addEventListener('abort', onAbort, { once: true });
@@ -174,7 +174,7 @@ export class FairQueue {
     this.demand.set(this.seatsInUse + this.#seatsWaiting);
   }
 
-  #start(queue: Queue | undefined, width = 1): () => void {
+  #start(queue: Queue | undefined, { width = 1, after }: Partial<Work>): () => void {
     this.#executingChanged(1, width, queue);
     this.counts.dispatched++;
     if (queue) queue.virtualStart += width * GUESS_SECONDS;
@@ -183,11 +183,22 @@ export class FairQueue {
     return () => {
       if (isDone) return;
       isDone = true;
-      this.#executingChanged(-1, -width, queue);
+      const kept = after?.seats ?? 0;
+      this.#executingChanged(-1, kept - width, queue);
       const took = (this.#clock.now() - started) / 1000;
       if (queue) queue.virtualStart += width * (took - GUESS_SECONDS);
-      this.#dispatch();
+      if (after) this.#keep(queue, after);
+      if (kept < width) this.#dispatch();
     };
+  }
+
+  /** The request is answered, but what it has set off still takes its seats. */
+  #keep(queue: Queue | undefined, { seats, milliseconds }: NonNullable<Work['after']>): void {
+    if (queue) queue.virtualStart += (seats * milliseconds) / 1000;
+    this.#clock.after(milliseconds, () => {
+      this.#executingChanged(0, -seats, queue);
+      this.#dispatch();
+    });
   }
 
   #dispatch(): void {

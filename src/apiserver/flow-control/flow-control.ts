@@ -13,6 +13,7 @@ import { DUMPS } from './dump.ts';
 import { FairQueue, type LevelLimits, RejectedError } from './fair-queue.ts';
 import { flowOf, matchesSchema } from './match.ts';
 import type { FlowMetrics } from './metrics.ts';
+import { listWork, makesEvents, mostSeats, ONE_SEAT, type Work, writeWork } from './work.ts';
 
 export interface FlowControlDeps {
   readonly state: State;
@@ -43,10 +44,6 @@ const LONG_SUBRESOURCES = new Set(['exec', 'attach', 'portforward', 'log', 'prox
 const RETRY_AFTER_SECONDS = 1;
 // Upstream's borrowing period.
 const LENDING_MS = 10_000;
-const OBJECTS_PER_SEAT = 100;
-const MAX_LIST_SEATS = 10;
-/** No list may take more of its level's seats. */
-const MAX_LIST_PART = 0.15;
 const NOTHING = (): void => {};
 
 /**
@@ -148,10 +145,10 @@ export class FlowControl {
   }
 
   async #acquire(flow: Flow, queue: FairQueue, exchange: Exchange): Promise<() => void> {
-    const width = this.#widthOf(flow, exchange);
-    const of = { flow: flow.name, schema: flow.schema.metadata.name, width };
+    const work = this.#workOf(flow, exchange);
+    const of = { flow: flow.name, schema: flow.schema.metadata.name, ...work };
     const { metrics } = this.#deps;
-    if (queue.hasRoom(width)) return queue.acquire(of, NEVER);
+    if (queue.hasRoom(work.width)) return queue.acquire(of, NEVER);
     const stop = metrics.waiting(flow.labels);
     try {
       return await queue.acquire(of, disconnectSignal(exchange));
@@ -160,17 +157,21 @@ export class FlowControl {
     }
   }
 
-  /** A list takes a seat for each hundred objects that it goes through, up to a part of its level. */
-  #widthOf({ level }: Flow, { info, query }: Exchange): number {
-    if (info.verb !== 'list') return 1;
-    const { kinds, state } = this.#deps;
+  #workOf({ level, labels }: Flow, { info, query }: Exchange): Work {
+    const isWrite = makesEvents(info);
+    if (!isWrite && info.verb !== 'list') return ONE_SEAT;
+    const { kinds, state, metrics } = this.#deps;
     const kind = kinds.get(info.group, info.version, info.resource);
+    const most = mostSeats(level.range.nominal);
+    if (isWrite) {
+      const watches = kind ? state.watchersOf(kind, info) : 0;
+      metrics.watched(labels, watches);
+      return writeWork(watches, most);
+    }
     const all = kind ? (state.sizeOf(kind) ?? 0) : 0;
     const limit = Number(query.get('limit') ?? 0);
     const selects = query.has('labelSelector') || query.has('fieldSelector');
-    const read = limit > 0 && !selects ? Math.min(limit, all) : all;
-    const most = Math.min(MAX_LIST_SEATS, Math.ceil(level.range.nominal * MAX_LIST_PART));
-    return Math.max(1, Math.min(most, Math.ceil(read / OBJECTS_PER_SEAT)));
+    return listWork(limit > 0 && !selects ? Math.min(limit, all) : all, most);
   }
 
   #classify({ user, info }: Exchange): Flow | undefined {

@@ -8,6 +8,7 @@ export interface FlowLabels {
 }
 
 const FLOW = ['priority_level', 'flow_schema'] as const;
+const WATCHES = [0, 1, 10, 100, 1000, 10_000];
 const WAIT_SECONDS = [0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30];
 
 /** How requests fare in the queues, under upstream's names. */
@@ -17,6 +18,7 @@ export class FlowMetrics {
   readonly #inQueue;
   readonly #executing;
   readonly #wait;
+  readonly #watches;
   readonly #limits;
 
   constructor(registry: Metrics) {
@@ -42,6 +44,11 @@ export class FlowMetrics {
       'How long requests waited for their seats',
       { labelNames: FLOW, buckets: WAIT_SECONDS },
     );
+    this.#watches = registry.histogram(
+      name('watch_count_samples'),
+      'Watches that must be told of a write',
+      { labelNames: FLOW, buckets: WATCHES },
+    );
     const seats = (part: string, help: string) =>
       registry.gauge(name(`${part}_limit_seats`), help, ['priority_level']);
     this.#limits = {
@@ -56,6 +63,10 @@ export class FlowMetrics {
     this.#dispatched.inc({ ...labels });
     this.#executing.inc({ ...labels });
     this.#wait.observe({ ...labels }, seconds);
+  }
+
+  watched(labels: FlowLabels, watches: number): void {
+    this.#watches.observe({ ...labels }, watches);
   }
 
   finished(labels: FlowLabels): void {
