@@ -2,7 +2,7 @@ import { type FieldError, forbidden, invalid, required } from '../../api/field-e
 import { isObject } from '../../util/json.ts';
 import { linearRegExp } from '../../util/linear-regexp.ts';
 import type { JsonSchema } from './json-schema.ts';
-import { checkMapKeys, checkMetadata, checkUnsupported } from './unsupported.ts';
+import { checkMapKeys, checkMetadata, checkSetItems, checkUnsupported } from './unsupported.ts';
 import { validateValue } from './validate.ts';
 
 const TYPES = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
@@ -109,6 +109,7 @@ function checkListType(schema: JsonSchema, path: string): FieldError[] {
       ),
     ];
   }
+  if (listType === 'set') return checkSetItems(schema, path);
   if (listType !== 'map') return [];
   const keys = schema['x-kubernetes-list-map-keys'] ?? [];
   if (keys.length === 0) {

@@ -47,6 +47,19 @@ export function checkMetadata(schema: JsonSchema, path: string): FieldError[] {
   return [forbidden(`${path}.properties[metadata]`, detail)];
 }
 
+/** Items of a set are compared as a whole, so nobody may own a part of one. */
+export function checkSetItems({ items }: JsonSchema, path: string): FieldError[] {
+  const detail = 'must be atomic as item of a list with x-kubernetes-list-type=set';
+  const listType = items?.['x-kubernetes-list-type'];
+  if (items?.type === 'array' && listType !== undefined && listType !== 'atomic') {
+    return [invalid(`${path}.items.x-kubernetes-list-type`, listType, detail)];
+  }
+  if (items?.type === 'object' && items['x-kubernetes-map-type'] !== 'atomic') {
+    return [invalid(`${path}.items.x-kubernetes-map-type`, listType, detail)];
+  }
+  return [];
+}
+
 /** Items of a list that is a map have their keys, or get them. */
 export function checkMapKeys(
   schema: JsonSchema,

@@ -48,6 +48,26 @@ describe('a schema is refused that', () => {
       `${PROPERTY}.$ref: Forbidden: $ref is not supported`,
     ],
     [
+      'has a set of objects that have parts',
+      spec({ type: 'array', 'x-kubernetes-list-type': 'set', items: object({}) }),
+      `${PROPERTY}.items.x-kubernetes-map-type: Invalid value: null: must be atomic as item of a list with x-kubernetes-list-type=set`,
+    ],
+    [
+      'has a set of whole objects',
+      spec({
+        ...{ type: 'array', 'x-kubernetes-list-type': 'set' },
+        items: object({}, { 'x-kubernetes-map-type': 'atomic' }),
+      }),
+    ],
+    [
+      'has a set of sets',
+      spec({
+        ...{ type: 'array', 'x-kubernetes-list-type': 'set' },
+        items: { type: 'array', 'x-kubernetes-list-type': 'set', items: { type: 'string' } },
+      }),
+      `${PROPERTY}.items.x-kubernetes-list-type: Invalid value: "set": must be atomic as item of a list with x-kubernetes-list-type=set`,
+    ],
+    [
       'has keys that may be missing',
       spec(keyed(object({ a: { type: 'string' } }))),
       `${PROPERTY}.items.properties[a].default: Required value: this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property`,
