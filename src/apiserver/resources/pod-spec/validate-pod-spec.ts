@@ -22,6 +22,7 @@ import {
   within,
 } from '../validation.ts';
 import { validateContainers } from './validate-container.ts';
+import { validateOs } from './validate-os.ts';
 import { validateResourceName, validateResources } from './validate-resources.ts';
 import { validateAffinity, validateSpread, validateTolerations } from './validate-scheduling.ts';
 import { validatePodSecurityContext } from './validate-security.ts';
@@ -40,6 +41,7 @@ export function validatePodSpec(spec: PodSpec, path: string): FieldError[] {
     ...oneOf(spec.dnsPolicy, DNS_POLICIES, `${path}.dnsPolicy`),
     ...validateLabels(spec.nodeSelector, `${path}.nodeSelector`),
     ...validateHost(spec, path),
+    ...validateOs(spec, path),
     ...validatePodSecurityContext(spec.securityContext, `${path}.securityContext`),
     ...validateAffinity(spec.affinity, `${path}.affinity`),
     ...validateDns(spec, path),
@@ -117,7 +119,6 @@ function validateHost(spec: PodSpec, path: string): FieldError[] {
       out.push(forbidden(`${path}.${field}`, 'when `pod.Spec.HostUsers` is false'));
     }
   }
-  if (spec.os) out.push(...oneOf(spec.os.name, ['linux', 'windows'], `${path}.os.name`));
   if (spec.preemptionPolicy) {
     const policies = ['Never', 'PreemptLowerPriority'];
     out.push(...oneOf(spec.preemptionPolicy, policies, `${path}.preemptionPolicy`));
