@@ -1,4 +1,4 @@
-import { isMissingProgram, type RunResult, run } from './exec.ts';
+import { CommandError, isMissingProgram, type RunResult, run } from './exec.ts';
 
 /** One family's iptables, by the programs of one variant (legacy or nf_tables). */
 export interface Iptables {
@@ -32,7 +32,11 @@ export async function openIptables(family: 4 | 6, signal?: AbortSignal): Promise
     },
     async restore(input, abort) {
       const args = ['--noflush', '--counters', '-w', WAIT_SECONDS];
-      await run(`${base}${variant}-restore`, args, { input }, abort);
+      try {
+        await run(`${base}${variant}-restore`, args, { input }, abort);
+      } catch (err) {
+        throw err instanceof CommandError ? withRule(err, input) : err;
+      }
     },
     async chainExists(table, chain, abort) {
       const args = ['-w', WAIT_SECONDS, '-t', table, '-S', chain, '1'];
@@ -40,6 +44,16 @@ export async function openIptables(family: 4 | 6, signal?: AbortSignal): Promise
       return (await run(`${base}${variant}`, args, accept, abort)).exitCode === 0;
     },
   };
+}
+
+/** With the rule that was refused: the program often tells no more than the number of its line. */
+export function withRule(err: CommandError, input: string): CommandError {
+  const number = Number(/\bline:? (\d+)/.exec(err.stderr)?.[1]);
+  const rule = input.split('\n')[number - 1];
+  if (!rule?.startsWith('-')) return err;
+  const { program, exitCode, stderr, missing } = err;
+  const message = `${err.message.trimEnd()} (${rule})`;
+  return new CommandError(message, { program, exitCode, stderr, missing, cause: err });
 }
 
 /** `--random-fully` came with iptables 1.6.2. */

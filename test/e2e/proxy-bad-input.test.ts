@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -54,6 +54,38 @@ describe.each(['iptables', 'nftables', 'userspace'])('bad input to mode %s', (mo
     const endpoints = ips.map((address) => ({ addresses: [address], conditions: { ready: true } }));
     return { ...made, metadata: { ...made.metadata, name: object }, endpoints };
   }
+});
+
+describe('an iptables that lacks a match', () => {
+  const world = new NetworkWorld();
+  const directory = mkdtempSync(join(tmpdir(), 'k8ts-extensions-'));
+  beforeAll(async () => {
+    const known = process.arch === 'x64' ? 'x86_64-linux-gnu' : 'aarch64-linux-gnu';
+    const extensions = join('/usr/lib', known, 'xtables');
+    for (const name of readdirSync(extensions)) {
+      if (!name.includes('statistic')) symlinkSync(join(extensions, name), join(directory, name));
+    }
+    await world.start();
+    process.env.XTABLES_LIBDIR = directory;
+    await world.startProxy('iptables', { syncPeriodMs: 200 });
+  });
+  afterAll(async () => {
+    delete process.env.XTABLES_LIBDIR;
+    await world.stop();
+    rmSync(directory, { recursive: true });
+  });
+
+  it('is told by the name of the match, with the rule; what does without it is routed', async () => {
+    await world.apply(service('web', '10.96.0.10'), slice('web', ['pod1']));
+    await answers(world, 'pod1');
+    await world.apply(slice('web', ['pod1', 'pod3']));
+    await eventually(async () => {
+      expect(world.proxyLog).toMatch(/match `statistic'.*\(-A KUBE-SVC-\w+ .*-m statistic/);
+    });
+    await answers(world, 'pod1');
+    await world.apply(slice('web', ['pod3']));
+    await answers(world, 'pod3');
+  });
 });
 
 describe('iptables of the legacy variant', () => {
