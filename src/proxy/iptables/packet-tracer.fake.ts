@@ -1,19 +1,4 @@
-/** A packet on its way through the nat and filter rules of one node. */
-export interface Packet {
-  readonly hook: 'PREROUTING' | 'OUTPUT' | 'INPUT' | 'FORWARD';
-  readonly source: string;
-  readonly destination: string;
-  readonly protocol: 'tcp' | 'udp';
-  readonly port: number;
-}
-
-export interface Fate {
-  /** Every endpoint that it may be sent to; empty when no rule translates it. */
-  readonly endpoints: string[];
-  /** Some way to an endpoint marks it for masquerading. */
-  readonly masquerade: boolean;
-  readonly verdict: 'ACCEPT' | 'REJECT' | 'DROP';
-}
+import type { Fate, Packet } from '../packets.fake.ts';
 
 export type Chains = ReadonlyMap<string, readonly string[]>;
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { changeInput, cleanupInput, fullInput, parseSave } from '../iptables-input.ts';
-import type { ServicePort } from '../model.ts';
+import { byId, EMPTY, LB, LOCAL_ONLY, NODE_IPS, PACKETS, WEB } from '../packets.fake.ts';
 import { servicePort } from '../service-port.fake.ts';
 import { isServiceChain } from './chains.ts';
-import { type Packet, type TracerFacts, tracePacket } from './packet-tracer.fake.ts';
+import { type TracerFacts, tracePacket } from './packet-tracer.fake.ts';
 import { isOurs, JUMPS, Ruleset, type RulesetOptions } from './ruleset.ts';
 
 const OPTIONS: RulesetOptions = {
@@ -17,31 +17,6 @@ const OPTIONS: RulesetOptions = {
   nodePortIPs: undefined,
   tcpLiberal: false,
 };
-
-function byId(...services: ServicePort[]): Map<string, ServicePort> {
-  return new Map(services.map((service) => [service.id, service]));
-}
-
-const WEB = servicePort({ endpoints: ['10.244.0.1:8080 local', '10.244.1.2:8080'] });
-const LB = servicePort({
-  service: 'lb',
-  clusterIP: '10.96.0.2',
-  nodePort: 30_080,
-  loadBalancerIPs: ['203.0.113.5'],
-  externalIPs: ['203.0.113.6'],
-  sourceRanges: ['198.51.100.0/24', '192.0.2.0/24'],
-  externalLocal: true,
-  healthCheckNodePort: 31_000,
-  affinitySeconds: 600,
-  endpoints: ['10.244.0.1:8080 local', '10.244.1.2:8080'],
-});
-const EMPTY = servicePort({ service: 'empty', clusterIP: '10.96.0.3', nodePort: 30_081 });
-const LOCAL_ONLY = servicePort({
-  service: 'local',
-  clusterIP: '10.96.0.4',
-  internalLocal: true,
-  endpoints: ['10.244.1.2:8080'],
-});
 
 describe('Ruleset', () => {
   it('renders a whole node as upstream does', async () => {
@@ -136,76 +111,10 @@ describe('packets', () => {
     const key = `${table} ${from}`;
     jumps.set(key, [rule, ...(jumps.get(key) ?? [])]);
   }
-  const facts: TracerFacts = { nodeIPs: ['192.0.2.1', '127.0.0.1'], jumps };
+  const facts: TracerFacts = { nodeIPs: NODE_IPS, jumps };
   const chains = ruleset.all();
-  const BOTH = ['10.244.0.1:8080', '10.244.1.2:8080'];
-  const LOCAL = ['10.244.0.1:8080'];
-  const cases: [string, Partial<Packet>, Partial<ReturnType<typeof tracePacket>>][] = [
-    ['Pod to cluster IP', { destination: '10.96.0.1' }, { endpoints: BOTH }],
-    [
-      'node to cluster IP',
-      { hook: 'OUTPUT', source: '192.0.2.1', destination: '10.96.0.1' },
-      { endpoints: BOTH, masquerade: true },
-    ],
-    [
-      'stranger to cluster IP',
-      { source: '198.51.100.9', destination: '10.96.0.1' },
-      { endpoints: BOTH, masquerade: true },
-    ],
-    [
-      'stranger to a node port with policy Local: source kept',
-      { source: '198.51.100.9', destination: '192.0.2.1', port: 30_080 },
-      { endpoints: LOCAL, masquerade: false },
-    ],
-    [
-      'Pod to a node port with policy Local: no policy inside the cluster',
-      { destination: '192.0.2.1', port: 30_080 },
-      { endpoints: BOTH },
-    ],
-    [
-      'allowed source to the load balancer',
-      { source: '198.51.100.9', destination: '203.0.113.5' },
-      { endpoints: LOCAL, masquerade: false },
-    ],
-    [
-      'forbidden source to the load balancer',
-      { source: '203.0.113.99', destination: '203.0.113.5' },
-      { endpoints: [], verdict: 'DROP' },
-    ],
-    [
-      'anybody to an external IP',
-      { source: '203.0.113.99', destination: '203.0.113.6' },
-      { endpoints: LOCAL },
-    ],
-    [
-      'service without endpoints',
-      { destination: '10.96.0.3' },
-      { endpoints: [], verdict: 'REJECT' },
-    ],
-    [
-      'node port without endpoints',
-      { source: '198.51.100.9', destination: '192.0.2.1', port: 30_081 },
-      { endpoints: [], verdict: 'REJECT' },
-    ],
-    [
-      'internal policy Local without local endpoints',
-      { destination: '10.96.0.4' },
-      { endpoints: [], verdict: 'DROP' },
-    ],
-    ['another port of a cluster IP', { destination: '10.96.0.1', port: 81 }, { endpoints: [] }],
-    ['another protocol', { destination: '10.96.0.1', protocol: 'udp' }, { endpoints: [] }],
-    ['not a service at all', { destination: '8.8.8.8' }, { endpoints: [], verdict: 'ACCEPT' }],
-  ];
 
-  it.each(cases)('%s', (_name, packet, fate) => {
-    const whole: Packet = {
-      hook: 'PREROUTING',
-      source: '10.244.0.1',
-      destination: '10.96.0.1',
-      protocol: 'tcp',
-      port: 80,
-      ...packet,
-    };
-    expect(tracePacket(chains, whole, facts)).toMatchObject(fate);
+  it.each(PACKETS)('%s', (_name, packet, fate) => {
+    expect(tracePacket(chains, packet, facts)).toMatchObject(fate);
   });
 });

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { ServicePort } from '../model.ts';
+import { byId, EMPTY, LB, LOCAL_ONLY, NODE_IPS, PACKETS, WEB } from '../packets.fake.ts';
 import { servicePort } from '../service-port.fake.ts';
 import type { TableOptions } from './fixed-table.ts';
 import { serviceBase } from './names.ts';
 import { nftablesUnfit } from './nftables-backend.ts';
+import { tableOf, tracePacket } from './packet-tracer.fake.ts';
 import { Ruleset } from './ruleset.ts';
 
 const OPTIONS: TableOptions = {
@@ -14,24 +15,6 @@ const OPTIONS: TableOptions = {
   nodeIP: '192.0.2.1',
   nodePortIPs: ['192.0.2.1'],
 };
-
-function byId(...services: ServicePort[]): Map<string, ServicePort> {
-  return new Map(services.map((service) => [service.id, service]));
-}
-
-const WEB = servicePort({ endpoints: ['10.244.0.1:8080 local', '10.244.1.2:8080'] });
-const LB = servicePort({
-  service: 'lb',
-  clusterIP: '10.96.0.2',
-  nodePort: 30_080,
-  loadBalancerIPs: ['203.0.113.5'],
-  externalIPs: ['203.0.113.6'],
-  sourceRanges: ['198.51.100.0/24', '198.51.100.7/32', '192.0.2.0/24'],
-  externalLocal: true,
-  affinitySeconds: 600,
-  endpoints: ['10.244.0.1:8080 local', '10.244.1.2:8080'],
-});
-const EMPTY = servicePort({ service: 'empty', clusterIP: '10.96.0.3', nodePort: 30_081 });
 
 describe('Ruleset', () => {
   it('renders a whole node as upstream does', async () => {
@@ -105,6 +88,20 @@ describe('Ruleset', () => {
     const commands = ruleset.update(byId(sticky(20)));
     expect(commands[1]).toBe('delete table ip kube-proxy');
     expect(commands.join('\n')).toContain('timeout 20s');
+  });
+});
+
+describe('packets', () => {
+  const table = tableOf(new Ruleset(OPTIONS).create(byId(WEB, LB, EMPTY, LOCAL_ONLY)));
+
+  it.each(PACKETS)('%s', (_name, packet, fate) => {
+    expect(tracePacket(table, packet, NODE_IPS)).toMatchObject(fate);
+  });
+
+  it('another port of a cluster IP is refused', () => {
+    const [, packet] = PACKETS[0] ?? [];
+    if (!packet) throw new Error('No packet');
+    expect(tracePacket(table, { ...packet, port: 81 }, NODE_IPS).verdict).toBe('REJECT');
   });
 });
 
