@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseSets } from './ipset.ts';
-import { parseVirtualServers } from './ipvs.ts';
+import { parseServices, parseVirtualServers } from './ipvs.ts';
 
 describe('parseVirtualServers', () => {
   it('reads servers, their affinity and their destinations', () => {
@@ -41,6 +41,30 @@ describe('parseVirtualServers', () => {
         persistent: undefined,
         destinations: [],
       },
+    ]);
+  });
+});
+
+describe('parseServices', () => {
+  it('reads the table of the kernel as ipvsadm writes it', () => {
+    const table = [
+      'IP Virtual Server version 1.2.1 (size=4096)',
+      'Prot LocalAddress:Port Scheduler Flags',
+      '  -> RemoteAddress:Port Forward Weight ActiveConn InActConn',
+      'TCP  0A60000A:0050 rr persistent 100 FFFFFFFF',
+      '  -> 0AF4000B:1F90      Masq    1      0          0         ',
+      'UDP  0A60001B:0035 wlc ',
+      'TCP  [fd00:0010:0096:0000:0000:0000:0000:0028]:0050 sh ',
+      '  -> [fd00:0010:0244:0000:0000:0000:0000:0011]:1F90      Masq    1      0          0         ',
+      'SCTP 0A60001E:0009 rr ',
+      'FWM  00000007 rr ',
+      '',
+    ].join('\n');
+    expect([...parseServices(table)]).toEqual([
+      '-t 10.96.0.10:80',
+      '-u 10.96.0.27:53',
+      '-t [fd00:10:96::28]:80',
+      '--sctp-service 10.96.0.30:9',
     ]);
   });
 });

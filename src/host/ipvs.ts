@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { run } from './exec.ts';
 
 /** A virtual server of the kernel's load balancer, as `ipvsadm -Ln` tells it. */
@@ -21,6 +22,8 @@ export interface Destination {
 export interface Ipvs {
   /** All virtual servers of both families. Rejects when the kernel has no IPVS. */
   list(signal?: AbortSignal): Promise<VirtualServer[]>;
+  /** The virtual servers alone, as in `service`: cheap, and so a question for every half minute. */
+  services(signal?: AbortSignal): Promise<Set<string>>;
   /** Runs lines of `ipvsadm -R` one after the other; the first that fails ends it. */
   restore(lines: readonly string[], signal?: AbortSignal): Promise<void>;
   /** Sets the time-outs of TCP, TCP after FIN, and UDP, in seconds; 0 leaves one as it is. */
@@ -30,6 +33,10 @@ export interface Ipvs {
 export const ipvs: Ipvs = {
   async list(signal) {
     return parseVirtualServers((await run('ipvsadm', ['-Ln'], {}, signal)).stdout);
+  },
+  async services(signal) {
+    // The program asks the kernel anew for each server's destinations.
+    return parseServices(await readFile('/proc/net/ip_vs', { encoding: 'utf8', signal }));
   },
   async restore(lines, signal) {
     if (lines.length === 0) return;
@@ -43,6 +50,22 @@ export const ipvs: Ipvs = {
 
 /** How ipvsadm names a protocol's services. */
 export const SERVICE_FLAGS = { TCP: '-t', UDP: '-u', SCTP: '--sctp-service' } as const;
+
+/** Reads /proc/net/ip_vs: ports, and addresses of IPv4, are hexadecimal there, and IPv6 is written in full. */
+export function parseServices(table: string): Set<string> {
+  const lines = table.matchAll(/^(TCP|UDP|SCTP) +(?:\[([^\]]+)\]|(\w{8})):(\w{4}) /gm);
+  return new Set(
+    [...lines].map(([, protocol, v6, v4 = '', port = '']) => {
+      const ip = v6 === undefined ? dotted(v4) : new URL(`http://[${v6}]`).hostname;
+      const flag = SERVICE_FLAGS[protocol as keyof typeof SERVICE_FLAGS];
+      return `${flag} ${ip}:${Number.parseInt(port, 16)}`;
+    }),
+  );
+}
+
+function dotted(hex: string): string {
+  return [0, 2, 4, 6].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)).join('.');
+}
 
 /** Reads `ipvsadm -Ln`. */
 export function parseVirtualServers(listing: string): VirtualServer[] {

@@ -34,6 +34,7 @@ function kernel() {
   };
   const ipvs: Ipvs = {
     list: () => Promise.resolve(state.servers),
+    services: () => Promise.resolve(new Set(state.servers.map(({ service }) => service))),
     restore: note('ipvsadm'),
     setTimeouts: () => Promise.resolve(),
   };

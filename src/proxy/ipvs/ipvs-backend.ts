@@ -80,7 +80,7 @@ export class IpvsBackend implements ProxyBackend {
       if (!(await iptables.chainExists(table, CANARY, signal))) return false;
     }
     const addresses = new Set(await device.addresses(this.family, signal));
-    const servers = new Set((await ipvs.list(signal)).map(({ service }) => service));
+    const servers = await ipvs.services(signal);
     return (
       [...this.#services.values()].every(({ clusterIP }) => addresses.has(clusterIP)) &&
       servers.isSupersetOf(this.#wantedServers())
