@@ -1,7 +1,13 @@
-// `proxy-sync-worker.ts MODE SERVICES` in a network namespace of its own: prints its figures as JSON.
+// `proxy-sync-worker.ts MODE SERVICES` in a network namespace of its own: prints its figures as JSON. `proxy-sync-worker.ts replay
+// FILE` makes the calls of the kernel's tools that are in the file.
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { ChangeTracker } from '../../src/proxy/change-tracker.ts';
+import { createNetworkNamespace } from '../../test/support/network-namespace.ts';
 import { benchService, benchSlice, ENDPOINTS } from './many-services.ts';
-import { type Recorded, type Replay, recordedBackend } from './recorded-backend.ts';
+import { type Call, type Recorded, recordedBackend, replay } from './recorded-backend.ts';
 
 /** Milliseconds. `floor…`: of the kernel's tool alone, fed with the same. */
 export interface SyncFigures {
@@ -28,10 +34,19 @@ function median(values: number[]): number {
   return values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
-async function replay(calls: readonly Replay[]): Promise<number> {
-  return await timed(async () => {
-    for (const call of calls) await call();
-  });
+/** The first sync's calls again, in a kernel that knows nothing of the services, not even that they were there once. */
+async function replayElsewhere(calls: readonly Call[]): Promise<number> {
+  const directory = await mkdtemp(join(tmpdir(), 'k8ts-replay-'));
+  const file = join(directory, 'calls.json');
+  const network = await createNetworkNamespace();
+  try {
+    await writeFile(file, JSON.stringify(calls));
+    const self = fileURLToPath(import.meta.url);
+    return Number((await network.run(process.execPath, [self, 'replay', file])).stdout);
+  } finally {
+    await network.remove();
+    await rm(directory, { recursive: true });
+  }
 }
 
 async function measure({ backend, take }: Recorded, services: number): Promise<SyncFigures> {
@@ -45,33 +60,30 @@ async function measure({ backend, take }: Recorded, services: number): Promise<S
   const first = await timed(() => sync(true));
   const firstCalls = take();
   const changes: number[] = [];
-  const changeCalls: Replay[][] = [];
-  let cpu = 0;
+  const changeCalls: Call[][] = [];
+  const cpu: number[] = [];
   for (let i = 0; i < CHANGES; i++) {
     tracker.setSlice(benchSlice(7, i % 2 === 0 ? ENDPOINTS - 1 : ENDPOINTS));
     const before = process.cpuUsage();
     changes.push(await timed(() => sync(false)));
     const { user, system } = process.cpuUsage(before);
-    cpu += (user + system) / 1000;
+    cpu.push((user + system) / 1000);
     changeCalls.push(take());
   }
   const check = await timed(() => backend.intact(signal));
   // The last two changes lead away from the present state and back to it.
   const floors: number[] = [];
   for (const calls of changeCalls.slice(-10)) floors.push(await replay(calls));
-  await backend.cleanup(signal);
-  const floorFirst = await replay(firstCalls);
+  const floorFirst = await replayElsewhere(firstCalls);
   const change = median(changes);
-  return {
-    first,
-    floorFirst,
-    change,
-    floorChange: median(floors),
-    changeCpu: cpu / CHANGES,
-    check,
-  };
+  const floorChange = median(floors);
+  return { first, floorFirst, change, floorChange, changeCpu: median(cpu), check };
 }
 
-const [mode = '', services = ''] = process.argv.slice(2);
-console.log(JSON.stringify(await measure(await recordedBackend(mode), Number(services))));
+const [mode = '', what = ''] = process.argv.slice(2);
+const figures =
+  mode === 'replay'
+    ? await replay(JSON.parse(await readFile(what, 'utf8')) as Call[])
+    : await measure(await recordedBackend(mode), Number(what));
+console.log(JSON.stringify(figures));
 process.exit(0); // Relays listen on.

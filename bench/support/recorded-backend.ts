@@ -1,8 +1,8 @@
 import { dummyDevice } from '../../src/host/dummy-device.ts';
-import { type Ipset, ipset } from '../../src/host/ipset.ts';
-import { type Iptables, openIptables } from '../../src/host/iptables.ts';
-import { type Ipvs, ipvs } from '../../src/host/ipvs.ts';
-import { type Nft, nft } from '../../src/host/nft.ts';
+import { ipset } from '../../src/host/ipset.ts';
+import { openIptables } from '../../src/host/iptables.ts';
+import { ipvs } from '../../src/host/ipvs.ts';
+import { nft } from '../../src/host/nft.ts';
 import type { ProxyBackend } from '../../src/proxy/backend.ts';
 import { IptablesBackend } from '../../src/proxy/iptables/iptables-backend.ts';
 import { IpvsBackend } from '../../src/proxy/ipvs/ipvs-backend.ts';
@@ -11,14 +11,29 @@ import { UserspaceBackend } from '../../src/proxy/userspace/userspace-backend.ts
 import { realClock } from '../../src/util/clock.ts';
 import { createLogger } from '../../src/util/log.ts';
 
-/** A backend that remembers every call of a kernel tool that wrote something, to be made again without it. */
+/** A call of a kernel tool that wrote something, as plain data: to be made again without the backend, by any process. */
+export interface Call {
+  readonly tool: keyof Tools;
+  readonly method: string;
+  readonly argument: unknown;
+}
+
+type Tools = Awaited<ReturnType<typeof openTools>>;
+
+/** A backend that remembers every call of a kernel tool that wrote something. */
 export interface Recorded {
   readonly backend: ProxyBackend;
   /** Calls since the last `take`. */
-  take(): Replay[];
+  take(): Call[];
 }
 
-export type Replay = () => Promise<void>;
+const WRITES: Readonly<Record<keyof Tools, readonly string[]>> = {
+  nft: ['transaction'],
+  iptables: ['restore'],
+  ipvs: ['restore'],
+  ipset: ['restore'],
+  device: ['ensure', 'change'],
+};
 
 const log = createLogger('bench', 0);
 const RULES = {
@@ -32,48 +47,53 @@ const RULES = {
   tcpLiberal: false,
 };
 
+async function openTools() {
+  const iptables = await openIptables(4);
+  return { nft, iptables, ipvs, ipset, device: dummyDevice('kube-ipvs0') };
+}
+
 export async function recordedBackend(mode: string): Promise<Recorded> {
-  let calls: Replay[] = [];
-  /** `tool` with a method whose calls are remembered. */
-  const recorded = <T extends object, K extends keyof T>(tool: T, name: K): T => {
-    const method = tool[name] as (...args: unknown[]) => Promise<void>;
-    const call = async (...args: unknown[]) => {
-      calls.push(() => method(args[0]));
-      await method(...args);
-    };
-    return { ...tool, [name]: call };
-  };
+  let calls: Call[] = [];
+  const tools = await openTools();
+  for (const tool of Object.keys(WRITES) as (keyof Tools)[]) {
+    const methods = { ...tools[tool] } as unknown as Methods;
+    const recorded = WRITES[tool].map((method) => [
+      method,
+      async (argument: unknown) => {
+        // `ensure` has nothing but a signal.
+        calls.push({ tool, method, argument: method === 'ensure' ? undefined : argument });
+        await methods[method]?.(argument);
+      },
+    ]);
+    Object.assign(tools, { [tool]: { ...methods, ...Object.fromEntries(recorded) } });
+  }
   const take = () => {
     const taken = calls;
     calls = [];
     return taken;
   };
-  return { backend: await open(mode, recorded), take };
+  return { backend: open(mode, tools), take };
 }
 
-async function open(
-  mode: string,
-  recorded: <T extends object, K extends keyof T>(tool: T, name: K) => T,
-): Promise<ProxyBackend> {
-  if (mode === 'nftables') {
-    const tool: Nft = recorded(nft, 'transaction');
-    return new NftablesBackend({ nft: tool, log }, () => RULES);
+type Methods = Record<string, (argument: unknown) => Promise<void>>;
+
+/** Milliseconds that the tools alone take for the same. */
+export async function replay(calls: readonly Call[]): Promise<number> {
+  const tools = await openTools();
+  const started = performance.now();
+  for (const { tool, method, argument } of calls) {
+    await (tools[tool] as unknown as Methods)[method]?.(argument);
   }
-  const iptables: Iptables = recorded(await openIptables(4), 'restore');
+  return performance.now() - started;
+}
+
+function open(mode: string, { nft: tool, iptables, ...tools }: Tools): ProxyBackend {
+  if (mode === 'nftables') return new NftablesBackend({ nft: tool, log }, () => RULES);
   const { randomFully } = iptables;
   if (mode === 'ipvs') {
-    const tools: { ipvs: Ipvs; ipset: Ipset } = {
-      ipvs: recorded(ipvs, 'restore'),
-      ipset: recorded(ipset, 'restore'),
-    };
-    const device = recorded(dummyDevice('kube-ipvs0'), 'change');
-    const deps = { ...tools, device, iptables, clock: realClock, log };
-    return new IpvsBackend(deps, () => ({
-      ...RULES,
-      randomFully,
-      scheduler: 'rr',
-      nodePortIPs: [RULES.nodeIP],
-    }));
+    const own = { randomFully, scheduler: 'rr', nodePortIPs: [RULES.nodeIP] };
+    const deps = { ...tools, iptables, clock: realClock, log };
+    return new IpvsBackend(deps, () => ({ ...RULES, ...own }));
   }
   const rules = new IptablesBackend({ iptables, log }, () => ({ ...RULES, randomFully }));
   if (mode === 'iptables') return rules;

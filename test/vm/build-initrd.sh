@@ -11,7 +11,7 @@ readonly TOOLS=(dash ip socat ipvsadm ipset xtables-legacy-multi xtables-nft-mul
 # Small commands; busybox starts fast where every instruction is emulated.
 readonly APPLETS=(mount umount insmod sleep cat echo poweroff mkdir ln ls seq sysctl cut grep uname dmesg modprobe true sed arping)
 readonly MODULES=(
-  dummy veth bridge br_netfilter
+  virtio_pci virtio_net dummy veth bridge br_netfilter
   ip_vs ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_sh ip_vs_dh ip_vs_sed ip_vs_nq ip_vs_mh
   nf_conntrack nf_conntrack_netlink
   ip_set ip_set_hash_ip ip_set_hash_ipport ip_set_hash_ipportip ip_set_hash_ipportnet ip_set_bitmap_port

@@ -4,6 +4,7 @@ import { runInVirtualMachine } from './virtual-machine.ts';
 
 // Bounded: on an idle machine of two cores it is a half of this.
 const LIMIT_MS = 600_000;
+const PROGRAM = 'test/support/network/run-scenarios.ts';
 /** IPVS in full, as hardly any machine that runs tests has it; of the others the core, on a kernel as it is shipped. */
 const CORE = ['answers on the cluster IP', 'carries SCTP'];
 const OTHERS = ['iptables', 'nftables', 'userspace'];
@@ -39,7 +40,7 @@ const RUNS: readonly Run[] = [
 describe.each(RUNS)("$what, on Debian's kernel", ({ modes, wanted }) => {
   let output = '';
   beforeAll(async () => {
-    output = await runInVirtualMachine(modes, LIMIT_MS);
+    output = await runInVirtualMachine({ program: PROGRAM, args: modes, timeoutMs: LIMIT_MS });
   }, LIMIT_MS + 60_000);
 
   it.each(wanted)('$mode: $name', ({ mode, name }) => {

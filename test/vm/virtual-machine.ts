@@ -2,7 +2,7 @@ import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
@@ -26,48 +26,65 @@ async function kernel(): Promise<string> {
   return unpacked;
 }
 
-/** The behaviours of the proxy modes as JavaScript: the guest has no time to read types. */
-async function bundle(directory: string): Promise<void> {
-  const programs = ['run-scenarios', 'proxy-harness', 'policy-harness', 'prober', 'echo-server'];
-  const sources = programs.map((name) => join(repository, `test/support/network/${name}.ts`));
-  const options = ['--dir', directory, '--format', 'esm', '--platform', 'node'];
-  await execute(join(repository, 'node_modules/.bin/rolldown'), [...sources, ...options]);
-  await writeFile(join(directory, 'package.json'), '{"type":"module"}');
+/** Programs that others start, by their own names. */
+const CHILDREN = ['proxy-harness', 'policy-harness', 'prober', 'echo-server'].map(
+  (name) => `test/support/network/${name}.ts`,
+);
+
+export interface Job {
+  /** What runs, as a file of this repository, and with which arguments. */
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly timeoutMs: number;
+  /** More programs, which it starts. */
+  readonly programs?: readonly string[];
+  /** Files beside the programs, by name. */
+  readonly files?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly megabytes?: number;
+  /** Whether it reaches this machine's loopback, at 10.0.2.2. */
+  readonly network?: boolean;
 }
 
-/** Boots a machine that runs the behaviours of `modes` (`MODE` or `MODE:TEXT`); what it printed, until it was switched off. */
-export async function runInVirtualMachine(
-  modes: readonly string[],
-  timeoutMs: number,
-): Promise<string> {
+/** The programs as JavaScript: the guest has no time to read types. */
+async function bundle(
+  directory: string,
+  { program, programs = [], files = {} }: Job,
+): Promise<void> {
+  const sources = [program, ...programs, ...CHILDREN].map((path) => join(repository, path));
+  const options = ['--dir', directory, '--format', 'esm', '--platform', 'node'];
+  // They hold native modules, and nothing that runs in the guest asks for them.
+  const external = ['--external', 'lmdb', '--external', 'dockerode'];
+  const rolldown = join(repository, 'node_modules/.bin/rolldown');
+  await execute(rolldown, [...sources, ...options, ...external]);
+  await writeFile(join(directory, 'package.json'), '{"type":"module"}');
+  for (const [name, text] of Object.entries(files)) await writeFile(join(directory, name), text);
+}
+
+/** Boots a machine that does the job; what it printed, until it was switched off. */
+export async function runInVirtualMachine(job: Job): Promise<string> {
   const work = await mkdtemp(join(tmpdir(), 'k8ts-vm-'));
   try {
-    const [system] = await Promise.all([kernel(), bundle(join(work, 'app'))]);
+    const [system] = await Promise.all([kernel(), bundle(join(work, 'app'), job)]);
     const disk = join(work, 'initrd');
     const script = join(import.meta.dirname, 'build-initrd.sh');
     await execute(script, [system, join(work, 'app'), disk]);
-    return await boot(system, disk, modes, timeoutMs);
+    return await boot(system, disk, job);
   } finally {
     await rm(work, { recursive: true, force: true });
   }
 }
 
-async function boot(
-  system: string,
-  disk: string,
-  modes: readonly string[],
-  timeoutMs: number,
-): Promise<string> {
+async function boot(system: string, disk: string, job: Job): Promise<string> {
   const images = await readdir(join(system, 'boot'));
   const image = images.find((name) => name.startsWith('vmlinuz-')) ?? '';
   // No acceleration by the host: what every machine can do, at a tenth of the speed.
-  const machine = '-machine q35 -accel tcg,thread=multi -smp 2 -cpu max -m 1024 -nodefaults';
+  const machine = '-machine q35 -accel tcg,thread=multi -smp 2 -cpu max -nodefaults';
   const quiet = '-no-user-config -display none -serial stdio -no-reboot';
-  // A busy host is late with the emulated timer, which the kernel would take for broken hardware.
-  const clocks = 'tsc=unstable no_timer_check';
-  const kernelLine = `console=ttyS0 panic=-1 quiet loglevel=1 ${clocks} k8ts.modes=${modes.join(',')}`;
-  const files = ['-kernel', join(system, 'boot', image), '-initrd', disk, '-append', kernelLine];
-  const args = [...machine.split(' '), ...quiet.split(' '), ...files];
+  const device = job.network ? '-netdev user,id=n -device virtio-net-pci,netdev=n' : '';
+  const words = [machine, `-m ${job.megabytes ?? 1024}`, quiet, device].join(' ').trim();
+  const files = ['-kernel', join(system, 'boot', image), '-initrd', disk];
+  const args = [...words.split(' '), ...files, '-append', kernelLine(job)];
   const child = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -78,11 +95,20 @@ async function boot(
   const timer = setTimeout(() => {
     output += '\nswitched off: out of time\n';
     child.kill('SIGKILL');
-  }, timeoutMs);
+  }, job.timeoutMs);
   await new Promise<void>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', () => resolve());
   });
   clearTimeout(timer);
   return output;
+}
+
+function kernelLine({ program, args, env = {} }: Job): string {
+  // A busy host is late with the emulated timer, which the kernel would take for broken hardware.
+  const clocks = 'tsc=unstable no_timer_check';
+  // What the kernel does not know goes into the environment of its first program.
+  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  const run = `k8ts.run=${[basename(program, '.ts'), ...args].join(',')}`;
+  return ['console=ttyS0 panic=-1 quiet loglevel=1', clocks, run, ...variables].join(' ');
 }

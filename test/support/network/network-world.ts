@@ -37,6 +37,7 @@ export interface ProxyOptions {
   objects?: readonly KubeObject[];
   /** In place of a KubeProxyConfiguration's own. */
   ipvs?: { scheduler?: string; strictARP?: boolean };
+  nodePortAddresses?: readonly string[];
 }
 
 export type Place = 'node' | 'pod1' | 'pod2' | 'client' | 'node-b';
@@ -84,8 +85,8 @@ export class NetworkWorld {
   }
 
   async startProxy(mode: string, options: ProxyOptions = {}): Promise<void> {
-    const { syncPeriodMs = 30_000, ipvs = {} } = options;
-    const args = [mode, String(syncPeriodMs), JSON.stringify(ipvs)];
+    const { syncPeriodMs = 30_000, ipvs = {}, nodePortAddresses = [] } = options;
+    const args = [mode, String(syncPeriodMs), JSON.stringify({ ipvs, nodePortAddresses })];
     const proxy = new NamespaceProcess(this.ns('node'), 'proxy-harness', args);
     this.#proxy = proxy;
     await proxy.whenReady();

@@ -101,6 +101,23 @@ export const CARE: readonly Scenario[] = [
     },
   },
   {
+    name: 'answers node ports at the addresses that are named only',
+    async run(world, mode) {
+      const ports = [{ name: 'p', port: 80, protocol: 'TCP', nodePort: 30_011 }];
+      await world.startProxy(mode, { nodePortAddresses: ['192.0.3.0/24', '2001:db8:3::/64'] });
+      await world.apply(
+        service('web', '10.96.0.10', { type: 'NodePort', ports }),
+        slice('web', ['pod1']),
+      );
+      await eventually(async () => {
+        assert.equal((await world.tcp('node-b', '192.0.3.1', 30_011))[0]?.name, 'pod1');
+      });
+      const [elsewhere] = await world.tcp('client', NODE_IP, 30_011);
+      assert.equal(elsewhere?.error, 'ECONNREFUSED');
+      await world.cleanup();
+    },
+  },
+  {
     name: 'takes over from a proxy of another mode',
     slow: true,
     async run(world, mode) {

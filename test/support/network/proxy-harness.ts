@@ -25,12 +25,14 @@ import { realClock } from '../../../src/util/clock.ts';
 import { createLogger } from '../../../src/util/log.ts';
 import type { ProxyRequest } from './network-world.ts';
 
-const [mode = 'iptables', syncPeriodMs = '30000', ipvsSettings = '{}'] = process.argv.slice(2);
+const [mode = 'iptables', syncPeriodMs = '30000', text = '{}'] = process.argv.slice(2);
+const settings = JSON.parse(text) as Partial<typeof DEFAULTS>;
 const configuration = {
   ...DEFAULTS,
   mode: mode as ProxyMode,
   clusterCIDR: '10.244.0.0/16,fd00:10:244::/48',
-  ipvs: { ...DEFAULTS.ipvs, ...(JSON.parse(ipvsSettings) as Partial<typeof DEFAULTS.ipvs>) },
+  ...settings,
+  ipvs: { ...DEFAULTS.ipvs, ...settings.ipvs },
 };
 const TYPES: Record<string, ResourceType<KubeObject>> = {
   Service: SERVICES as ResourceType<KubeObject>,

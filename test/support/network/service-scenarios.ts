@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict';
-import { ADDRESSES, type NetworkWorld, NODE_IP, type PodName } from './network-world.ts';
+import {
+  ADDRESSES,
+  type Answer,
+  type NetworkWorld,
+  NODE_IP,
+  type PodName,
+  TIMEOUT_MS,
+} from './network-world.ts';
 import { answeredBy, eventually, type Scenario, unique } from './proxy-scenarios.ts';
 import { service, slice } from './service-objects.ts';
 
@@ -168,30 +175,50 @@ export const SERVICE_SCENARIOS: readonly Scenario[] = [
   },
 ];
 
-/** How a scheduler shares ten connections of one client among three endpoints. */
+/**
+ * How a scheduler shares three connections that a client holds among three endpoints. Those that count connections come first,
+ * as the others do not mind what is held already.
+ */
 const SCHEDULERS: Readonly<Record<string, 'all' | 'one'>> = {
+  lc: 'all',
   wrr: 'all',
   wlc: 'all',
+  sed: 'all',
+  nq: 'all',
   sh: 'one',
   dh: 'one',
   mh: 'one',
 };
 
+/** Opens a connection and keeps it; who answered. */
+async function hold(world: NetworkWorld, host: string, port: number): Promise<string> {
+  const timeoutMs = 10 * TIMEOUT_MS;
+  const answer = await world.probe<Answer>('client', { op: 'hold', host, port, timeoutMs });
+  return answer.name ?? answer.error ?? '';
+}
+
 /** What only virtual servers of the kernel have. Each starts a proxy of its own in a world without one. */
 export const IPVS_SCENARIOS: readonly Scenario[] = [
   {
-    name: 'spreads by the scheduler that is asked for',
+    name: 'spreads by the scheduler that is asked for, also after another one',
     only: 'ipvs',
     async run(world, mode) {
+      const address = ['10.96.0.36', 80] as const;
+      const objects = [service('sched', address[0]), slice('sched', THREE)];
       for (const [scheduler, share] of Object.entries(SCHEDULERS)) {
-        await world.startProxy(mode, {
-          ipvs: { scheduler },
-          objects: [service('sched', '10.96.0.36'), slice('sched', THREE)],
+        await world.startProxy(mode, { ipvs: { scheduler }, objects });
+        await eventually(async () => {
+          assert.match(await world.onNode('ipvsadm', '-Ln'), new RegExp(`:80 ${scheduler}\\b`));
+          assert.match(unique(await world.tcp('client', ...address)).join(), /^pod/);
         });
-        await spreadsOver(world, ['10.96.0.36', 80], share === 'one' ? 1 : 3);
-        assert.match(await world.onNode('ipvsadm', '-Ln'), new RegExp(`:80 ${scheduler}\\b`));
-        await world.cleanup();
+        const answers: string[] = [];
+        for (const _ of THREE) answers.push(await hold(world, ...address));
+        const shared = `${scheduler}: ${answers}`;
+        assert.equal(new Set(answers).size, share === 'one' ? 1 : THREE.length, shared);
+        await world.stopProxy();
       }
+      await world.startProxy(mode);
+      await world.cleanup();
     },
   },
   {
