@@ -2,12 +2,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Cluster, createCluster, NODE_NAME } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
-import { shellPod } from '../support/manifests.ts';
+import { list, service, shellPod } from '../support/manifests.ts';
 
 let cluster: Cluster;
 beforeAll(async () => {
   cluster = await createCluster();
-  await cluster.up('--network', 'none', '--disable', 'dns', 'metrics-server');
+  const disabled = ['dns', 'metrics-server', 'service-lb', 'network-policy'];
+  await cluster.up('--network', 'none', '--disable', ...disabled);
 });
 afterAll(() => cluster.remove());
 
@@ -90,4 +91,36 @@ it('k8ts up --network none leaves Pods to a CNI plugin that a DaemonSet installs
   await cluster.kubectl('wait', '--for=condition=Ready', 'pod/placed', '--timeout=60s');
   const { status } = await cluster.get('pod', 'placed');
   expect(status.podIP).toMatch(/^10\.250\.0\./);
+});
+
+it('k8ts up --disable service-lb network-policy leaves both to others', async () => {
+  const ingress = [{ ip: '203.0.113.5' }];
+  const policy = {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: { name: 'nobody' },
+    spec: { podSelector: {}, policyTypes: ['Ingress', 'Egress'] },
+  };
+  const spec = { type: 'LoadBalancer', selector: { app: 'placed' } };
+  await cluster.apply(list(policy, service('cloudy', spec)));
+  await eventually('the Service has endpoints', async () => {
+    const { items } = await cluster.get(
+      ...['endpointslices', '-l', 'kubernetes.io/service-name=cloudy'],
+    );
+    return items[0]?.endpoints?.length === 1;
+  });
+  const load = async () => (await cluster.get('service', 'cloudy')).status.loadBalancer;
+  expect(await load()).toEqual({});
+  // What a cloud's controller does.
+  const patch = JSON.stringify({ status: { loadBalancer: { ingress } } });
+  await cluster.kubectl(
+    ...['patch', 'service', 'cloudy', '--subresource=status', '--type=merge', '-p', patch],
+  );
+  await eventually('it is routed', async () =>
+    (await cluster.network.run('iptables-save', ['-t', 'nat'])).stdout.includes('203.0.113.5/32'),
+  );
+  expect(await load()).toMatchObject({ ingress });
+  expect((await cluster.network.run('iptables-save', ['-t', 'mangle'])).stdout).not.toMatch(
+    /K8TS-NP/,
+  );
 });
