@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FakeClock } from '../util/clock.fake.ts';
 import { realClock } from '../util/clock.ts';
 import { ForwardedAnswer } from './forwarded-answer.ts';
-import { CachingForwarder, type ForwarderDeps } from './forwarder.ts';
+import { CachingForwarder, type ForwarderDeps, parseResolvConf, searchesOf } from './forwarder.ts';
 import type { Upstream } from './upstreams.ts';
 import { decodeQuery, encodeForwarded, type Query } from './wire.ts';
 
@@ -244,5 +244,25 @@ describe('ForwardedAnswer', () => {
       }),
       { numRuns: 2_000 },
     );
+  });
+});
+
+describe('parseResolvConf', () => {
+  it('takes the servers, but never this one', () => {
+    const text = 'search a.b\nnameserver 10.96.0.10\n nameserver 192.0.2.53\nnameserver fd00::53\n';
+    expect(parseResolvConf(text, ['10.96.0.10'])).toEqual([
+      { host: '192.0.2.53', port: 53 },
+      { host: 'fd00::53', port: 53 },
+    ]);
+  });
+});
+
+describe('searchesOf', () => {
+  it('takes the last search line', () => {
+    expect(searchesOf('search a.b\nnameserver 192.0.2.1\nsearch c.d  e.f .\n')).toEqual([
+      'c.d',
+      'e.f',
+    ]);
+    expect(searchesOf('nameserver 192.0.2.1')).toEqual([]);
   });
 });

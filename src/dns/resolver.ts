@@ -2,7 +2,7 @@ import dnsPacket, { type DecodedPacket, type Question } from 'dns-packet';
 import type { Autopath } from './autopath.ts';
 import type { Forwarder } from './forwarder.ts';
 import type { Answer, ClusterRecords, Found } from './records.ts';
-import { type Forwarded, type Rcode, type Reply, TTL_SECONDS } from './wire.ts';
+import { ednsOf, type Forwarded, type Rcode, type Reply, TTL_SECONDS } from './wire.ts';
 
 export interface ResolverDeps {
   readonly records: ClusterRecords;
@@ -131,9 +131,10 @@ function reply(rcode: Rcode): Reply {
   return { rcode, authoritative: false, answers: [], authorities: [], additionals: [] };
 }
 
-/** Questions that are not answered at all: other operations, several questions, other classes, zone transfers. */
+/** Questions that are not answered at all: other operations, a later EDNS, several questions, other classes, zone transfers. */
 function refusalOf(query: DecodedPacket): Rcode | undefined {
   if ((query as { opcode?: string }).opcode !== 'QUERY') return 'NOTIMP';
+  if ((ednsOf(query)?.ednsVersion ?? 0) > 0) return 'BADVERS';
   const [question, ...more] = query.questions ?? [];
   if (!question || more.length > 0) return 'FORMERR';
   if (question.class !== undefined && question.class !== 'IN') return 'REFUSED';

@@ -7,11 +7,9 @@ import { ENDPOINT_SLICES, PODS, SERVICES } from '../api/resource-types.ts';
 import type { EndpointSlice, Pod, Service } from '../api/types.ts';
 import { FakeClient } from '../client/client.fake.ts';
 import { createInformer } from '../client/informer.ts';
-import { FakeClock } from '../util/clock.fake.ts';
 import { realClock } from '../util/clock.ts';
 import { Autopath, addAutopathIndex } from './autopath.ts';
-import { TtlCache } from './cache.ts';
-import { CachingForwarder, parseResolvConf, searchesOf } from './forwarder.ts';
+import { CachingForwarder } from './forwarder.ts';
 import { dnsMetrics } from './metrics.ts';
 import { addDnsIndexes, ClusterRecords } from './records.ts';
 import { Resolver } from './resolver.ts';
@@ -350,6 +348,18 @@ describe('the protocol', () => {
     expect(rcode(await ask('web.default.svc.cluster.local', 'A', more))).toBe(expected);
   });
 
+  it('knows the first version of EDNS only, and says so to who asks by a later one', async () => {
+    const opt = { type: 'OPT', name: '.', udpPayloadSize: 1232, ednsVersion: 1, flags: 0 };
+    const additionals = [{ ...opt, options: [] }];
+    const answer = await ask('web.default.svc.cluster.local', 'A', { additionals });
+    expect(answer.answers).toEqual([]);
+    // BADVERS is 16: a one above the four bits of the header.
+    expect([rcode(answer), answer.additionals]).toMatchObject([
+      'NOERROR',
+      [{ type: 'OPT', extendedRcode: 1, ednsVersion: 0 }],
+    ]);
+  });
+
   it('survives any bytes, and never answers with more than the limit or to an answer', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 600 }), async (bytes) => {
@@ -360,39 +370,5 @@ describe('the protocol', () => {
       { numRuns: 150 },
     );
     expect(data(await ask('web.default.svc.cluster.local'))).toEqual(['10.96.0.5']);
-  });
-});
-
-describe('TtlCache', () => {
-  it('forgets after the time to live, and the oldest when it is full', async () => {
-    const clock = new FakeClock(0);
-    const cache = new TtlCache<string>(clock, 100);
-    for (let i = 0; i < 10_000; i++) cache.set(`name-${i}`, 'x', 10);
-    expect(cache.size).toBe(100);
-    expect(cache.get('name-1')).toBeUndefined();
-    await clock.advance(3_000);
-    expect(cache.get('name-9999')).toEqual({ value: 'x', ageSeconds: 3 });
-    await clock.advance(7_000);
-    expect(cache.get('name-9999')).toBeUndefined();
-  });
-});
-
-describe('parseResolvConf', () => {
-  it('takes the servers, but never this one', () => {
-    const text = 'search a.b\nnameserver 10.96.0.10\n nameserver 192.0.2.53\nnameserver fd00::53\n';
-    expect(parseResolvConf(text, ['10.96.0.10'])).toEqual([
-      { host: '192.0.2.53', port: 53 },
-      { host: 'fd00::53', port: 53 },
-    ]);
-  });
-});
-
-describe('searchesOf', () => {
-  it('takes the last search line', () => {
-    expect(searchesOf('search a.b\nnameserver 192.0.2.1\nsearch c.d  e.f .\n')).toEqual([
-      'c.d',
-      'e.f',
-    ]);
-    expect(searchesOf('nameserver 192.0.2.1')).toEqual([]);
   });
 });

@@ -9,7 +9,7 @@ import {
   encodeReply,
   formatError,
   type Query,
-  RCODE_NAMES,
+  rcodeName,
 } from './wire.ts';
 
 const TCP_IDLE_MS = 10_000;
@@ -95,7 +95,7 @@ export class DnsServer {
     const reply = await this.#deps.resolver.resolve(packet, client, signal);
     const { metrics } = this.#deps;
     metrics.requests.inc({ proto, type: knownType(packet.questions?.[0]?.type) });
-    const rcode = 'forwarded' in reply ? RCODE_NAMES[reply.forwarded.rcode] : reply.rcode;
+    const rcode = 'forwarded' in reply ? rcodeName(reply.forwarded.rcode) : reply.rcode;
     metrics.responses.inc({ rcode: rcode ?? 'other' });
     metrics.duration.observe((performance.now() - started) / 1000);
     return 'forwarded' in reply

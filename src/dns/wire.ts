@@ -10,9 +10,14 @@ export const RCODE = {
   NXDOMAIN: 3,
   NOTIMP: 4,
   REFUSED: 5,
+  /** Its upper bits are in the OPT record (RFC 6891). */
+  BADVERS: 16,
 } as const;
 export type Rcode = keyof typeof RCODE;
-export const RCODE_NAMES = Object.keys(RCODE) as readonly Rcode[];
+
+export function rcodeName(code: number): Rcode | undefined {
+  return (Object.keys(RCODE) as Rcode[]).find((name) => RCODE[name] === code);
+}
 
 /** An answer of our own. */
 export interface Reply {
@@ -75,7 +80,7 @@ export function datagramLimit({ packet }: Query): number {
   return edns ? Math.min(Math.max(edns.udpPayloadSize, PLAIN_LIMIT), EDNS_LIMIT) : PLAIN_LIMIT;
 }
 
-function ednsOf(query: DecodedPacket) {
+export function ednsOf(query: DecodedPacket) {
   return query.additionals?.find((record) => record.type === 'OPT');
 }
 
@@ -99,10 +104,12 @@ export function encodeReply(query: Query, reply: Reply, limit: number): Buffer {
     replyFlags(query.packet) |
     (reply.authoritative ? dnsPacket.AUTHORITATIVE_ANSWER : 0) |
     (truncated ? dnsPacket.TRUNCATED_RESPONSE : 0) |
-    RCODE[reply.rcode];
+    (RCODE[reply.rcode] & 0xf);
   counts[3] = (counts[3] ?? 0) + Number(edns);
   writer.header({ id: query.packet.id ?? 0, flags, counts });
-  return edns ? Buffer.concat([writer.finish(), OUR_EDNS]) : writer.finish();
+  const extended = RCODE[reply.rcode] >> 4;
+  const record = extended === 0 ? OUR_EDNS : ednsRecord(EDNS_LIMIT, extended);
+  return edns ? Buffer.concat([writer.finish(), record]) : writer.finish();
 }
 
 function writeAll(writer: MessageWriter, records: readonly Answer[]): number {
@@ -128,9 +135,10 @@ function replyFlags(query: DecodedPacket): number {
 
 const OUR_EDNS = ednsRecord(EDNS_LIMIT);
 
-function ednsRecord(udpPayloadSize: number): Buffer {
+function ednsRecord(udpPayloadSize: number, extendedRcode = 0): Buffer {
   const record = Buffer.alloc(OPT_BYTES);
   record.writeUInt16BE(41, 1);
   record.writeUInt16BE(udpPayloadSize, 3);
+  record[5] = extendedRcode;
   return record;
 }
