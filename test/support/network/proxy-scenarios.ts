@@ -317,28 +317,6 @@ export const SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: 'tells a load balancer by the health check port how many local endpoints there are',
-    async run(world) {
-      const spec = {
-        type: 'LoadBalancer',
-        externalTrafficPolicy: 'Local',
-        healthCheckNodePort: 31026,
-        ports: [{ ...NODE_PORT, nodePort: 30026 }],
-      };
-      const request = { op: 'http', host: NODE_IP, port: 31_026, timeoutMs: 5_000 } as const;
-      const ask = () => world.probe<string>('client', request);
-      await world.apply(service('hc', '10.96.0.26', spec), slice('hc', ['pod1', 'pod2', 'pod4']));
-      await eventually(async () => {
-        const answer = await ask();
-        assert.match(answer, /^HTTP\/1.1 200/);
-        assert.match(answer, /x-load-balancing-endpoint-weight: 2/i);
-        assert.match(answer, /"localEndpoints":2/);
-      });
-      await world.apply(slice('hc', ['pod4']));
-      await eventually(async () => assert.match(await ask(), /^HTTP\/1.1 503/));
-    },
-  },
-  {
     name: 'carries UDP, and moves a busy client when its endpoint goes',
     async run(world) {
       const spec = { ports: [{ name: 'p', port: 53, protocol: 'UDP' }] };

@@ -117,6 +117,28 @@ export const SERVICE_SCENARIOS: readonly Scenario[] = [
     },
   },
   {
+    name: 'tells a load balancer by the health check port how many local endpoints there are',
+    async run(world) {
+      const spec = {
+        type: 'LoadBalancer',
+        externalTrafficPolicy: 'Local',
+        healthCheckNodePort: 31026,
+        ports: [{ ...WEB, nodePort: 30_026 }],
+      };
+      const request = { op: 'http', host: NODE_IP, port: 31_026, timeoutMs: 5_000 } as const;
+      const ask = () => world.probe<string>('client', request);
+      await world.apply(service('hc', '10.96.0.26', spec), slice('hc', ['pod1', 'pod2', 'pod4']));
+      await eventually(async () => {
+        const answer = await ask();
+        assert.match(answer, /^HTTP\/1.1 200/);
+        assert.match(answer, /x-load-balancing-endpoint-weight: 2/i);
+        assert.match(answer, /"localEndpoints":2/);
+      });
+      await world.apply(slice('hc', ['pod4']));
+      await eventually(async () => assert.match(await ask(), /^HTTP\/1.1 503/));
+    },
+  },
+  {
     name: 'keeps to its node where each endpoint is meant for its own',
     async run(world) {
       const pods: PodName[] = ['pod2', 'pod4'];
