@@ -44,8 +44,10 @@ export class IpvsBackend implements ProxyBackend {
   #current: IpvsOptions;
   #store = new ElementStore<IpvsSet>();
   #owners = new ServerOwners();
+  /** What of them is wanted can be rendered again: kept it would take as much memory as they do. */
   #services: ReadonlyMap<string, ServicePort> = new Map();
-  readonly #rendered = new Map<string, IpvsElement[]>();
+  /** Of service ports that are denied a part of what they want: what is left to them. */
+  readonly #reduced = new Map<string, IpvsElement[]>();
   /** Destinations of weight 0 that keep what connections they have. */
   #draining = new Set<string>();
   #reapedAt: number;
@@ -109,7 +111,7 @@ export class IpvsBackend implements ProxyBackend {
     this.#store = new ElementStore();
     this.#owners = new ServerOwners();
     this.#services = new Map();
-    this.#rendered.clear();
+    this.#reduced.clear();
     this.#update(state.services);
     await device.ensure(signal);
     await ipset.restore(
@@ -121,12 +123,25 @@ export class IpvsBackend implements ProxyBackend {
     const held = await this.#held(signal);
     const { elements, draining } = ownElements(held, this.family, this.#wantedServers());
     this.#draining = draining;
-    await this.#apply(this.#commands(this.#store.changesFrom(elements)), signal);
+    for (const changes of inParts(this.#store.changesFrom(elements))) {
+      await this.#apply(this.#commands(changes), signal);
+    }
   }
 
   #wantedServers(): Set<string> {
-    const elements = [...this.#rendered.values()].flat();
-    return new Set(elements.filter(({ set }) => set === 'server').map(({ key }) => key));
+    const servers = new Set<string>();
+    for (const id of this.#services.keys()) {
+      for (const { set, key } of this.#elementsOf(id)) if (set === 'server') servers.add(key);
+    }
+    return servers;
+  }
+
+  /** What a service port that is known has in the kernel. */
+  #elementsOf(id: string): IpvsElement[] {
+    const reduced = this.#reduced.get(id);
+    if (reduced) return reduced;
+    const service = this.#services.get(id);
+    return service ? renderService(service, this.#current) : [];
   }
 
   async #held(signal: AbortSignal): Promise<KernelState> {
@@ -155,9 +170,9 @@ export class IpvsBackend implements ProxyBackend {
     const elements = this.#owners.grant(id, wanted);
     // Adding first: what is in both never counts as gone.
     for (const element of elements) this.#store.add(element);
-    for (const element of this.#rendered.get(id) ?? []) this.#store.remove(element);
-    if (elements.length === 0) this.#rendered.delete(id);
-    else this.#rendered.set(id, elements);
+    for (const element of this.#elementsOf(id)) this.#store.remove(element);
+    if (elements.length === wanted.length) this.#reduced.delete(id);
+    else this.#reduced.set(id, elements);
   }
 
   #commands(changes: ElementChanges<IpvsSet>): IpvsCommands {
@@ -184,5 +199,16 @@ export class IpvsBackend implements ProxyBackend {
       over.map((key) => `-d ${key}`),
       signal,
     );
+  }
+}
+
+/** So many that one run of a tool is nothing beside them, and few enough for their text to be nothing beside all. */
+const PART = 5_000;
+
+/** A kernel without anything of ours is filled part by part, each service's entries in their order. */
+function* inParts({ gone, fresh }: ElementChanges<IpvsSet>): Generator<ElementChanges<IpvsSet>> {
+  if (gone.length > 0) return yield { gone, fresh };
+  for (let at = 0; at < fresh.length; at += PART) {
+    yield { gone, fresh: fresh.slice(at, at + PART) };
   }
 }
