@@ -59,9 +59,9 @@ export async function recordedBackend(mode: string): Promise<Recorded> {
     const methods = { ...tools[tool] } as unknown as Methods;
     const recorded = WRITES[tool].map((method) => [
       method,
-      async (argument: unknown) => {
-        // `ensure` has nothing but a signal.
-        calls.push({ tool, method, argument: method === 'ensure' ? undefined : argument });
+      async (given: unknown) => {
+        const argument = asData(given);
+        calls.push({ tool, method, argument });
         await methods[method]?.(argument);
       },
     ]);
@@ -73,6 +73,13 @@ export async function recordedBackend(mode: string): Promise<Recorded> {
     return taken;
   };
   return { backend: open(mode, tools), take };
+}
+
+/** What is read once becomes a list. `ensure` has nothing but a signal. */
+function asData(argument: unknown): unknown {
+  if (argument instanceof AbortSignal) return undefined;
+  const isRead = typeof argument === 'object' && argument !== null && Symbol.iterator in argument;
+  return isRead ? [...(argument as Iterable<string>)] : argument;
 }
 
 type Methods = Record<string, (argument: unknown) => Promise<void>>;

@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import type { Duplex } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import { execa } from 'execa';
 import { errnoOf } from '../util/errors.ts';
 
 export interface RunOptions {
-  /** Standard input; without it the program reads an empty one. */
-  input?: string | Uint8Array | undefined;
+  /** Standard input, as a whole or in pieces that are asked for as they are read; without it the program reads an empty one. */
+  input?: string | Uint8Array | Iterable<string> | undefined;
   /** Variables on top of this process's own. */
   env?: Readonly<Record<string, string>> | undefined;
   cwd?: string | undefined;
@@ -81,7 +81,7 @@ export async function run(
   signal?.throwIfAborted();
   const result = await execa(program, [...args], {
     reject: false,
-    input: options.input ?? '',
+    input: inputOf(options.input),
     env: systemEnv(options.env),
     extendEnv: false,
     stripFinalNewline: false,
@@ -96,6 +96,10 @@ export async function run(
     return { stdout: result.stdout, stderr: result.stderr, exitCode: result.exitCode };
   }
   throw commandError(program, args, result);
+}
+
+function inputOf(input: RunOptions['input'] = ''): string | Uint8Array | Readable {
+  return typeof input === 'string' || input instanceof Uint8Array ? input : Readable.from(input);
 }
 
 interface Failure {

@@ -2,8 +2,8 @@ import { run } from './exec.ts';
 
 /** The nft program. */
 export interface Nft {
-  /** Applies commands in one transaction: all or none. */
-  transaction(commands: string, signal?: AbortSignal): Promise<void>;
+  /** Applies commands in one transaction: all or none. One text, or lines that are asked for as they are read. */
+  transaction(commands: string | Iterable<string>, signal?: AbortSignal): Promise<void>;
   /** The text of a chain; undefined when there is no such chain. */
   listChain(table: string, chain: string, signal?: AbortSignal): Promise<string | undefined>;
   /** Whether there is such a chain and some rule leads to it. As cheap with 10,000 rules as with one. */
@@ -14,7 +14,8 @@ export interface Nft {
 
 export const nft: Nft = {
   async transaction(commands, signal) {
-    await run('nft', ['-f', '-'], { input: commands }, signal);
+    const input = typeof commands === 'string' ? commands : pieces(commands);
+    await run('nft', ['-f', '-'], { input }, signal);
   },
   async listChain(table, chain, signal) {
     const args = ['list', 'chain', ...table.split(' '), chain];
@@ -33,3 +34,20 @@ export const nft: Nft = {
     return /v(\d+\.\d+\.\d+)/.exec(stdout)?.[1] ?? stdout.trim();
   },
 };
+
+const PIECE = 1 << 16;
+
+/** Lines as text in pieces of a size that is worth a write. */
+function* pieces(lines: Iterable<string>): Generator<string> {
+  let piece: string[] = [];
+  let size = 0;
+  for (const line of lines) {
+    piece.push(line);
+    size += line.length;
+    if (size < PIECE) continue;
+    yield `${piece.join('\n')}\n`;
+    piece = [];
+    size = 0;
+  }
+  if (piece.length > 0) yield `${piece.join('\n')}\n`;
+}

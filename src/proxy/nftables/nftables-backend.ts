@@ -33,18 +33,17 @@ export class NftablesBackend implements ProxyBackend {
     options: { full: boolean },
     signal: AbortSignal,
   ): Promise<ProxyState> {
-    const commands = this.#commands(state, options);
-    if (commands !== '') await this.#deps.nft.transaction(commands, signal);
+    const { nft, log } = this.#deps;
+    const { services } = state;
+    if (options.full) {
+      this.#ruleset = new Ruleset(this.#options());
+      await nft.transaction(this.#ruleset.create(services), signal);
+      return state;
+    }
+    const commands = this.#ruleset.update(services);
+    log.trace({ family: this.family, commands }, 'Running an nftables transaction');
+    if (commands.length > 0) await nft.transaction(commands, signal);
     return state;
-  }
-
-  /** One text: the many lines that it is made of need not be there while nft works. */
-  #commands({ services }: ProxyState, { full }: { full: boolean }): string {
-    if (full) this.#ruleset = new Ruleset(this.#options());
-    const commands = full ? this.#ruleset.create(services) : this.#ruleset.update(services);
-    if (commands.length === 0) return '';
-    this.#deps.log.trace({ family: this.family, commands }, 'Running an nftables transaction');
-    return `${commands.join('\n')}\n`;
   }
 
   async intact(signal: AbortSignal): Promise<boolean> {

@@ -8,7 +8,7 @@ export interface Table {
 }
 
 /** Reads the commands of a transaction that makes a whole table. */
-export function tableOf(commands: readonly string[]): Table {
+export function tableOf(commands: Iterable<string>): Table {
   const chains = new Map<string, string[]>();
   const sets = new Map<string, Map<string, string>>();
   for (const command of commands) {

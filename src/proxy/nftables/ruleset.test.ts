@@ -18,13 +18,13 @@ const OPTIONS: TableOptions = {
 
 describe('Ruleset', () => {
   it('renders a whole node as upstream does', async () => {
-    const text = new Ruleset(OPTIONS).create(byId(WEB, LB, EMPTY)).join('\n');
+    const text = [...new Ruleset(OPTIONS).create(byId(WEB, LB, EMPTY))].join('\n');
     await expect(`${text}\n`).toMatchFileSnapshot('golden/node.nft');
   });
 
   it('touches one chain when endpoints change', () => {
     const ruleset = new Ruleset(OPTIONS);
-    ruleset.create(byId(WEB, LB));
+    ruleset.update(byId(WEB, LB));
     const web = servicePort({ endpoints: ['10.244.1.2:8080', '10.244.1.3:8080'] });
     const chain = `service-${serviceBase(WEB)}`;
     expect(ruleset.update(byId(web, LB))).toEqual([
@@ -36,19 +36,19 @@ describe('Ruleset', () => {
 
   it('takes a map for many endpoints', () => {
     const endpoints = Array.from({ length: 17 }, (_, i) => `10.244.1.${i}:80`);
-    const text = new Ruleset(OPTIONS).create(byId(servicePort({ endpoints }))).join('\n');
+    const text = [...new Ruleset(OPTIONS).create(byId(servicePort({ endpoints })))].join('\n');
     expect(text).toMatch(/numgen random mod 17 map \{ 0 : 10.244.1.0 . 80, /);
   });
 
   it('has nothing to do when nothing changed', () => {
     const ruleset = new Ruleset(OPTIONS);
-    ruleset.create(byId(WEB, LB));
+    ruleset.update(byId(WEB, LB));
     expect(ruleset.update(byId(WEB, LB))).toEqual([]);
   });
 
   it('moves a service between serving and refusing by its map entries', () => {
     const ruleset = new Ruleset(OPTIONS);
-    ruleset.create(byId(WEB));
+    ruleset.update(byId(WEB));
     const chain = `service-${serviceBase(WEB)}`;
     expect(ruleset.update(byId(servicePort({ endpoints: [] })))).toEqual([
       'delete element ip kube-proxy service-ips { 10.96.0.1 . tcp . 80 }',
@@ -62,7 +62,7 @@ describe('Ruleset', () => {
   it('keeps what another service still needs', () => {
     const ruleset = new Ruleset(OPTIONS);
     const twin = servicePort({ portName: 'other', port: 81, endpoints: ['10.244.0.1:8080 local'] });
-    ruleset.create(byId(WEB, twin));
+    ruleset.update(byId(WEB, twin));
     const text = ruleset.update(byId(twin)).join('\n');
     expect(text).not.toContain('cluster-ips');
     expect(text).not.toContain('hairpin-connections');
@@ -72,7 +72,7 @@ describe('Ruleset', () => {
     const ruleset = new Ruleset(OPTIONS);
     const a = servicePort({ service: 'a', nodePort: 30_000, endpoints: ['10.244.0.1:80'] });
     const b = servicePort({ service: 'b', nodePort: 30_000, endpoints: ['10.244.0.2:80'] });
-    const adds = ruleset.create(byId(a, b)).filter((line) => line.includes('tcp . 30000'));
+    const adds = [...ruleset.create(byId(a, b))].filter((line) => line.includes('tcp . 30000'));
     expect(adds).toHaveLength(1);
     expect(adds[0]).toContain('/a/tcp/');
     expect(ruleset.update(byId(b)).join('\n')).toMatch(
@@ -84,7 +84,7 @@ describe('Ruleset', () => {
     const ruleset = new Ruleset(OPTIONS);
     const sticky = (affinitySeconds: number) =>
       servicePort({ affinitySeconds, endpoints: ['10.0.0.1:1'] });
-    ruleset.create(byId(sticky(10)));
+    ruleset.update(byId(sticky(10)));
     const commands = ruleset.update(byId(sticky(20)));
     expect(commands[1]).toBe('delete table ip kube-proxy');
     expect(commands.join('\n')).toContain('timeout 20s');

@@ -3,6 +3,7 @@ import type { ServicePort } from '../model.ts';
 import { fixedTable, type TableOptions } from './fixed-table.ts';
 import { renderService, type ServiceRules } from './service-rules.ts';
 
+const NO_ELEMENTS: ElementChanges = { gone: [], fresh: [] };
 const NOTHING: ServiceRules = { elements: [], chains: new Map(), affinitySets: new Map() };
 
 /**
@@ -31,18 +32,26 @@ export class Ruleset {
     }
     this.#services = new Map(services);
     const commands = changes.commands(this.#elements.takeChanges());
-    return changes.rebuild ? new Ruleset(this.#options).create(services) : commands;
+    return changes.rebuild ? [...new Ruleset(this.#options).create(services)] : commands;
   }
 
-  /** Commands that make the table anew, whatever was there: in one transaction nobody sees it missing. */
-  create(services: ReadonlyMap<string, ServicePort>): string[] {
+  /**
+   * Commands that make the table anew, whatever was there: in one transaction nobody sees it missing. They come service by
+   * service, as together they take more memory than the services; all of them are to be taken before the next call.
+   */
+  *create(services: ReadonlyMap<string, ServicePort>): Generator<string> {
     const table = tableOf(this.#options);
-    return [
-      `add table ${table}`,
-      `delete table ${table}`,
-      ...fixedTable(this.#options),
-      ...this.update(services),
-    ];
+    yield `add table ${table}`;
+    yield `delete table ${table}`;
+    yield* fixedTable(this.#options);
+    this.#services = new Map(services);
+    for (const service of this.#services.values()) {
+      const changes = new Changes(table);
+      this.#replace(undefined, service, changes);
+      yield* changes.commands(NO_ELEMENTS);
+    }
+    // Maps lead to chains, so these come last.
+    yield* new Changes(table).commands(this.#elements.takeChanges());
   }
 
   #replace(old: ServicePort | undefined, young: ServicePort | undefined, changes: Changes): void {
