@@ -177,10 +177,13 @@ describe('a Service', () => {
     await eventually('the first port', async () => (await ask('http://both/')) === 'port 8080');
     await eventually('the second', async () => (await ask('http://both:81/')) === 'port 8081');
     const { clusterIP } = (await ns.get('service', 'both')).spec;
-    await eventually('a datagram', async () => {
-      const args = ['-t', '1', '-', `UDP4:${clusterIP}:80`];
-      return (await cluster.network.run('socat', args, { input: '?' })).stdout === 'datagram';
-    });
+    const { podIP } = (await ns.get('pod', 'both')).status;
+    for (const target of [`${clusterIP}:80`, `${podIP}:8080`]) {
+      await eventually(`a datagram from ${target}`, async () => {
+        const args = ['-t', '1', '-', `UDP4:${target}`];
+        return (await cluster.network.run('socat', args, { input: '?' })).stdout === 'datagram';
+      });
+    }
   });
 });
 
