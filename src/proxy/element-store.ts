@@ -11,6 +11,12 @@ export interface ElementChanges<Set extends string = string> {
   readonly fresh: Element<Set>[];
 }
 
+/** The same for all that there is. */
+export interface WholeChanges<Set extends string = string> {
+  readonly gone: Element<Set>[];
+  readonly fresh: Iterable<Element<Set>>;
+}
+
 /**
  * Who put what into which set. Two ports of a service share their cluster IP, two services may share an endpoint
  * or (by a mistake) a node port: an entry stays as long as somebody wants it, and the first one's value counts.
@@ -44,8 +50,7 @@ export class ElementStore<Set extends string = string> {
     for (const [id, before] of this.#before) {
       const after = this.#valuesOf(id)[0];
       if (before === after) continue;
-      const space = id.indexOf(' ');
-      const entry = { set: id.slice(0, space) as Set, key: id.slice(space + 1) };
+      const entry = entryOf<Set>(id);
       if (before !== undefined) gone.push({ ...entry, value: before });
       if (after !== undefined) fresh.push({ ...entry, value: after });
     }
@@ -53,12 +58,27 @@ export class ElementStore<Set extends string = string> {
     return { gone, fresh };
   }
 
-  /** What leads from `held`, the kernel's entries, to all that is wanted. Forgets the changes that were not taken. */
-  changesFrom(held: Iterable<Element<Set>>): ElementChanges<Set> {
+  /**
+   * What leads from `held`, the kernel's entries, to all that is wanted; before the next call, as what is to be added is made
+   * one by one. Forgets the changes that were not taken.
+   */
+  changesFrom(held: Iterable<Element<Set>>): WholeChanges<Set> {
     this.#before.clear();
-    for (const id of this.#wanted.keys()) this.#before.set(id, undefined);
-    for (const { set, key, value } of held) this.#before.set(`${set} ${key}`, value);
-    return this.takeChanges();
+    const values = new Map<string, string>();
+    const gone: Element<Set>[] = [];
+    for (const element of held) {
+      const id = `${element.set} ${element.key}`;
+      values.set(id, element.value);
+      if (this.#valuesOf(id)[0] !== element.value) gone.push(element);
+    }
+    return { gone, fresh: this.#without(values) };
+  }
+
+  *#without(held: ReadonlyMap<string, string>): Generator<Element<Set>> {
+    for (const id of this.#wanted.keys()) {
+      const [value = ''] = this.#valuesOf(id);
+      if (held.get(id) !== value) yield { ...entryOf<Set>(id), value };
+    }
   }
 
   #valuesOf(id: string): readonly string[] {
@@ -71,4 +91,9 @@ export class ElementStore<Set extends string = string> {
     if (!this.#before.has(id)) this.#before.set(id, values[0]);
     return values;
   }
+}
+
+function entryOf<Set extends string>(id: string): { set: Set; key: string } {
+  const space = id.indexOf(' ');
+  return { set: id.slice(0, space) as Set, key: id.slice(space + 1) };
 }

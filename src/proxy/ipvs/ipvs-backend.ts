@@ -5,7 +5,7 @@ import type { Ipvs } from '../../host/ipvs.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { Logger } from '../../util/log.ts';
 import type { ProxyBackend } from '../backend.ts';
-import { type ElementChanges, ElementStore } from '../element-store.ts';
+import { type ElementChanges, ElementStore, type WholeChanges } from '../element-store.ts';
 import { CANARY, CANARY_TABLES, cleanupInput, fullInput, parseSave } from '../iptables-input.ts';
 import type { IpFamily, ProxyState, ServicePort } from '../model.ts';
 import { type IpvsCommands, ipvsCommands } from './commands.ts';
@@ -206,9 +206,14 @@ export class IpvsBackend implements ProxyBackend {
 const PART = 5_000;
 
 /** A kernel without anything of ours is filled part by part, each service's entries in their order. */
-function* inParts({ gone, fresh }: ElementChanges<IpvsSet>): Generator<ElementChanges<IpvsSet>> {
-  if (gone.length > 0) return yield { gone, fresh };
-  for (let at = 0; at < fresh.length; at += PART) {
-    yield { gone, fresh: fresh.slice(at, at + PART) };
+function* inParts({ gone, fresh }: WholeChanges<IpvsSet>): Generator<ElementChanges<IpvsSet>> {
+  if (gone.length > 0) return yield { gone, fresh: [...fresh] };
+  let part: IpvsElement[] = [];
+  for (const element of fresh) {
+    part.push(element);
+    if (part.length < PART) continue;
+    yield { gone, fresh: part };
+    part = [];
   }
+  if (part.length > 0) yield { gone, fresh: part };
 }
