@@ -52,6 +52,22 @@ async function fill(path: string): Promise<KeyValue[]> {
   return items;
 }
 
+/** Puts a page, the root of all tables unless told otherwise, into the first list of free pages of the newest snapshot. */
+function listAsFree(data: Buffer, page?: bigint): void {
+  const [older, newer] = [0, 4096].sort((a, b) =>
+    data.readBigUInt64LE(a + 152) < data.readBigUInt64LE(b + 152) ? -1 : 1,
+  );
+  const meta = newer ?? older ?? 0;
+  const leaf = Number(data.readBigUInt64LE(meta + 88)) * 4096;
+  const node = leaf + 24 + data.readUInt16LE(leaf + 24);
+  let list = node + 8 + data.readUInt16LE(node + 6);
+  const hasOwnPages = data.readUInt16LE(node + 4) === 1;
+  if (hasOwnPages) list = Number(data.readBigUInt64LE(list)) * 4096 + 24;
+  let entry = list + 8;
+  while (data.readBigInt64LE(entry) <= 0n) entry += data.readBigInt64LE(entry) < 0n ? 16 : 8;
+  data.writeBigUInt64LE(page ?? data.readBigUInt64LE(meta + 136), entry);
+}
+
 async function contentOf(path: string): Promise<KeyValue[]> {
   const storage = await LmdbStorage.open(path, deps);
   const { items } = await storage.list('/');
@@ -110,6 +126,17 @@ describe('a damaged data file', () => {
       );
     }
     expect(found).toBeGreaterThan(5);
+  });
+
+  it('is refused when a page in use is listed as free: it would be written over', async () => {
+    await fill(store());
+    const damaged = readFileSync(file());
+    listAsFree(damaged);
+    writeFileSync(file(), damaged);
+    expect(await refused()).toMatch(/damaged: page \d+ is used twice/);
+    listAsFree(damaged, 1n << 40n);
+    writeFileSync(file(), damaged);
+    expect(await refused()).toMatch(/damaged: the free page \d+ is none of its pages/);
   });
 
   it('never yields wrong data, whichever byte was flipped', { timeout: 60_000 }, async () => {
