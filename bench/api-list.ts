@@ -78,7 +78,7 @@ async function largeObjects(): Promise<void> {
   const data = { text: 'x'.repeat(1_000_000) };
   await createAll(server, path, 300, (i) => ({ metadata: { name: `large-${i}` }, data }));
   await fetchBytes(server, server.port, path);
-  await new Promise((resolve) => setTimeout(resolve, 2000));
+  await server.quiet();
   const before = await server.usage();
   const client = await server.connect();
   let bytes = 0;
@@ -87,6 +87,7 @@ async function largeObjects(): Promise<void> {
     bytes += chunk.length;
     if (bytes > 295e6) all.resolve();
     client.pause(true);
+    // This is what reading slowly means.
     setTimeout(() => client.pause(false), 1);
   });
   await all.promise;

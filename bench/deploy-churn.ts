@@ -97,6 +97,17 @@ const memory = () => {
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
 };
 
+/** When it has taken in the last Pods, its memory moves no more. */
+async function settledMemory(): Promise<number> {
+  for (let before = memory(), still = 0; ; ) {
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    const now = memory();
+    still = Math.abs(now - before) < 1 ? still + 1 : 0;
+    if (still === 3) return now;
+    before = now;
+  }
+}
+
 try {
   await phase(
     'create',
@@ -166,8 +177,7 @@ try {
       }
     }),
   );
-  await new Promise((resolve) => setTimeout(resolve, 5000));
-  const used = memory();
+  const used = await settledMemory();
   console.log(
     `memory of the controller manager at ${podsInMemory} Pods: ${used.toFixed(0)} MiB (ceiling ${MEMORY_MIB}, ratio ${(used / MEMORY_MIB).toFixed(2)})`,
   );

@@ -27,7 +27,7 @@ for (const size of SIZES) {
   const start = present;
   await createAll(server, PODS, size - present, (i) => benchPod(start + i, 1000));
   present = size;
-  await new Promise((resolve) => setTimeout(resolve, 2000));
+  await server.quiet();
   const client = await server.connect();
   const usage = await server.usageOfKept();
   const kilobytes = ((usage.heapMb - empty.heapMb) * 1024) / size;

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { heapOptions } from '../../src/cluster/components.ts';
 import { type ApiProcess, startApiProcess } from '../../test/support/api-process.ts';
 import { LeanClient } from './lean-client.ts';
@@ -28,6 +29,8 @@ export interface BenchServer extends ApiProcess {
   usage(): Promise<Usage>;
   /** The same, once what is not needed any more has been collected: then `heapMb` is what is kept. */
   usageOfKept(): Promise<Usage>;
+  /** Resolves when it has had nothing to do for a moment: what it does behind an answer is done. */
+  quiet(): Promise<void>;
   /** A connection of its own. */
   connect(): Promise<LeanClient>;
 }
@@ -47,10 +50,18 @@ export async function startBenchServer(): Promise<BenchServer> {
     const [own, nobody] = await Promise.all([ask(server.child, question), ask(idle, 'usage')]);
     return { ...own, idleMaxMs: nobody.loopMaxMs };
   };
+  const isQuiet = async () => {
+    await ask(server.child, 'usage');
+    await sleep(QUIET_MS);
+    return (await ask(server.child, 'usage')).busy < QUIET_SHARE;
+  };
   return {
     ...server,
     usage: () => usage('usage'),
     usageOfKept: () => usage('usage of what is kept'),
+    async quiet() {
+      while (!(await isQuiet()));
+    },
     connect: () => LeanClient.connect({ ...server.tls, port: server.port }),
     async stop() {
       idle.kill();
@@ -59,6 +70,8 @@ export async function startBenchServer(): Promise<BenchServer> {
   };
 }
 
+const QUIET_MS = 500;
+const QUIET_SHARE = 0.02;
 const MONITOR = join(import.meta.dirname, 'monitor.ts');
 
 function startIdleProcess(): ChildProcess {
