@@ -28,6 +28,7 @@ import type {
   SelfSubjectReview,
   SelfSubjectRulesReview,
   StorageClass,
+  StorageVersionMigration,
   SubjectAccessReview,
   TokenReview,
   ValidatingAdmissionPolicy,
@@ -81,6 +82,12 @@ export const VOLUME_ATTRIBUTES_CLASSES = cluster<VolumeAttributesClass>(
   'v1',
   'volumeattributesclasses',
   'VolumeAttributesClass',
+);
+export const STORAGE_VERSION_MIGRATIONS = cluster<StorageVersionMigration>(
+  'storagemigration.k8s.io',
+  'v1beta1',
+  'storageversionmigrations',
+  'StorageVersionMigration',
 );
 export const PRIORITY_CLASSES = cluster<PriorityClass>(
   'scheduling.k8s.io',

@@ -5,6 +5,7 @@ import type {
   V1APIService,
   V1Binding,
   V1beta1ClusterTrustBundle,
+  V1beta1StorageVersionMigration,
   V1CertificateSigningRequest,
   V1ClusterRole,
   V1ClusterRoleBinding,
@@ -237,6 +238,7 @@ export type CSIStorageCapacity = Stored<V1CSIStorageCapacity>;
 export type StorageClass = Stored<V1StorageClass>;
 export type VolumeAttachment = Stored<V1VolumeAttachment>;
 export type VolumeAttributesClass = Stored<V1VolumeAttributesClass>;
+export type StorageVersionMigration = Stored<V1beta1StorageVersionMigration>;
 export type PriorityClass = Stored<V1PriorityClass>;
 export type RuntimeClass = Stored<V1RuntimeClass>;
 export type CertificateSigningRequest = Stored<V1CertificateSigningRequest>;

@@ -86,7 +86,7 @@ export function assemble(options: ApiServerOptions, deps: ApiServerDeps): Assemb
   const { clock, log } = deps;
   const builtin = builtinSchema();
   const schema = new CustomSchema(builtin);
-  const kinds = new KindRegistry(builtinKinds());
+  const kinds = new KindRegistry(builtinKinds(options.optionalApis));
   const { metrics, state, sealed } = measuredState(kinds, deps, options);
   const nodePorts = new NodePorts(options.nodePorts ?? DEFAULT_NODE_PORTS);
   const index = new RbacIndex({ state, kinds });

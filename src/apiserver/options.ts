@@ -55,6 +55,8 @@ export interface ApiServerOptions {
   /** Tells the configuration of `encryption` from others, in the metrics. */
   readonly encryptionHash?: string | undefined;
   readonly admission?: AdmissionOptions | undefined;
+  /** `GROUP/VERSION` of what is served besides; upstream has it off by default. */
+  readonly optionalApis?: readonly string[] | undefined;
 }
 
 /** What may be replaced while the server runs, as PEM: who it is to whom, and whose certificates it believes. */
@@ -103,6 +105,27 @@ export function parsePortRange(text: string): PortRange {
     throw new RangeError(`Not a port range: ${text}`);
   }
   return { first, last };
+}
+
+/** Served only where --runtime-config asks for it. */
+export const OPTIONAL_APIS: readonly string[] = ['storagemigration.k8s.io/v1beta1'];
+
+/** The comma-separated value of --runtime-config: optional APIs that are switched on. What else it names is refused. */
+export function parseRuntimeConfig(text: string): string[] {
+  const chosen = new Map<string, boolean>();
+  for (const item of text.split(',').filter((word) => word !== '')) {
+    const [api = '', value = 'true'] = item.split('=');
+    if (!OPTIONAL_APIS.includes(api)) {
+      throw new RangeError(
+        `--runtime-config: ${api} cannot be switched here; only ${OPTIONAL_APIS.join(', ')}`,
+      );
+    }
+    if (value !== 'true' && value !== 'false') {
+      throw new RangeError(`--runtime-config: ${api} is true or false, not ${value}`);
+    }
+    chosen.set(api, value === 'true');
+  }
+  return [...chosen].filter(([, isOn]) => isOn).map(([api]) => api);
 }
 
 /** The comma-separated value of --authorization-mode. */

@@ -104,6 +104,8 @@ export interface Conversion {
   /** In the kind's own version, whatever versions they come in. Rejects with ConversionRefused for what they hold. */
   toServed(objects: KubeObject[]): Promise<KubeObject[]>;
   toStored(object: KubeObject): Promise<KubeObject>;
+  /** The apiVersion of what is stored today. */
+  readonly storedVersion: string;
 }
 
 /** What a custom kind does in ways of its own. */

@@ -266,9 +266,15 @@ export class ResourceStore {
     return this.#write(kind, key, object, revision);
   }
 
-  /** What was sealed with an old key is written again when somebody writes it unchanged. */
+  /** What was sealed with an old key, or stored in an old version, is written again when somebody writes it unchanged. */
   async #isStale(kind: ResourceKind, key: ObjectKey): Promise<boolean> {
-    return (await this.#state.storage.isStale?.(storageKey(kind, key))) ?? false;
+    const { storage } = this.#state;
+    if (await storage.isStale?.(storageKey(kind, key))) return true;
+    if (!kind.conversion) return false;
+    const stored = await storage.get(storageKey(kind, key));
+    return (
+      stored !== undefined && parseObject(stored.value).apiVersion !== kind.conversion.storedVersion
+    );
   }
 
   async #write(

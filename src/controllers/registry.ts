@@ -37,6 +37,7 @@ import { serviceAccountController } from './serviceaccount/serviceaccount-contro
 import { legacyTokenCleaner } from './serviceaccount-token/legacy-token-cleaner.ts';
 import { serviceAccountTokenController } from './serviceaccount-token/token-controller.ts';
 import { statefulSetController } from './statefulset/statefulset-controller.ts';
+import { storageVersionMigrator } from './storage-version-migrator/migrator-controller.ts';
 import { taintEvictionController } from './taint-eviction/taint-eviction-controller.ts';
 import { ttlAfterFinishedController } from './ttl-after-finished/ttl-controller.ts';
 import { attributesClassProtection } from './volume-attributes-class-protection/class-protection.ts';
@@ -265,6 +266,13 @@ export const CONTROLLERS: Readonly<Record<string, Registration>> = {
     create: volumeProtection,
     account: 'pv-protection-controller',
     alias: 'pv-protection',
+  },
+  // Off as upstream: the API server serves its API only where it is asked to.
+  'storage-version-migrator-controller': {
+    create: storageVersionMigrator,
+    account: 'storage-version-migrator-controller',
+    workers: 5,
+    off: true,
   },
   'volumeattributesclass-protection-controller': {
     create: attributesClassProtection,

@@ -138,6 +138,31 @@ describe('a CustomResourceDefinition that converts by webhook', () => {
     expect(applied.body).toMatchObject({ host: 'c', port: '82' });
   });
 
+  it('stores an object in another version when that is the one of today and somebody writes it unchanged', async () => {
+    await create('again', 'a');
+    const stored = async () =>
+      JSON.parse(
+        String((await server.storage.get('/registry/example.com/ends/default/again'))?.value),
+      );
+    const storeAs = async (name: string) => {
+      const versions = [
+        version('v1', ['hostPort'], { storage: name === 'v1' }),
+        version('v2', ['host', 'port'], { storage: name === 'v2' }),
+      ];
+      const crd = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/ends.example.com';
+      const { status } = await server.request('PATCH', crd, { body: { spec: { versions } } });
+      expect(status).toBe(200);
+      await eventually(`${name} is stored`, async () => {
+        await server.request('PATCH', `${V1}/again`, { body: {} });
+        return (await stored()).apiVersion === `example.com/${name}`;
+      });
+    };
+    expect(await stored()).toMatchObject({ apiVersion: 'example.com/v1', hostPort: 'a:80' });
+    await storeAs('v2');
+    expect(await stored()).toMatchObject({ apiVersion: 'example.com/v2', host: 'a', port: '80' });
+    await storeAs('v1');
+  });
+
   it('lists and watches objects of either version, selected by the fields of the one that is asked for', async () => {
     const watch = server.watch(`${V2}?watch=1&fieldSelector=host=w`);
     expect(await watch.status()).toBe(200);

@@ -6,7 +6,7 @@ import type { UserInfo } from '../resource-kind.ts';
 import type { ResourceStore } from '../resource-store.ts';
 import type { State } from '../state.ts';
 import type { Authorizer, Decision } from './authorizer.ts';
-import { bootstrapPolicy, reconcilePolicy } from './bootstrap-policy.ts';
+import { bootstrapPolicy, optionalPolicy, reconcilePolicy } from './bootstrap-policy.ts';
 import { nodeAuthorizer } from './node.ts';
 import { NodeGraph } from './node-graph.ts';
 import { alwaysAllowed, rbacAuthorizer } from './rbac.ts';
@@ -46,7 +46,7 @@ export class Authorization implements Authorizer {
 
   /** Puts the default roles and bindings in place and learns all others. */
   async start(): Promise<void> {
-    const policy = bootstrapPolicy();
+    const policy = [...bootstrapPolicy(), ...optionalPolicy(this.#deps.kinds)];
     if (this.#modes.includes('RBAC')) {
       await reconcilePolicy(policy, this.#deps);
       await this.#deps.index.start();

@@ -30,6 +30,11 @@ export function bootstrapPolicy(): PolicyObject[] {
   return [...objects, ...OWN_POLICY.map(policyObject)];
 }
 
+/** The role of the controller whose API is served only where it is asked for: it may write whatever there is. */
+export function optionalPolicy(kinds: KindRegistry): PolicyObject[] {
+  return kinds.hasGroupVersion(MIGRATIONS, 'v1beta1') ? MIGRATOR_POLICY.map(policyObject) : [];
+}
+
 function policyObject(cells: readonly string[]): PolicyObject {
   const [kind = '', namespace = '', name = '', aggregateTo, aggregatedFrom, rules, role, subjects] =
     cells;
@@ -117,6 +122,29 @@ const POLICIES = 'k8ts:network-policy';
 const KUBELET_CLIENT = 'kube-apiserver-kubelet-client';
 const SERVING_APPROVER = 'system:controller:kubelet-serving-approver';
 const LOCAL_PATH = 'system:controller:local-path-provisioner';
+const MIGRATIONS = 'storagemigration.k8s.io';
+const MIGRATOR = 'system:controller:storage-version-migrator-controller';
+
+const MIGRATOR_POLICY: readonly (readonly string[])[] = [
+  [
+    'ClusterRole',
+    '',
+    MIGRATOR,
+    '',
+    '',
+    `*|*|create,list,patch ; ${MIGRATIONS}|storageversionmigrations|get,list,watch ; ${MIGRATIONS}|storageversionmigrations/status|patch,update ; apiextensions.k8s.io|customresourcedefinitions|get ; apiextensions.k8s.io|customresourcedefinitions/status|patch,update`,
+  ],
+  [
+    'ClusterRoleBinding',
+    '',
+    MIGRATOR,
+    '',
+    '',
+    '',
+    MIGRATOR,
+    'sa:kube-system/storage-version-migrator-controller',
+  ],
+];
 
 /** Roles and bindings of parts that upstream has not; cells as in the table of upstream's. */
 const OWN_POLICY: readonly (readonly string[])[] = [

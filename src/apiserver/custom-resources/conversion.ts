@@ -24,7 +24,9 @@ export function webhookConversion(
   const { group, versions } = crd.spec;
   const stored = versions.find(({ storage }) => storage)?.name ?? version.name;
   const converter = new WebhookConverter(crd, webhooks);
+  const storedVersion = `${group}/${stored}`;
   return {
+    storedVersion,
     async toServed(objects) {
       const made = await converter.convert(objects, `${group}/${version.name}`);
       return made.map((object) => {
@@ -34,7 +36,7 @@ export function webhookConversion(
       });
     },
     async toStored(object) {
-      const [made = object] = await converter.convert([object], `${group}/${stored}`);
+      const [made = object] = await converter.convert([object], storedVersion);
       return made;
     },
   };

@@ -66,6 +66,7 @@ import { csiStorageCapacityKind } from './storage/csi-storage-capacity.ts';
 import { storageClassKind } from './storage/storage-class.ts';
 import { volumeAttachmentKind } from './storage/volume-attachment.ts';
 import { volumeAttributesClassKind } from './storage/volume-attributes-class.ts';
+import { storageVersionMigrationKind } from './storagemigration/storage-version-migration.ts';
 
 const KINDS: readonly ResourceKind[] = [
   bindingKind,
@@ -135,7 +136,14 @@ const KINDS: readonly ResourceKind[] = [
   volumeAttributesClassKind,
 ];
 
-/** Every built-in kind in every version that is served. */
-export function builtinKinds(): readonly ResourceKind[] {
-  return KINDS;
+/** Served only where it is asked for. */
+const OPTIONAL_KINDS: readonly ResourceKind[] = [storageVersionMigrationKind];
+
+/** Every built-in kind in every version that is served, and those of optional APIs: `GROUP/VERSION`. */
+export function builtinKinds(optional: readonly string[] = []): readonly ResourceKind[] {
+  if (optional.length === 0) return KINDS;
+  return [
+    ...KINDS,
+    ...OPTIONAL_KINDS.filter(({ group, version }) => optional.includes(`${group}/${version}`)),
+  ];
 }

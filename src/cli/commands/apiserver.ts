@@ -12,7 +12,9 @@ import { COMPACTION_INTERVAL_MS } from '../../apiserver/compactor.ts';
 import {
   type ApiServerOptions,
   type LiveIdentity,
+  OPTIONAL_APIS,
   parsePortRange,
+  parseRuntimeConfig,
   type RequestHeaderOptions,
   type ServiceAccountOptions,
 } from '../../apiserver/options.ts';
@@ -64,6 +66,7 @@ interface Flags extends EtcdFlags, RecordingFlags, IdentityFlags {
   maxRequestsInflight: number;
   maxMutatingRequestsInflight: number;
   enableBootstrapTokenAuth: string | boolean;
+  runtimeConfig: string;
   enableAdmissionPlugins?: string;
   disableAdmissionPlugins?: string;
   admissionControlConfigFile?: string;
@@ -114,6 +117,7 @@ export function command(): Command {
     .option('--enable-bootstrap-token-auth [bool]', 'let holders of bootstrap tokens in', 'false')
     .option('--enable-admission-plugins <list>', 'besides those that are on by default')
     .option('--disable-admission-plugins <list>', 'of those that are on by default')
+    .option('--runtime-config <list>', `optional APIs: ${OPTIONAL_APIS.join(', ')}=true`, '')
     .option('--admission-control-config-file <file>', 'AdmissionConfiguration: Pod Security')
     .option(
       '--shutdown-delay-duration <time>',
@@ -274,6 +278,7 @@ async function run(flags: Flags): Promise<void> {
         ...(await admissionConfiguration(flags)),
       },
       audit: await auditOptions(flags),
+      optionalApis: parseRuntimeConfig(flags.runtimeConfig),
       ...(await encryptionOf(flags)),
       shutdownDelayMs: flags.shutdownDelayDuration,
       compactionIntervalMs: flags.etcdCompactionInterval,
