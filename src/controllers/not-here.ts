@@ -15,11 +15,10 @@ const NOT_HERE: Readonly<Record<string, NotHere>> = {
   'cloud-node-lifecycle-controller': { why: NO_CLOUD, alias: 'cloud-node-lifecycle' },
   'validatingadmissionpolicy-status-controller': { why: 'the API server does its work' },
   'selinux-warning-controller': {
-    why: 'upstream switches it off by default; volumes are not mounted with SELinux labels',
+    why: 'it warns of volumes that are mounted with SELinux labels, and none is here',
   },
   'storageversion-garbage-collector-controller': { why: OFF, alias: 'storage-version-gc' },
   'podcertificaterequest-cleaner-controller': { why: OFF },
-  'kube-apiserver-serving-clustertrustbundle-publisher-controller': { why: OFF },
   'podgroup-protection-controller': { why: OFF },
   'resourcepoolstatusrequest-controller': { why: OFF },
 };

@@ -28,7 +28,6 @@ describe('selectControllers', () => {
     'selinux-warning-controller',
     'storageversion-garbage-collector-controller',
     'podcertificaterequest-cleaner-controller',
-    'kube-apiserver-serving-clustertrustbundle-publisher-controller',
     'podgroup-protection-controller',
     'resourcepoolstatusrequest-controller',
   ])('says why %s is not here, and lets it be switched off', (name) => {

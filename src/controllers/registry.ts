@@ -39,6 +39,7 @@ import { serviceAccountTokenController } from './serviceaccount-token/token-cont
 import { statefulSetController } from './statefulset/statefulset-controller.ts';
 import { storageVersionMigrator } from './storage-version-migrator/migrator-controller.ts';
 import { taintEvictionController } from './taint-eviction/taint-eviction-controller.ts';
+import { trustBundlePublisher } from './trust-bundle-publisher/trust-bundle-publisher.ts';
 import { ttlAfterFinishedController } from './ttl-after-finished/ttl-controller.ts';
 import { attributesClassProtection } from './volume-attributes-class-protection/class-protection.ts';
 import { expandController } from './volume-expand/expand-controller.ts';
@@ -239,7 +240,8 @@ export const CONTROLLERS: Readonly<Record<string, Registration>> = {
     create: resourceClaimController,
     account: 'resource-claim-controller',
     alias: 'resource-claim-controller',
-    workers: 10,
+    workers: 50,
+    workersFlag: 'concurrent-resource-claim-syncs',
   },
   'service-cidr-controller': {
     create: serviceCidrController,
@@ -251,6 +253,8 @@ export const CONTROLLERS: Readonly<Record<string, Registration>> = {
     create: serviceLbController,
     account: 'service-controller',
     alias: 'service',
+    workers: 1,
+    workersFlag: 'concurrent-service-syncs',
   },
   // Not upstream's: elsewhere it is a Deployment.
   'local-path-provisioner': {
@@ -282,6 +286,10 @@ export const CONTROLLERS: Readonly<Record<string, Registration>> = {
     create: rootCaPublisher,
     account: 'root-ca-cert-publisher',
     alias: 'root-ca-cert-publisher',
+  },
+  'kube-apiserver-serving-clustertrustbundle-publisher-controller': {
+    create: trustBundlePublisher,
+    account: 'kube-apiserver-serving-clustertrustbundle-publisher',
   },
   'serviceaccount-controller': {
     create: serviceAccountController,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isNotFound } from '../../src/api/errors.ts';
-import { CONFIG_MAPS, EVENTS, NAMESPACES } from '../../src/api/resource-types.ts';
+import { CONFIG_MAPS, EVENTS, NAMESPACES, PODS } from '../../src/api/resource-types.ts';
 import type { ConfigMap, OwnerReference } from '../../src/api/types.ts';
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
 import { eventually } from '../support/eventually.ts';
@@ -166,6 +166,30 @@ describe('a deletion', () => {
 });
 
 describe('a namespace', () => {
+  it('that goes loses its Pods first: what they use stays until the last has ended', async () => {
+    const { client } = plane;
+    const metadata = { name: 'ordered' };
+    await client.create(NAMESPACES, { apiVersion: 'v1', kind: 'Namespace', metadata });
+    await create('used', { namespace: 'ordered' });
+    const pod = { ...key('last', 'ordered'), finalizers: ['example.com/not-yet'] };
+    const spec = { containers: [{ name: 'c', image: 'x' }], automountServiceAccountToken: false };
+    await eventually('the account of the Pod', () =>
+      client.create(PODS, { ...{ apiVersion: 'v1', kind: 'Pod', metadata: pod }, spec } as never),
+    );
+    await client.delete(NAMESPACES, key('ordered', ''));
+    const message = 'Some resources are remaining: pods. has 1 resource instances';
+    await eventually('it says what remains', async () => {
+      const { status } = await client.get(NAMESPACES, key('ordered', ''));
+      return status?.conditions?.some((condition) => condition.message === message);
+    });
+    expect(await find('used', 'ordered')).toBeDefined();
+    const body = { metadata: { finalizers: null } };
+    await client.patch(PODS, key('last', 'ordered'), { type: 'merge', body });
+    await eventually('no namespace', () =>
+      client.get(NAMESPACES, key('ordered', '')).then(() => false, isNotFound),
+    );
+  });
+
   it('that cannot go says what remains, and goes when that is freed', async () => {
     const { client } = plane;
     const metadata = { name: 'stuck' };

@@ -166,3 +166,43 @@ describe('Pods with devices', () => {
     );
   });
 });
+
+describe('a device that its driver taints', () => {
+  it('loses the Pod that uses it, which is told why', async () => {
+    const { client } = plane;
+    const named = { ...HERE, name: 'broken' };
+    await client.create(RESOURCE_CLAIMS, {
+      ...{ apiVersion: API, kind: 'ResourceClaim', metadata: named },
+      spec: requests(`device.capacity["${DRIVER}"].memory.compareTo(quantity("10Gi")) < 0`),
+    });
+    const { metadata, spec } = pod('broken', { resourceClaimName: 'broken' });
+    // Kept, to be looked at.
+    const finalizers = ['example.com/kept'];
+    await client.create(PODS, {
+      ...pod('broken', {}),
+      metadata: { ...metadata, finalizers },
+      spec,
+    });
+    await placed('broken');
+    const slice = await client.get(RESOURCE_SLICES, { namespace: '', name: 'gpu-node' });
+    const devices = (slice.spec.devices ?? []).map((device) => ({
+      ...device,
+      taints: [{ key: 'example.com/broken', effect: 'NoExecute' }],
+    }));
+    await client.update(RESOURCE_SLICES, { ...slice, spec: { ...slice.spec, devices } });
+    const gone = await eventually('it is going', async () => {
+      const now = await podNow('broken');
+      return now.metadata.deletionTimestamp ? now : undefined;
+    });
+    expect(gone.status?.conditions).toContainEqual(
+      expect.objectContaining({
+        type: 'DisruptionTarget',
+        reason: 'DeletionByDeviceTaintManager',
+      }),
+    );
+    const told = await client.get(RESOURCE_SLICES, { namespace: '', name: 'gpu-node' });
+    expect(told.spec.devices?.[0]?.taints?.[0]?.timeAdded).toBeDefined();
+    const body = { metadata: { finalizers: null } };
+    await client.patch(PODS, named, { type: 'merge', body });
+  });
+});

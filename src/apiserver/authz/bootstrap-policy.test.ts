@@ -88,12 +88,14 @@ describe('bootstrapPolicy', () => {
     const known = upstream();
     expect([...made.keys()].filter((name) => !known.has(name)).sort()).toEqual([
       'ClusterRole /k8ts:network-policy',
+      'ClusterRole /system:controller:kube-apiserver-serving-clustertrustbundle-publisher',
       'ClusterRole /system:controller:kubelet-serving-approver',
       'ClusterRole /system:controller:local-path-provisioner',
       'ClusterRole /system:coredns',
       'ClusterRoleBinding /k8ts:kube-apiserver-kubelet-client',
       'ClusterRoleBinding /k8ts:network-policy',
       'ClusterRoleBinding /k8ts:system:coredns:system:coredns',
+      'ClusterRoleBinding /system:controller:kube-apiserver-serving-clustertrustbundle-publisher',
       'ClusterRoleBinding /system:controller:kubelet-serving-approver',
       'ClusterRoleBinding /system:controller:local-path-provisioner',
     ]);

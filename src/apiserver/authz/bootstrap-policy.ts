@@ -122,6 +122,7 @@ const POLICIES = 'k8ts:network-policy';
 const KUBELET_CLIENT = 'kube-apiserver-kubelet-client';
 const SERVING_APPROVER = 'system:controller:kubelet-serving-approver';
 const LOCAL_PATH = 'system:controller:local-path-provisioner';
+const PUBLISHER = 'system:controller:kube-apiserver-serving-clustertrustbundle-publisher';
 const MIGRATIONS = 'storagemigration.k8s.io';
 const MIGRATOR = 'system:controller:storage-version-migrator-controller';
 
@@ -196,6 +197,25 @@ const OWN_POLICY: readonly (readonly string[])[] = [
     '',
     'system:kubelet-api-admin',
     `user:${KUBELET_CLIENT}`,
+  ],
+  // Upstream has it where the feature gate ClusterTrustBundle is on.
+  [
+    'ClusterRole',
+    '',
+    PUBLISHER,
+    '',
+    '',
+    'certificates.k8s.io|signers|attest|kubernetes.io/kube-apiserver-serving ; certificates.k8s.io|clustertrustbundles|create,delete,list,update,watch ; "",events.k8s.io|events|create,patch,update',
+  ],
+  [
+    'ClusterRoleBinding',
+    '',
+    PUBLISHER,
+    '',
+    '',
+    '',
+    PUBLISHER,
+    'sa:kube-system/kube-apiserver-serving-clustertrustbundle-publisher',
   ],
   [
     'ClusterRole',
