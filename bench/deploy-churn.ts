@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { DEPLOYMENTS, PODS } from '../src/api/resource-types.ts';
-import type { Deployment } from '../src/api/types.ts';
+import type { Deployment, Pod } from '../src/api/types.ts';
 import { createInformer } from '../src/client/informer.ts';
 import { startControlPlane } from '../test/support/control-plane.ts';
 import { madeUpNodes } from '../test/support/made-up-nodes.ts';
@@ -13,11 +13,19 @@ const [count = 100, replicas = 10, restSeconds = 60, podsInMemory = 10_000] = pr
   .map(Number);
 const AT_ONCE = 32;
 /**
- * What upstream's algorithms write for a Pod, events left aside (they are written later, and some are dropped): its
- * creation; its ReplicaSet's status when it is there and when it is ready, and the Deployment's status for each of these
- * two, unless several changes fall together. In a rollout each Pod has an old one, with a deletion and the same again.
+ * What upstream's algorithms write for a Pod, unless several changes fall together; events left aside (they are written
+ * later, and some are dropped).
  */
-const UPSTREAM_PER_POD = 5;
+const UPSTREAM_PER_POD = {
+  /** Its creation; its ReplicaSet's status when it is there and when it is ready; the Deployment's for each of these two. */
+  come: 5,
+  /** Its deletion, its ReplicaSet's status, the Deployment's. */
+  go: 3,
+  /** One comes, an old one goes, and the sizes of both ReplicaSets are written. */
+  roll: 5 + 3 + 2,
+  /** The garbage collector deletes it; nobody is left who has a status. */
+  collect: 1,
+};
 const MEMORY_MIB = 150;
 
 const plane = await startControlPlane({ controllers: true });
@@ -25,7 +33,13 @@ const { client, kubeconfig } = plane;
 const nodes = await madeUpNodes(client, { names: Array.from({ length: 10 }, (_, i) => `n${i}`) });
 const stop = new AbortController();
 const deployments = createInformer(client, DEPLOYMENTS);
-const watching = deployments.run(stop.signal);
+const pods = createInformer(
+  client,
+  PODS,
+  {},
+  { transform: ({ metadata }) => ({ metadata }) as Pod },
+);
+const watching = Promise.all([deployments.run(stop.signal), pods.run(stop.signal)]);
 
 const names = Array.from({ length: count }, (_, i) => `web-${i}`);
 const key = (name: string) => ({ namespace: 'default', name });
@@ -60,7 +74,12 @@ function isControllers(id: string): boolean {
   );
 }
 
-async function phase(name: string, pods: number, act: () => Promise<void>, done: () => boolean) {
+async function phase(
+  name: string,
+  { pods, upstream }: { pods: number; upstream: number },
+  act: () => Promise<void>,
+  done: () => boolean,
+) {
   const [before, nodesBefore] = [await writesSoFar(kubeconfig), nodes.writes];
   const began = performance.now();
   await act();
@@ -72,7 +91,7 @@ async function phase(name: string, pods: number, act: () => Promise<void>, done:
     nodes.writes - nodesBefore - total(writes, (id) => id.startsWith('PATCH pods/status'));
   const ours = total(writes, isControllers) - Math.max(0, ended);
   console.log(
-    `${name}: ${seconds.toFixed(1)} s, ${(pods / seconds).toFixed(0)} Pods/s, ${(ours / pods).toFixed(2)} writes of controllers a Pod (upstream's algorithms: ${UPSTREAM_PER_POD}, ratio ${(ours / pods / UPSTREAM_PER_POD).toFixed(2)}), ${total(writes, (id) => id.endsWith(' 409'))} conflicts`,
+    `${name}: ${seconds.toFixed(1)} s, ${(pods / seconds).toFixed(0)} Pods/s, ${(ours / pods).toFixed(2)} writes of controllers a Pod (upstream's algorithms: ${upstream}, ratio ${(ours / pods / upstream).toFixed(2)}), ${total(writes, (id) => id.endsWith(' 409'))} conflicts`,
   );
   if (process.env.VERBOSE) show(writes);
 }
@@ -88,6 +107,9 @@ const template = (image: string) => ({
 const patchAll = (spec: object) => () =>
   each((name) => client.patch(DEPLOYMENTS, key(name), { type: 'merge', body: { spec } }));
 const allDone = () => deployments.list().length === count && deployments.list().every(isDone);
+/** The informer may still show them as they were before they were scaled. */
+const scaledTo = (wanted: number) => () =>
+  allDone() && deployments.list().every(({ spec }) => spec?.replicas === wanted);
 const rolled = (image: string) => () =>
   allDone() &&
   deployments.list().every((d) => d.spec?.template.spec?.containers[0]?.image === image);
@@ -111,7 +133,7 @@ async function settledMemory(): Promise<number> {
 try {
   await phase(
     'create',
-    count * replicas,
+    { pods: count * replicas, upstream: UPSTREAM_PER_POD.come },
     () =>
       each((name) =>
         client.create(DEPLOYMENTS, {
@@ -132,12 +154,22 @@ try {
   );
   await phase(
     'roll',
-    count * replicas,
+    { pods: count * replicas, upstream: UPSTREAM_PER_POD.roll },
     patchAll({ template: { spec: template('v2').spec } }),
     rolled('v2'),
   );
-  await phase('scale up', count * replicas, patchAll({ replicas: replicas * 2 }), allDone);
-  await phase('scale down', count * replicas, patchAll({ replicas }), allDone);
+  await phase(
+    'scale up',
+    { pods: count * replicas, upstream: UPSTREAM_PER_POD.come },
+    patchAll({ replicas: replicas * 2 }),
+    scaledTo(replicas * 2),
+  );
+  await phase(
+    'scale down',
+    { pods: count * replicas, upstream: UPSTREAM_PER_POD.go },
+    patchAll({ replicas }),
+    scaledTo(replicas),
+  );
   const drained = performance.now();
   let start = await writesSoFar(kubeconfig);
   // Events are written one after the other, at leisure: they may still be on their way.
@@ -157,10 +189,10 @@ try {
   show(resting);
   await phase(
     'delete',
-    count * replicas,
+    { pods: count * replicas, upstream: UPSTREAM_PER_POD.collect },
     () =>
       each((name) => client.delete(DEPLOYMENTS, key(name), { propagationPolicy: 'Background' })),
-    () => deployments.list().length === 0,
+    () => deployments.list().length === 0 && pods.list().length === 0,
   );
   const rest = Array.from({ length: podsInMemory }, (_, i) => `pod-${i}`)[Symbol.iterator]();
   await Promise.all(
