@@ -59,6 +59,34 @@ describe('the cluster heals', () => {
   });
 });
 
+describe('a Job', () => {
+  it('whose containers fail at first is complete when they were started again in place', async () => {
+    const volumeMounts = [{ name: 'data', mountPath: '/data' }];
+    const script = 'test -e /data/tried && exit 0; touch /data/tried; exit 1';
+    const { spec } = shellPod('tries', script, { volumeMounts });
+    const template = {
+      metadata: { labels: { app: 'tries' } },
+      spec: {
+        ...(spec as object),
+        restartPolicy: 'OnFailure',
+        volumes: [{ name: 'data', emptyDir: {} }],
+      },
+    };
+    await ns.apply({
+      ...{ apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'tries' } },
+      spec: { completions: 2, parallelism: 2, template },
+    });
+    await ns.kubectl('wait', '--for=condition=complete', 'job/tries', '--timeout=60s');
+    expect((await ns.get('job', 'tries')).status).toMatchObject({ succeeded: 2 });
+    const { items } = await ns.get('pods', '-l', 'app=tries');
+    const restarts = items.map(
+      ({ status }: { status: { containerStatuses: { restartCount: number }[] } }) =>
+        status.containerStatuses[0]?.restartCount,
+    );
+    expect(restarts).toEqual([1, 1]);
+  });
+});
+
 describe('what cannot run says why', () => {
   it('an image that cannot be had: ErrImagePull, then ImagePullBackOff, with events', async () => {
     await ns.apply(shellPod('no-image', 'true', { image: 'localhost/k8ts/missing:1' }));
