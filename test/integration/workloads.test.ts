@@ -206,15 +206,23 @@ describe('bad input', () => {
       async () =>
         (await plane.client.get(RESOURCE_QUOTAS, quota)).status?.used?.['count/pods'] !== undefined,
     );
-    await kubectl('scale', 'deployment/quota', '--replicas=4');
+    // The first Pod of the new template is one more than may be.
+    await kubectl('set', 'image', 'deployment/quota', 'c=v2');
     await eventually('a condition that tells', async () => {
       const { status } = await plane.client.get(DEPLOYMENTS, key('quota'));
       return status?.conditions?.some(
         ({ type, message }) => type === 'ReplicaFailure' && message?.includes('exceeded quota: q'),
       );
     });
-    await plane.client.delete(RESOURCE_QUOTAS, quota);
+    const told = await plane.client.list(EVENTS, { namespace: 'default' });
+    const why = told.items.filter(({ message }) => message?.includes('exceeded quota: q'));
+    expect(why.map(({ reason }) => reason)).toContain('FailedCreate');
+    const images = (await podsOf('quota')).map(({ spec }) => spec?.containers[0]?.image);
+    expect(images).toEqual(['v1', 'v1']);
+    const body = { spec: { hard: { 'count/pods': String(pods + 2) } } };
+    await plane.client.patch(RESOURCE_QUOTAS, quota, { type: 'merge', body });
     await kubectl('rollout', 'status', 'deployment/quota', '--timeout=60s');
+    await plane.client.delete(RESOURCE_QUOTAS, quota);
   });
 
   it('a webhook refuses Pods: events and back-off, then recovery', async () => {
