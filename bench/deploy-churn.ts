@@ -23,8 +23,8 @@ const UPSTREAM_PER_POD = {
   go: 3,
   /** One comes, an old one goes, and the sizes of both ReplicaSets are written. */
   roll: 5 + 3 + 2,
-  /** The garbage collector deletes it; nobody is left who has a status. */
-  collect: 1,
+  /** The garbage collector deletes it, and the two ReplicaSets of its Deployment; nobody is left who has a status. */
+  collect: 1 + 2 / replicas,
 };
 const MEMORY_MIB = 150;
 
