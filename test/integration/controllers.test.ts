@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CONFIG_MAPS, DEPLOYMENTS, PODS, SERVICE_ACCOUNTS } from '../../src/api/resource-types.ts';
+import { CLUSTER_TRUST_BUNDLES } from '../../src/api/system-resource-types.ts';
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -34,6 +35,16 @@ describe('controller manager', () => {
     expect(accounts.items.map(({ metadata }) => metadata.name)).toEqual(
       expect.arrayContaining(['deployment-controller', 'replicaset-controller']),
     );
+  });
+
+  it('publishes the authority for all namespaces at once, too', async () => {
+    const bundle = await eventually('a trust bundle', async () => {
+      const { items } = await plane.client.list(CLUSTER_TRUST_BUNDLES);
+      return items.find(({ spec }) => spec.signerName === 'kubernetes.io/kube-apiserver-serving');
+    });
+    const ca = { namespace: 'default', name: 'kube-root-ca.crt' };
+    const map = await eventually('the authority', () => plane.client.get(CONFIG_MAPS, ca));
+    expect(bundle.spec.trustBundle).toBe(map.data?.['ca.crt']);
   });
 
   it('makes its account anew when somebody deletes it', async () => {
