@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CelCompileError, celEnvironment, compileCel, compileIn } from './cel.ts';
 import { CelBudget, CelCostError } from './meter.ts';
+import { fromCel } from './values.ts';
 
 const evaluate = (expression: string, self: unknown = {}) =>
   compileCel(expression, ['self'])({ self });
@@ -96,6 +97,36 @@ describe('compileCel', () => {
     for (const list of lists) alone.push(await cost(list));
     expect(alone[1]).toBeGreaterThan(50);
     expect(await Promise.all(lists.map(cost))).toEqual(alone);
+  });
+
+  it('waits in macros of two variables, one turn after the other', async () => {
+    const environment = celEnvironment();
+    environment.registerVariable('items', 'map<string, int>');
+    let running = 0;
+    environment.registerFunction('later(dyn): dyn', async (value: unknown) => {
+      expect(++running).toBe(1);
+      await new Promise(setImmediate);
+      running--;
+      if (value === 9n) throw new Error('nine');
+      return value;
+    });
+    const items = { a: 1n, b: 2n, c: 3n };
+    const run = async (expression: string, of: object = items) =>
+      fromCel(await compileIn(environment, expression)({ items: of }));
+    expect(await run('items.all(k, v, later(v) > 0)')).toBe(true);
+    expect(await run("items.exists(k, v, later(v) == 2 && k == 'b')")).toBe(true);
+    expect(await run('items.existsOne(k, v, later(v) > 1)')).toBe(false);
+    expect(await run('items.transformList(k, v, later(v) > 1, k + string(v))')).toEqual([
+      'b2',
+      'c3',
+    ]);
+    expect(await run('items.transformMap(k, v, later(v) * 2)')).toEqual({ a: 2, b: 4, c: 6 });
+    expect(await run('items.transformMapEntry(k, v, {string(later(v)): k})')).toEqual({
+      ...{ 1: 'a', 2: 'b', 3: 'c' },
+    });
+    expect(await run('[1, 2].all(i, n, items.all(k, v, later(v) + n + i > 0))')).toBe(true);
+    expect(await run('items.exists(k, v, later(v) == 1)', { x: 9n, y: 1n })).toBe(true);
+    await expect(run('items.all(k, v, later(v) > 0)', { x: 9n, y: 1n })).rejects.toThrow('nine');
   });
 
   it('refuses expressions that do not compile', () => {

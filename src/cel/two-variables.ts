@@ -17,6 +17,8 @@ interface Type {
   readonly valueType?: Type;
 }
 interface Context {
+  /** Set when somebody still waits within it: it cannot be used for another turn then. */
+  async?: boolean;
   forkWithVariable(name: string, type: Type): Context;
   reuse(parent: Context): Context;
   setIterValue(value: unknown, evaluator: Evaluator): Context;
@@ -41,13 +43,16 @@ interface Fold {
   /** How many of the bodies, from the first, must answer a boolean. */
   readonly predicates: number;
   typeOf(checker: Checker, key: Type, results: readonly Type[]): Type;
-  fold(turns: Iterable<Turn>): unknown;
+  fold(turns: Iterable<Turn>): Steps;
 }
 interface Turn {
   readonly key: unknown;
-  /** What a body answers. Throws what it throws. */
+  /** What a body answers, or a promise of it. Throws what it throws. */
   body(index: number): unknown;
 }
+
+/** Yields what may have to be waited for, and is given what came of it. */
+type Steps = Generator<unknown, unknown, unknown>;
 
 interface Macro extends Fold {
   readonly ast: Node;
@@ -80,18 +85,18 @@ export function addTwoVariables(environment: Environment): void {
     for (const [name, { returns, typeOf, fold }] of Object.entries(TRANSFORMS)) {
       macro(name, bodies, returns, (all) => ({
         ...{ bodies: all, predicates, typeOf },
-        fold: (turns) => fold(kept(turns, filtered), bodies - 1),
+        fold: (turns) => fold(turns, { filtered, body: bodies - 1 }),
       }));
     }
   }
 }
 
 /** An error counts only where no other turn decides. */
-function decide(turns: Iterable<Turn>, decisive: boolean): boolean {
+function* decide(turns: Iterable<Turn>, decisive: boolean): Steps {
   let failed: { readonly err: unknown } | undefined;
   for (const turn of turns) {
     try {
-      if (turn.body(0) === decisive) return decisive;
+      if ((yield turn.body(0)) === decisive) return decisive;
     } catch (err) {
       if (err instanceof CelCostError) throw err;
       failed ??= { err };
@@ -104,37 +109,55 @@ function decide(turns: Iterable<Turn>, decisive: boolean): boolean {
 const QUANTIFIERS: Readonly<Record<string, Fold['fold']>> = {
   all: (turns) => decide(turns, false),
   exists: (turns) => decide(turns, true),
-  existsOne: (turns) => [...turns].filter((turn) => turn.body(0) === true).length === 1,
+  *existsOne(turns) {
+    let count = 0;
+    for (const turn of turns) if ((yield turn.body(0)) === true) count++;
+    return count === 1;
+  },
 };
 
 interface Transform {
   readonly returns: string;
   readonly typeOf: Fold['typeOf'];
-  fold(turns: Iterable<Turn>, body: number): unknown;
+  fold(turns: Iterable<Turn>, of: Transformed): Steps;
+}
+
+/** Which body makes the result, and whether the first one says of which turns. */
+interface Transformed {
+  readonly body: number;
+  readonly filtered: boolean;
 }
 
 const TRANSFORMS: Readonly<Record<string, Transform>> = {
   transformList: {
     returns: 'list<dyn>',
     typeOf: ({ registry }, _key, results) => registry.getListType(last(results)),
-    fold: (turns, body) => Array.from(turns, (turn) => turn.body(body)),
+    *fold(turns, of) {
+      const items: unknown[] = [];
+      yield* eachResult(turns, of, (_key, item) => items.push(item));
+      return items;
+    },
   },
   transformMap: {
     returns: 'map',
     typeOf: ({ registry }, key, results) => registry.getMapType(key, last(results)),
-    fold: (turns, body) => new Map(Array.from(turns, (turn) => [turn.key, turn.body(body)])),
+    *fold(turns, of) {
+      const entries = new Map<unknown, unknown>();
+      yield* eachResult(turns, of, (key, value) => entries.set(key, value));
+      return entries;
+    },
   },
   transformMapEntry: {
     returns: 'map',
     typeOf: (_checker, _key, results) => last(results),
-    fold: (turns, body) => {
+    *fold(turns, of) {
       const merged = new Map<unknown, unknown>();
-      for (const turn of turns) {
-        for (const [key, value] of entriesOf(turn.body(body)) ?? []) {
+      yield* eachResult(turns, of, (_key, result) => {
+        for (const [key, value] of entriesOf(result) ?? []) {
           if (merged.has(key)) throw new Error(`insert failed: key '${key}' already exists`);
           merged.set(key, value);
         }
-      }
+      });
       return merged;
     },
   },
@@ -144,8 +167,31 @@ function last(types: readonly Type[]): Type {
   return types.at(-1) as Type;
 }
 
-function* kept(turns: Iterable<Turn>, filtered: boolean): Generator<Turn> {
-  for (const turn of turns) if (!filtered || turn.body(0) === true) yield turn;
+function* eachResult(
+  turns: Iterable<Turn>,
+  { body, filtered }: Transformed,
+  take: (key: unknown, result: unknown) => void,
+): Steps {
+  for (const turn of turns) {
+    if (filtered && (yield turn.body(0)) !== true) continue;
+    take(turn.key, yield turn.body(body));
+  }
+  return undefined;
+}
+
+/** Takes the steps, at once as long as none of them waits. */
+function taken(steps: Steps, advance = () => steps.next()): unknown {
+  for (let step = advance(); ; ) {
+    const { value, done } = step;
+    if (done) return value;
+    if (value instanceof Promise) {
+      return value.then(
+        (answer) => taken(steps, () => steps.next(answer)),
+        (err) => taken(steps, () => steps.throw(err)),
+      );
+    }
+    step = steps.next(value);
+  }
 }
 
 function expander(name: string, make: (bodies: Node[]) => Fold) {
@@ -198,9 +244,11 @@ function evaluate(evaluator: Evaluator, macro: Macro, context: Context): unknown
     const node = macro.bodies[index] as Node;
     const outer = keyContext.reuse(context).setIterValue(key, evaluator);
     const answer = evaluator.run(node, valueContext.reuse(outer).setIterValue(value, evaluator));
-    if (!(answer instanceof Promise)) return bool(answer, index < macro.predicates, node);
-    const message = 'functions that wait cannot be used in macros of two variables';
-    throw evaluator.createError('invalid_macro_argument', message, node);
+    const isPredicate = index < macro.predicates;
+    if (!(answer instanceof Promise)) return bool(answer, isPredicate, node);
+    keyContext.async = true;
+    valueContext.async = true;
+    return answer.then((settled) => bool(settled, isPredicate, node));
   };
   const bool = (answer: unknown, isPredicate: boolean, node: Node): unknown => {
     if (!isPredicate || typeof answer === 'boolean') return answer;
@@ -209,7 +257,7 @@ function evaluate(evaluator: Evaluator, macro: Macro, context: Context): unknown
   const turns = function* (): Generator<Turn> {
     for (const [key, value] of entries) yield { key, body: (index) => body(index, key, value) };
   };
-  return macro.fold(turns());
+  return taken(macro.fold(turns()));
 }
 
 function entriesOf(range: unknown): Iterable<[unknown, unknown]> | undefined {
