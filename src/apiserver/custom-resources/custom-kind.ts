@@ -1,4 +1,4 @@
-import { cannotBeHandled, DecodeError, decodeObject } from '../../api/decode.ts';
+import { cannotBeHandled, type Decoded, DecodeError, decodeObject } from '../../api/decode.ts';
 import type { Schema } from '../../api/schema.ts';
 import type { CustomResourceDefinition, KubeObject } from '../../api/types.ts';
 import { isObject, type JsonObject } from '../../util/json.ts';
@@ -16,6 +16,7 @@ import { keepAllButStatusAlone, keepStatus, withoutStatus } from '../resources/s
 import type { WebhookClient } from '../webhook-client.ts';
 import { webhookConversion } from './conversion.ts';
 import { applyDefaults, hasDefaults } from './defaults.ts';
+import { embeddedIn, embedsResources } from './embedded.ts';
 import { findJsonPath, parseJsonPath } from './json-path.ts';
 import type { JsonSchema } from './json-schema.ts';
 import { prune } from './prune.ts';
@@ -223,21 +224,25 @@ function customParts(
   builtin: Schema,
 ): CustomParts {
   const type = { version: version.name, kind: crd.spec.names.kind };
+  const embeds = embedsResources(schema);
   return {
     decode(data) {
       const unknown: string[] = [];
       const object = prune(data, schema, unknown) as JsonObject;
-      const { metadata = {} } = data;
-      if (!isObject(metadata)) throw cannotBeHandled(type, ['metadata must be an object']);
-      try {
-        const decoded = decodeObject(metadata, { schema: builtin, definition: OBJECT_META });
-        object.metadata = decoded.object;
+      const keepMetadata = (of: JsonObject, metadata: unknown, at: string) => {
+        if (!isObject(metadata)) throw cannotBeHandled(type, [`${at} must be an object`]);
+        const decoded = decodeMetadata(metadata, builtin, type);
+        of.metadata = decoded.object;
         unknown.push(
-          ...decoded.unknown.map((text) => text.replace(/^unknown field "(.*)"$/, 'metadata.$1')),
+          ...decoded.unknown.map((text) => text.replace(/^unknown field "(.*)"$/, `${at}.$1`)),
         );
-      } catch (err) {
-        if (err instanceof DecodeError) throw cannotBeHandled(type, [err.message]);
-        throw err;
+      };
+      keepMetadata(object, data.metadata ?? {}, 'metadata');
+      if (embeds) {
+        for (const { object: inner, at } of embeddedIn(object, schema)) {
+          const { metadata } = inner;
+          if (metadata !== undefined) keepMetadata(inner, metadata, `${at}.metadata`);
+        }
       }
       return {
         object: object as KubeObject,
@@ -246,4 +251,17 @@ function customParts(
     },
     openApi: schema as JsonObject,
   };
+}
+
+function decodeMetadata(
+  metadata: JsonObject,
+  builtin: Schema,
+  type: { version: string; kind: string },
+): Decoded {
+  try {
+    return decodeObject(metadata, { schema: builtin, definition: OBJECT_META });
+  } catch (err) {
+    if (err instanceof DecodeError) throw cannotBeHandled(type, [err.message]);
+    throw err;
+  }
 }
