@@ -1,5 +1,6 @@
+import type { ApiError } from '../../api/errors.ts';
 import { type HealthCheck, healthAnswer } from '../../http/health.ts';
-import { pageNotFound } from '../answers.ts';
+import { methodNotAllowed, notServed } from '../answers.ts';
 import type { Discovery } from '../discovery.ts';
 import { type Exchange, send, writeHead } from '../exchange.ts';
 import type { FlowControl } from '../flow-control/flow-control.ts';
@@ -24,7 +25,7 @@ export interface NonResourceDeps {
 export async function handleNonResource(deps: NonResourceDeps, exchange: Exchange): Promise<void> {
   const { path, verb } = exchange.info;
   const [, first = '', ...rest] = path.split('/');
-  if (verb !== 'get' && verb !== 'head') throw pageNotFound();
+  if (verb !== 'get' && verb !== 'head') throw refusedMethod(path);
   switch (first) {
     case '':
       return root(deps, exchange);
@@ -33,8 +34,10 @@ export async function handleNonResource(deps: NonResourceDeps, exchange: Exchang
     case 'healthz':
       return health(deps, exchange, { endpoint: first, name: rest.join('/') });
     case 'version':
+      if (rest.length > 0) throw notServed(path);
       return text(exchange, `${JSON.stringify(deps.version, undefined, 2)}`, 'application/json');
     case 'metrics': {
+      if (rest.length > 0) throw notServed(path);
       const body = await deps.metrics.registry.render();
       return text(exchange, body, 'text/plain; version=0.0.4; charset=utf-8');
     }
@@ -46,6 +49,12 @@ export async function handleNonResource(deps: NonResourceDeps, exchange: Exchang
     default:
       return document(deps, exchange);
   }
+}
+
+/** What is served is served to readers only. */
+function refusedMethod(path: string): ApiError {
+  const isServed = /^\/(?:api|apis|version)\/?$/.test(path);
+  return isServed ? methodNotAllowed() : notServed(path);
 }
 
 async function root({ checks, discovery, tokens }: NonResourceDeps, exchange: Exchange) {
@@ -61,7 +70,7 @@ async function health(
 ): Promise<void> {
   const all = endpoint === 'livez' ? checks.livez : checks.readyz;
   const chosen = name === '' ? all : all.filter((check) => check.name === name);
-  if (chosen.length === 0) throw pageNotFound();
+  if (chosen.length === 0) throw notServed(exchange.info.path);
   const { code, body } = await healthAnswer(endpoint, chosen, exchange.query);
   const type = 'text/plain; charset=utf-8';
   exchange.res.setHeader('X-Content-Type-Options', 'nosniff');
@@ -74,7 +83,7 @@ async function debug({ flowControl }: NonResourceDeps, exchange: Exchange): Prom
   const { path } = exchange.info;
   const isDump = path.startsWith(FLOW_DUMPS);
   const dump = isDump ? flowControl.dump(path.slice(FLOW_DUMPS.length)) : undefined;
-  if (dump === undefined) throw pageNotFound();
+  if (dump === undefined) throw notServed(path);
   return text(exchange, dump, 'text/plain; charset=utf-8');
 }
 
@@ -84,7 +93,7 @@ async function openId({ tokens }: NonResourceDeps, exchange: Exchange): Promise<
   if (tokens && path === '/openid/v1/jwks') {
     return text(exchange, JSON.stringify(tokens.verifier.jwks()), 'application/jwk-set+json');
   }
-  if (!tokens || path !== '/.well-known/openid-configuration') throw pageNotFound();
+  if (!tokens || path !== '/.well-known/openid-configuration') throw notServed(path);
   const keys = tokens.verifier.jwks().keys.map(({ alg }) => alg);
   const configuration = {
     issuer: tokens.issuerUrl,
@@ -104,13 +113,13 @@ async function document(
   const root = info.path.split('/')[1];
   if (root === 'api' || root === 'apis') {
     const found = discovery.handle(info.path, req.headers.accept);
-    if (!found) throw pageNotFound();
+    if (!found) throw notServed(info.path);
     sendDocument(exchange, found);
     return;
   }
   const answer =
     root === 'openapi' ? openapi.handle(info.path, query, req.headers.accept) : undefined;
-  if (!answer) throw pageNotFound();
+  if (!answer) throw notServed(info.path);
   if (answer.type === 'redirect') {
     writeHead(exchange, 301, { Location: answer.location });
     res.end();

@@ -1,4 +1,5 @@
-import { methodNotAllowed, pageNotFound } from '../answers.ts';
+import { type ApiError, notFound } from '../../api/errors.ts';
+import { methodNotAllowed, methodNotSupported, notServed } from '../answers.ts';
 import type { Authorizer } from '../authz/authorizer.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
@@ -28,9 +29,9 @@ export interface ResourceDeps extends HandlerDeps {
 export async function handleResource(deps: ResourceDeps, exchange: Exchange): Promise<void> {
   const { info } = exchange;
   const kind = deps.kinds.get(info.group, info.version, info.resource);
-  if (!kind) throw pageNotFound();
+  if (!kind) throw notServed(info.path);
   if (info.namespace !== '' && !kind.namespaced && kind.resource !== 'namespaces') {
-    throw pageNotFound();
+    throw notServed(info.path);
   }
   const target: Target = {
     kind,
@@ -40,8 +41,13 @@ export async function handleResource(deps: ResourceDeps, exchange: Exchange): Pr
   };
   if (kind.virtual) return handleVirtual(deps, exchange, target);
   if (target.subresource !== '') return handleSubresource(deps, exchange, target);
-  if (!kind.verbs.includes(info.verb)) throw methodNotAllowed();
-  return VERBS[info.verb]?.(deps, exchange, target) ?? Promise.reject(methodNotAllowed());
+  const handler = kind.verbs.includes(info.verb) ? VERBS[info.verb] : undefined;
+  if (!handler) throw refusedVerb(kind, info.verb);
+  return handler(deps, exchange, target);
+}
+
+function refusedVerb(kind: ResourceKind, verb: string): ApiError {
+  return kind.custom ? methodNotSupported(kind, verb) : methodNotAllowed();
 }
 
 type VerbHandler = (deps: HandlerDeps, exchange: Exchange, target: Target) => Promise<void>;
@@ -74,7 +80,7 @@ async function handleVirtual(
 ): Promise<void> {
   const { group, resource, verbs } = target.kind;
   const handler = deps.virtuals[`${group}/${resource}`];
-  if (!handler) throw pageNotFound();
+  if (!handler) throw notServed(exchange.info.path);
   if (!verbs.includes(exchange.info.verb)) throw methodNotAllowed();
   // What is asked has no rows or metadata to show.
   if (exchange.info.verb === 'create') negotiateObject(exchange.req.headers.accept);
@@ -89,11 +95,11 @@ async function handleSubresource(
   const { kind, subresource } = target;
   const { verb } = exchange.info;
   const found = ownSubresource(kind, subresource);
-  if (!found) throw pageNotFound();
+  if (!found) throw kind.custom ? notFound(kind, target.name) : notServed(exchange.info.path);
   if (found.type === 'connect') return connect(deps, exchange, { ...target, declared: found });
   if (found.type === 'scale') return scale(deps, exchange, { ...target, declared: found });
   if (verb === 'get') return get(deps, exchange, target);
-  if (!(found.verbs as readonly string[]).includes(verb)) throw methodNotAllowed();
+  if (!(found.verbs as readonly string[]).includes(verb)) throw refusedVerb(kind, verb);
   const strategy = { ...target, strategy: found.strategy };
   if (verb === 'update') return update(deps, exchange, strategy);
   if (verb === 'patch') return patch(deps, exchange, strategy);
