@@ -62,6 +62,12 @@ describe('/stats/summary', () => {
     const volume = (name: string) => pod.volume.find((v: { name: string }) => v.name === name);
     expect(volume('data').usedBytes).toBeGreaterThanOrEqual(3 * 2 ** 20);
     expect(volume('memory').usedBytes).toBeGreaterThan(29e6);
+    // The one of its service account.
+    const shown = pod.volume.find(({ name }: { name: string }) =>
+      name.startsWith('kube-api-access-'),
+    );
+    expect(shown.usedBytes).toBeGreaterThan(0);
+    expect(shown.usedBytes).toBeLessThan(1e6);
   });
 
   it('tells what the node has', async () => {

@@ -55,7 +55,8 @@ describe('readLog', () => {
   });
 
   it('loses nothing where its pieces of the file end', async () => {
-    const lines = Array.from({ length: 20_000 }, (_, i) => `line ${i} ${'x'.repeat(i % 90)}`);
+    // Larger than its largest piece, so that it reads pieces of every size.
+    const lines = Array.from({ length: 60_000 }, (_, i) => `line ${i} ${'x'.repeat(i % 90)}`);
     const log = lines.map((line, i) => `${T}1.${i}Z stdout F ${line}\n`).join('');
     expect(await told(log)).toBe(`${lines.join('\n')}\n`);
   });

@@ -17,7 +17,9 @@ export interface LogOptions {
   stream?: 'Stdout' | 'Stderr' | undefined;
 }
 
-const CHUNK = 256 * 1024;
+const CHUNK = 64 * 1024;
+// A log that is long is read in large pieces: each of them waits for a thread, and the next one for the connection.
+const MAX_CHUNK = 1024 * 1024;
 // Notifications may be lost (network file systems); upstream looks each second as well.
 const RECHECK_MS = 1000;
 const NEWLINE = 0x0a;
@@ -77,11 +79,13 @@ async function* counted(
 }
 
 async function* chunksOfHandle(file: FileHandle, start: number): AsyncGenerator<Buffer> {
+  let size = CHUNK;
   for (let at = start; ; ) {
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(CHUNK), 0, CHUNK, at);
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(size), 0, size, at);
     if (bytesRead === 0) return;
     at += bytesRead;
     yield buffer.subarray(0, bytesRead);
+    if (bytesRead === size) size = Math.min(4 * size, MAX_CHUNK);
   }
 }
 
@@ -98,7 +102,7 @@ async function* formatted(
 
 async function* chunksOf(path: string): AsyncGenerator<Buffer> {
   const file = await open(path);
-  const raw = file.createReadStream({ highWaterMark: CHUNK });
+  const raw = file.createReadStream({ highWaterMark: MAX_CHUNK });
   const stream = path.endsWith('.gz') ? raw.pipe(createGunzip()) : raw;
   for await (const chunk of stream) yield chunk as Buffer;
 }

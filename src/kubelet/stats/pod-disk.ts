@@ -51,7 +51,8 @@ async function volumeDirectories(podDir: string): Promise<{ path: string; name: 
   return found;
 }
 
-async function volumeStats(path: string, time: string): Promise<FsStats> {
+/** What a directory takes up, in the file system in which it lies. */
+export async function volumeStats(path: string, time: string): Promise<FsStats> {
   const filesystem = await filesystemStats(path, time);
   if (await isOtherFilesystem(path)) return filesystem;
   const { bytes, inodes } = await diskUsage(path);

@@ -85,6 +85,14 @@ export class VolumeManager {
       .map(([key, { hostPath }]) => ({ name: key.slice(prefix.length), hostPath }));
   }
 
+  /** Volumes of files that follow what they show, each with where it is. */
+  projected(uid: string): { name: string; hostPath: string }[] {
+    const prefix = `${join(this.#memoryDir(), uid)}/`;
+    return [...this.#written.keys()]
+      .filter((path) => path.startsWith(prefix))
+      .map((hostPath) => ({ name: hostPath.slice(prefix.length), hostPath }));
+  }
+
   /** Pods of which a directory is left, on disk or in memory. */
   async podsOnDisk(): Promise<string[]> {
     const parents = [join(this.#deps.rootDir, 'pods'), this.#memoryDir()];

@@ -1,10 +1,13 @@
 import type { Pod } from '../../api/types.ts';
 import type { CsiVolumes } from '../csi/csi-volumes.ts';
-import { filesystemStats } from '../stats/pod-disk.ts';
+import { filesystemStats, volumeStats } from '../stats/pod-disk.ts';
 import type { FsStats, VolumeStats } from '../stats/summary.ts';
 import type { VolumeManager } from './volume-manager.ts';
 
-/** How full a pod's volumes from outside are: by their driver's word, else by their file system's. */
+/**
+ * How full a pod's volumes besides its empty directories are: those from outside by their driver's word, else by their file
+ * system's, and those of files that follow what they show.
+ */
 export async function outsideVolumeStats(
   pod: Pod,
   { volumes, csi }: { volumes: VolumeManager; csi: CsiVolumes },
@@ -19,7 +22,10 @@ export async function outsideVolumeStats(
       return stats && { ...stats, name, ...(pvcRef ? { pvcRef } : {}) };
     }),
   );
-  return found.filter((stats) => stats !== undefined);
+  const shown = volumes
+    .projected(pod.metadata.uid)
+    .map(async ({ name, hostPath }) => ({ ...(await volumeStats(hostPath, time)), name }));
+  return [...found.filter((stats) => stats !== undefined), ...(await Promise.all(shown))];
 }
 
 async function statsOf(hostPath: string, csi: CsiVolumes, time: string): Promise<FsStats> {
