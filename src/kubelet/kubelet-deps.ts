@@ -17,6 +17,8 @@ export interface KubeletDeps {
   runtime: ContainerRuntime;
   recorder: EventRecorder;
   clock: Clock;
+  /** For spans of time alone: nobody can set it. */
+  steady: Clock;
   log: Logger;
   machine: MachineFacts;
   cgroups: Cgroups;

@@ -20,6 +20,7 @@ export interface KubeletServerDeps {
   kubelet: Kubelet;
   client: Client;
   log: Logger;
+  /** For spans of time alone. */
   clock: Clock;
   serving: ServingCertificate;
 }

@@ -244,7 +244,7 @@ export class Kubelet {
   }
 
   #makeShutdown(): NodeShutdown {
-    const { logind, clock, log } = this.#deps;
+    const { logind, steady: clock, log } = this.#deps;
     const { shutdownGracePeriod, shutdownGracePeriodCriticalPods } = this.options.config;
     return new NodeShutdown(
       {

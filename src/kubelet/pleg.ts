@@ -16,6 +16,7 @@ import {
 
 // With an event stream, listing only finds what the stream missed; without one it is how exits are noticed at all.
 const RELIST_WITH_EVENTS_MS = 10_000;
+const LOOK_MS = 1000;
 const RELIST_ALONE_MS = 250;
 const EVENTS_RETRY_MS = 1000;
 const UNKNOWN_RELIST_MS = 50;
@@ -159,9 +160,10 @@ export class Pleg {
   async #pause(signal: AbortSignal): Promise<void> {
     const { clock } = this.#deps;
     const wasListening = this.#listening;
-    const due = clock.now() + (wasListening ? RELIST_WITH_EVENTS_MS : RELIST_ALONE_MS);
-    while (clock.now() < due && this.#listening === wasListening) {
-      await clock.sleep(Math.min(due - clock.now(), 1000), signal);
+    // Counted, not read off the clock: that may be set meanwhile.
+    let left = wasListening ? RELIST_WITH_EVENTS_MS : RELIST_ALONE_MS;
+    for (; left > 0 && this.#listening === wasListening; left -= LOOK_MS) {
+      await clock.sleep(Math.min(left, LOOK_MS), signal);
     }
   }
 

@@ -211,7 +211,7 @@ function podSync(
     recorder,
     clock,
     log,
-    killer: new ContainerKiller({ runtime, recorder, clock, log, pleg }),
+    killer: new ContainerKiller({ runtime, recorder, clock: deps.steady, log, pleg }),
     starter: containerStarter(deps, options, imageVolumes),
     groups,
     dirs,

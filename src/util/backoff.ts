@@ -22,7 +22,9 @@ export class Backoff {
   remaining(key: string, failedAt: number): number {
     const entry = this.#alive(key, failedAt);
     if (!entry) return 0;
-    return Math.max(0, failedAt + entry.delayMs - this.#options.clock.now());
+    const left = failedAt + entry.delayMs - this.#options.clock.now();
+    // A failure that lies so far ahead was told by a clock that has been set back since.
+    return left > 2 * entry.delayMs ? 0 : Math.max(0, left);
   }
 
   delay(key: string): number {

@@ -8,6 +8,8 @@ interface Timer {
 /** A clock that moves only when told to: `await clock.advance(1000)` runs every timer due by then, in order. */
 export class FakeClock implements Clock {
   #now: number;
+  /** Until when it moves now. */
+  #end = 0;
   readonly #timers = new Set<Timer>();
 
   constructor(start = Date.UTC(2026, 0, 1)) {
@@ -35,22 +37,29 @@ export class FakeClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 
+  /** Somebody sets the clock: what waits, waits as long as before. */
+  jump(ms: number): void {
+    this.#now += ms;
+    this.#end += ms;
+    for (const timer of this.#timers) timer.at += ms;
+  }
+
   /** How many timers wait. */
   get pending(): number {
     return this.#timers.size;
   }
 
   async advance(ms: number): Promise<void> {
-    const end = this.#now + ms;
+    this.#end = this.#now + ms;
     for (;;) {
-      const due = [...this.#timers].filter((t) => t.at <= end).sort((a, b) => a.at - b.at)[0];
+      const due = [...this.#timers].filter((t) => t.at <= this.#end).sort((a, b) => a.at - b.at)[0];
       if (!due) break;
       this.#timers.delete(due);
       this.#now = due.at;
       due.fn();
       await settle();
     }
-    this.#now = end;
+    this.#now = this.#end;
     await settle();
   }
 }

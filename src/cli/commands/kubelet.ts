@@ -31,6 +31,7 @@ import { realClock } from '../../util/clock.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { runAll, shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger } from '../../util/log.ts';
+import { steadyClock } from '../../util/steady-clock.ts';
 import { GIT_VERSION } from '../../util/version.ts';
 
 interface Options {
@@ -142,6 +143,7 @@ async function run(options: Options): Promise<void> {
   const kubelet = new Kubelet(
     {
       ...base,
+      steady: steadyClock,
       informers,
       runtime,
       recorder,
@@ -163,7 +165,7 @@ async function run(options: Options): Promise<void> {
   const serving = config.serverTLSBootstrap
     ? issuedServing(identity, base)
     : await filedServing(identity, config, base);
-  const server = new KubeletServer({ ...base, kubelet, serving }, config);
+  const server = new KubeletServer({ ...base, clock: steadyClock, kubelet, serving }, config);
   const loops = [recorder.run(signal), kubelet.run(signal)];
   if (config.enableServer) loops.push(server.run(signal));
   if (identity.rotates) loops.push(rotateClientCertificate(identity, base, signal));

@@ -171,10 +171,12 @@ export class ProbeManager implements ProbeVerdicts {
   #firstDelay(probe: Probe, container: RuntimeContainer): number {
     const now = this.#deps.clock.now();
     const period = (probe.periodSeconds ?? 10) * 1000;
-    const due = container.startedAt + (probe.initialDelaySeconds ?? 0) * 1000;
+    const initial = (probe.initialDelaySeconds ?? 0) * 1000;
+    // By a clock that was set back since, the container starts only later.
+    const left = Math.min(initial, container.startedAt + initial - now);
     const isOld = container.startedAt < this.#startedAt;
     const spread = isOld && now - this.#startedAt < period ? Math.random() * period : 0;
-    return Math.max(0, due - now, spread);
+    return Math.max(0, left, spread);
   }
 
   #end(id: string, probed: Probed): void {

@@ -103,4 +103,29 @@ describe('ProbeWorker', () => {
     const { runs } = await told('startup', { periodSeconds: 1 }, ['failure', 'success', 'success']);
     expect(runs).toBe(2);
   });
+
+  it('goes on in its period when the clock is set during a run', async () => {
+    const clock = new FakeClock();
+    let runs = 0;
+    const worker = new ProbeWorker(
+      'liveness',
+      { periodSeconds: 10 },
+      {
+        clock,
+        held: () => false,
+        run: async () => {
+          runs++;
+          clock.jump(-3_600_000);
+          return { result: 'success', message: '' };
+        },
+        onTrouble: () => {},
+        onVerdict: () => {},
+      },
+    );
+    worker.start(0);
+    await clock.advance(0);
+    await clock.advance(10_000);
+    expect(runs).toBe(2);
+    worker.stop();
+  });
 });

@@ -59,7 +59,8 @@ export class ProbeWorker {
     // A startup probe ends with its success; it is not asked again.
     if (this.#kind === 'startup' && this.verdict === true) return;
     const took = this.#deps.clock.now() - began;
-    this.start(Math.max(0, period - took));
+    // Within bounds also when the clock was set meanwhile.
+    this.start(Math.min(period, Math.max(0, period - took)));
   }
 
   async #runOnce(signal: AbortSignal): Promise<void> {
