@@ -77,7 +77,11 @@ export async function startApiProcess(options: ApiProcessOptions = {}): Promise<
     ],
     { stdio: ['ignore', 'ignore', 'pipe', ...(options.nodeOptions ? ['ipc' as const] : [])] },
   );
-  const port = await serves(process_);
+  const clear = (): void => rmSync(directory, { recursive: true, force: true });
+  const port = await serves(process_).catch((err: unknown) => {
+    clear();
+    throw err;
+  });
   const agent = new Agent({
     keepAlive: true,
     // The default keeps 256: all others would shake hands anew for each request.
@@ -100,7 +104,7 @@ export async function startApiProcess(options: ApiProcessOptions = {}): Promise<
       const ended = once(process_, 'exit');
       process_.kill('SIGTERM');
       await ended;
-      rmSync(directory, { recursive: true, force: true });
+      clear();
     },
   };
 }
