@@ -444,7 +444,7 @@ describe('impersonation', () => {
     expect(account.body.status.userInfo.groups).toContain('system:serviceaccounts:default');
   });
 
-  it('by headers needs the right to impersonate, for the user and for each group', async () => {
+  it('impersonation headers without the right: the user and each group need it', async () => {
     const request = await server.as(user('frank'));
     const { status, body } = await whoAmI(request, as('erin'));
     expect(status).toBe(403);

@@ -158,7 +158,7 @@ describe('a bootstrap token', () => {
     rmSync(directory, { recursive: true });
   });
 
-  it('is refused with another secret, without its usage, and when it is used again after it has expired', async () => {
+  it('bootstrap token reuse after expiry: is refused, as with another secret or without its usage', async () => {
     const refused = async (text: string) => {
       const client = await as({ token: text });
       const answer = await client.raw('GET', '/version').catch((err: unknown) => err);

@@ -414,12 +414,12 @@ describe('tokens', () => {
     return answer.status.authenticated;
   };
 
-  it('for another audience are worth nothing here', async () => {
+  it('token for another audience: is worth nothing here', async () => {
     expect(await isKnown(await tokenOf({}))).toBe(true);
     expect(await isKnown(await tokenOf({ audiences: ['vault'] }))).toBe(false);
   });
 
-  it('of a deleted Pod are worth nothing anywhere', async () => {
+  it('token of a deleted Pod: is worth nothing anywhere', async () => {
     const { metadata } = await create(
       `${CORE}/pods`,
       pod('bound', { serviceAccountName: 'default' }),
