@@ -293,6 +293,41 @@ describe('watches', () => {
   });
 });
 
+describe('a get', () => {
+  it('waits for the revision that it must not be older than, and refuses one that does not come', async () => {
+    const path = '/api/v1/namespaces/default';
+    const { body } = await server.request('GET', path);
+    const { resourceVersion } = body.metadata;
+    const found = await server.request('GET', `${path}?resourceVersion=${resourceVersion}`);
+    expect(found.status).toBe(200);
+    const early = await server.request('GET', `${path}?resourceVersion=999999999`);
+    expect([early.status, early.body.reason]).toEqual([504, 'Timeout']);
+    expect(early.body.message).toContain('Too large resource version: 999999999');
+    const broken = await server.request('GET', `${path}?resourceVersion=some`);
+    expect([broken.status, broken.body.reason]).toEqual([422, 'Invalid']);
+  });
+});
+
+describe('an eviction', () => {
+  it('of another Pod than the one of its path evicts neither', async () => {
+    await server.request('POST', '/api/v1/namespaces/default/serviceaccounts', {
+      body: { metadata: { name: 'default' } },
+    });
+    const pods = '/api/v1/namespaces/default/pods';
+    const spec = { containers: [{ name: 'a', image: 'b' }] };
+    const body = { metadata: { name: 'stays' }, spec };
+    expect((await server.request('POST', pods, { body })).status).toBe(201);
+    const refused = await server.request('POST', `${pods}/stays/eviction`, {
+      body: { metadata: { name: 'other' } },
+    });
+    expect(refused.status).toBe(400);
+    expect(refused.body.message).toBe('name in URL does not match name in Eviction object');
+    expect((await server.request('GET', `${pods}/stays`)).body.metadata.deletionTimestamp).toBe(
+      undefined,
+    );
+  });
+});
+
 describe('what is not served', () => {
   const MISSING = 'the server could not find the requested resource';
 

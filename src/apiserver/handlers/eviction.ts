@@ -1,4 +1,4 @@
-import { ApiError, isNotFound } from '../../api/errors.ts';
+import { ApiError, badRequest, isNotFound } from '../../api/errors.ts';
 import { fromLabelSelector, matches } from '../../api/labels.ts';
 import { isPodTerminal } from '../../api/pods.ts';
 import type { Eviction, KubeObject, Pod, PodDisruptionBudget } from '../../api/types.ts';
@@ -31,6 +31,10 @@ export async function evictPod(
 ): Promise<void> {
   const now = deps.clock.now();
   const eviction = (await readObjectAs(deps, exchange, EVICTION)) as unknown as Eviction;
+  const { name } = eviction.metadata;
+  if (name && name !== target.name) {
+    throw badRequest('name in URL does not match name in Eviction object');
+  }
   const given = eviction.deleteOptions ?? {};
   const dryRun = parseDryRun(
     [...exchange.query.getAll('dryRun'), ...(given.dryRun ?? [])],
