@@ -23,6 +23,15 @@ describe('parseJson', () => {
     expect(parseJson('9223372036854775808')).toBe(2 ** 63);
   });
 
+  it('finds a long number wherever it stands, and is not led astray by long texts of digits', () => {
+    for (let before = 0; before < 40; before++) {
+      const text = `{"${'a'.repeat(before)}":9007199254740993}`;
+      expect(JSON.stringify(parseJson(text))).toBe(text);
+    }
+    const digits = `["${'1'.repeat(1_000_000)}",1]`;
+    expect(parseJson(digits)).toEqual(JSON.parse(digits));
+  });
+
   it('holds each whole number of 64 bits in one form only', () => {
     const whole = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
     fc.assert(

@@ -4,13 +4,34 @@
  */
 
 /** Only a text with such a run of digits can hold a whole number that a `number` would round. */
-const LONG_RUN = /\d{16}/;
+const LONG_RUN = 16;
 const WHOLE = /^-?\d+$/;
 const INT64_MAX = 2n ** 63n - 1n;
 
 /** As JSON.parse, but whole numbers of 64 bits keep every digit. Larger ones are rounded, as Go's decoder rounds them. */
 export function parseJson(text: string): unknown {
-  return LONG_RUN.test(text) ? JSON.parse(text, exact as Reviver) : JSON.parse(text);
+  return hasLongRun(text) ? JSON.parse(text, exact as Reviver) : JSON.parse(text);
+}
+
+/** Looks at one character in sixteen, since a long run cannot lie between two of them. */
+function hasLongRun(text: string): boolean {
+  for (let at = LONG_RUN - 1; at < text.length; at += LONG_RUN) {
+    if (isDigit(text, at) && runAt(text, at) >= LONG_RUN) return true;
+  }
+  return false;
+}
+
+function runAt(text: string, at: number): number {
+  let start = at;
+  while (isDigit(text, start - 1)) start--;
+  let end = at;
+  while (isDigit(text, end + 1)) end++;
+  return end - start + 1;
+}
+
+function isDigit(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code >= 0x30 && code <= 0x39;
 }
 
 type Reviver = (key: string, value: unknown) => unknown;
