@@ -71,6 +71,18 @@ describe('NodeReporter', () => {
     ]);
   });
 
+  it('tells again what a controller has taken for lost, though nothing has changed on the node', async () => {
+    await reporter.tellNow(stop.signal);
+    const unknown = [{ type: 'Ready', status: 'Unknown', reason: 'NodeStatusUnknown' }];
+    const body = { status: { conditions: unknown } };
+    const options = { subresource: 'status' };
+    await client.patch(NODES, { namespace: '', name: NAME }, { type: 'strategic', body }, options);
+    await reporter.tellNow(stop.signal);
+    expect((await status()).conditions).toContainEqual(
+      expect.objectContaining({ type: 'Ready', status: 'True' }),
+    );
+  });
+
   it('tells of devices and of volumes in use, and that they are not any more', async () => {
     devices = { capacity: { 'v.test/x': '2' }, allocatable: { 'v.test/x': '1' } };
     volumesInUse = ['kubernetes.io/csi/d.test^h'];

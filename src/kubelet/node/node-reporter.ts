@@ -164,7 +164,8 @@ export class NodeReporter {
     const status = await this.#status(signal);
     const before = this.#told;
     const due = clock.now() - this.#toldAt >= parseDuration(config.nodeStatusReportFrequency);
-    if (before && !due && jsonEqual(withoutHeartbeats(before), withoutHeartbeats(status))) return;
+    const isNews = !before || !jsonEqual(withoutHeartbeats(before), withoutHeartbeats(status));
+    if (!isNews && !due && (await this.#isBelieved(status, signal))) return;
     this.#node = await client.patch(
       NODES,
       { namespace: '', name },
@@ -175,6 +176,14 @@ export class NodeReporter {
     this.#toldAt = clock.now();
     this.#tellTransitions(before, status);
     if (this.#node.spec?.podCIDR) onPodCidr(this.#node.spec.podCIDR);
+  }
+
+  /** Whether the API holds the conditions that were told: a node that was not heard of is made Unknown by a controller. */
+  async #isBelieved({ conditions = [] }: NodeStatus, signal: AbortSignal): Promise<boolean> {
+    const { client, name } = this.#deps;
+    const { status } = await client.get(NODES, { namespace: '', name }, signal);
+    const held = new Map(status?.conditions?.map((held) => [held.type, held.status]));
+    return conditions.every(({ type, status: told }) => held.get(type) === told);
   }
 
   async #status(signal: AbortSignal): Promise<NodeStatus> {
