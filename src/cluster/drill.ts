@@ -1,54 +1,50 @@
-import type { Client } from '../client/client.ts';
-import { signalProcess } from '../host/processes.ts';
-import type { Clock } from '../util/clock.ts';
-import { SCENARIOS, type Scenario } from './drill/scenarios.ts';
-import { DrillWorld } from './drill/world.ts';
-import type { Paths } from './paths.ts';
-import { findLeftBehind } from './supervised-process.ts';
-import { supervisorOf } from './up.ts';
+import { PROCESSES } from './drill/processes.ts';
+import type { Place, Scenario } from './drill/scenario.ts';
+import { SURROUNDINGS } from './drill/surroundings.ts';
+import { DEPLOYMENT, DrillWorld } from './drill/world.ts';
 
 /** What one failure did. */
 export interface DrillRow {
-  readonly component: string;
+  readonly part: string;
   readonly stops: string;
-  /** Requests to a Service while the component was gone and came back, and how many nobody answered. */
+  /** Requests to a Service while the part was gone and came back, and how many nobody answered. */
   readonly asked: number;
   readonly failed: number;
-  /** The containers that ran before still run, none started again. */
+  /** Pods went with the part, and the requests to them. */
+  readonly takesPods: boolean;
+  /** The containers that ran before, but for those that went with the part, still run; none was started again. */
   readonly kept: boolean;
+  /** What kubectl printed meanwhile. */
+  readonly said: string;
   /** From the moment it may return until what it missed is done. */
   readonly recoverySeconds: number;
 }
 
-interface DrillDeps {
-  readonly client: Client;
-  readonly clock: Clock;
-  readonly progress: (line: string) => void;
-}
-
 const GONE_MS = 3000;
-const LIMIT_MS = 90_000;
+const LIMIT_MS = 120_000;
+const SCENARIOS = [...PROCESSES, ...SURROUNDINGS];
 
-/** The names of what can be killed. */
-export const DRILLS: readonly string[] = SCENARIOS.map(({ component }) => component);
+/** The names of what can be taken away. */
+export const DRILLS: readonly string[] = SCENARIOS.map(({ part }) => part);
 
 /**
- * Kills the components of a running cluster one after the other, keeps each away for a while, and watches what goes on
- * without it. Works in a namespace of its own, which it removes.
+ * Takes the parts of a running cluster away one after the other, each for a while, and watches what goes on without it. Works
+ * in a namespace of its own, which it removes. Those named must be there; where none is named, what is not is left out.
  */
 export async function drill(
-  paths: Paths,
-  components: readonly string[],
-  deps: DrillDeps,
+  place: Place,
+  named: readonly string[],
+  progress: (line: string) => void,
   signal: AbortSignal,
 ): Promise<DrillRow[]> {
-  const world = new DrillWorld(deps);
+  const scenarios = await possible(place, named, progress);
+  const world = new DrillWorld(place);
   const rows: DrillRow[] = [];
   try {
     const url = await world.prepare(within(signal));
-    for (const scenario of SCENARIOS.filter(({ component }) => components.includes(component))) {
-      deps.progress(`Killing ${scenario.component}`);
-      rows.push(await fail(paths, scenario, { world, url, clock: deps.clock }, signal));
+    for (const scenario of scenarios) {
+      progress(`Without ${scenario.part}`);
+      rows.push(await fail(place, scenario, { world, url }, signal));
     }
   } finally {
     await world.remove(AbortSignal.timeout(LIMIT_MS));
@@ -56,42 +52,68 @@ export async function drill(
   return rows;
 }
 
+async function possible(
+  place: Place,
+  named: readonly string[],
+  progress: (line: string) => void,
+): Promise<Scenario[]> {
+  const chosen: Scenario[] = [];
+  for (const scenario of SCENARIOS) {
+    if (named.length > 0 && !named.includes(scenario.part)) continue;
+    const obstacle = await scenario.obstacle?.(place);
+    if (obstacle === undefined) chosen.push(scenario);
+    else if (named.length > 0) throw new Error(`${scenario.part}: ${obstacle}`);
+    else progress(`Left out ${scenario.part}: ${obstacle}`);
+  }
+  return chosen;
+}
+
 /** One row of the table. */
 async function fail(
-  paths: Paths,
+  place: Place,
   scenario: Scenario,
-  { world, url, clock }: { world: DrillWorld; url: string; clock: Clock },
+  { world, url }: { world: DrillWorld; url: string },
   signal: AbortSignal,
 ): Promise<DrillRow> {
-  const { component, stops } = scenario;
-  const supervisor = supervisorOf(paths);
-  const victim = findLeftBehind(component, paths.run);
-  if (!supervisor || !victim) throw new Error(`${component} does not run here; see: k8ts status`);
-  const before = await world.running('steady');
+  const { part, stops } = scenario;
+  const node = scenario.node?.(place);
+  const before = await world.running(DEPLOYMENT, node);
   const asking = new AbortController();
   const answered = world.ask(url, asking.signal);
   try {
-    // A supervisor that stands still starts nothing again.
-    signalProcess(supervisor.pid, 'SIGSTOP');
-    try {
-      signalProcess(victim.identity.pid, 'SIGKILL');
-      await scenario.while(world);
-      await clock.sleep(GONE_MS, signal);
-      if (component !== 'apiserver' && (await scenario.after(world).catch(() => false))) {
-        throw new Error(`What only ${component} does happened without it`);
-      }
-    } finally {
-      signalProcess(supervisor.pid, 'SIGCONT');
-    }
-    const what = `what ${component} missed is done`;
-    const recoverySeconds = await world.until(what, () => scenario.after(world), within(signal));
-    const now = await world.running('steady');
+    const said = await without(place, scenario, world, signal);
+    const what = `what ${part} missed is done`;
+    const done = () => scenario.after(world, place);
+    const recoverySeconds = await world.until(what, done, within(signal));
+    const now = await world.running(DEPLOYMENT);
     const kept = before.every((container) => now.includes(container));
     asking.abort();
-    return { component, stops, ...(await answered), kept, recoverySeconds };
+    const takesPods = node !== undefined;
+    return { part, stops, ...(await answered), kept, takesPods, said, recoverySeconds };
   } finally {
     asking.abort();
     await answered;
+  }
+}
+
+/** What kubectl says while the part is gone, which it is for as long as this works. */
+async function without(
+  place: Place,
+  scenario: Scenario,
+  world: DrillWorld,
+  signal: AbortSignal,
+): Promise<string> {
+  const restore = await scenario.take(place);
+  try {
+    await scenario.while(world, place);
+    await place.clock.sleep(GONE_MS, signal);
+    const said = await world.kubectl(place.paths, scenario.ask(place));
+    if (scenario.missed && (await scenario.after(world, place).catch(() => false))) {
+      throw new Error(`What only ${scenario.part} does happened without it`);
+    }
+    return said;
+  } finally {
+    await restore();
   }
 }
 
@@ -99,25 +121,30 @@ function within(signal: AbortSignal): AbortSignal {
   return AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]);
 }
 
+/** Whether the row is as it should be. */
+export function isFine({ kept, failed, takesPods }: DrillRow): boolean {
+  return kept && (failed === 0 || takesPods);
+}
+
 /** The table for people. */
 export function renderDrill(rows: readonly DrillRow[]): string {
-  const head = ['KILLED', 'PODS', 'SERVICE', 'BACK AFTER', 'WHAT STOPS MEANWHILE'];
+  const head = ['GONE', 'PODS', 'SERVICE', 'BACK AFTER', 'WHAT STOPS MEANWHILE', 'KUBECTL SAYS'];
   const cells = rows.map((row) => [
-    row.component,
+    row.part,
     row.kept ? 'kept' : 'LOST',
-    row.failed === 0 ? `${row.asked} answers` : `${row.failed} of ${row.asked} FAILED`,
+    service(row),
     `${row.recoverySeconds.toFixed(1)} s`,
     row.stops,
+    row.said,
   ]);
   const widths = head.map((_, i) =>
     Math.max(...[head, ...cells].map((line) => line[i]?.length ?? 0)),
   );
-  return [head, ...cells]
-    .map((line) =>
-      line
-        .map((cell, i) => cell.padEnd((widths[i] ?? 0) + 2))
-        .join('')
-        .trimEnd(),
-    )
-    .join('\n');
+  const pad = (cell: string, i: number) => cell.padEnd((widths[i] ?? 0) + 2);
+  return [head, ...cells].map((line) => line.map(pad).join('').trimEnd()).join('\n');
+}
+
+function service({ asked, failed, takesPods }: DrillRow): string {
+  if (failed === 0) return `${asked} answers`;
+  return `${failed} of ${asked} ${takesPods ? 'went to its Pods' : 'FAILED'}`;
 }

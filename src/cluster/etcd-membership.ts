@@ -90,7 +90,7 @@ export async function removeMember(
 ): Promise<'removed' | 'last' | 'unknown'> {
   const ask = <T>(addresses: readonly string[], act: (members: EtcdMembers) => Promise<T>) =>
     withMembers(paths, addresses, act);
-  const all = await ask([nodeIp], (members) => members.list());
+  const all = await membersAt(paths, [nodeIp]);
   const own = all.find(({ peerUrls }) => peerUrls.includes(peerUrl(nodeIp)));
   if (!own) return 'unknown';
   const others = all.filter((one) => one !== own && !one.isLearner);
@@ -98,6 +98,11 @@ export async function removeMember(
   const addresses = others.flatMap(({ peerUrls }) => peerUrls.map((url) => new URL(url).hostname));
   await whenSettled(clock, () => ask(addresses, (members) => members.remove(own.id)));
   return 'removed';
+}
+
+/** The members of etcd, as one of those at these addresses knows them. */
+export function membersAt(paths: Paths, addresses: readonly string[]): Promise<EtcdMember[]> {
+  return withMembers(paths, addresses, (members) => members.list());
 }
 
 /** etcd changes its members one at a time, and only when those that it has have been in touch for some seconds. */

@@ -1,23 +1,29 @@
 import { describe, expect, it } from 'vitest';
-import { K8TS } from '../support/cluster.ts';
+import { drillRows } from '../support/drill.ts';
 import { sharedCluster } from '../support/shared-cluster.ts';
 
 const cluster = sharedCluster();
 
+/** What kubectl says while a part is gone. */
+const SAID: Readonly<Record<string, RegExp>> = {
+  apiserver: /refused/,
+  scheduler: /^drill-scheduler 0\/1 Pending /,
+  'controller-manager': /^steady 2\/3 /,
+  kubelet: /^drill-kubelet 0\/1 Pending /,
+  proxy: /^drill-proxy ClusterIP 10\./,
+  containerd: /^drill-containerd 0\/1 /,
+};
+
 describe('k8ts drill', () => {
-  it('kills each component: Pods are kept, the Service answers, and what was missed is made up for', async () => {
-    const args = ['drill', '--root', cluster.paths.root];
-    const { stdout } = await cluster.network.run(K8TS, args, { acceptExitCodes: [0, 1] });
-    const rows = stdout.split('\n').filter((line) => / (kept|LOST) /.test(line));
-    expect(rows.map((line) => line.split(' ')[0])).toEqual([
-      'apiserver',
-      'scheduler',
-      'controller-manager',
-      'kubelet',
-      'proxy',
-      'containerd',
-    ]);
-    for (const row of rows) expect(row).toMatch(/ kept +\d+ answers +\d+\.\d s /);
+  it('kills each component: Pods are kept, the Service answers, kubectl tells, and what was missed is made up for', async () => {
+    const rows = await drillRows(cluster);
+    expect(rows.map(({ part }) => part)).toEqual(Object.keys(SAID));
+    for (const { part, pods, service, back, said } of rows) {
+      expect(pods).toBe('kept');
+      expect(service).toMatch(/^\d+ answers$/);
+      expect(back).toMatch(/^\d+\.\d s$/);
+      expect(said).toMatch(SAID[part] ?? /^$/);
+    }
     expect(await cluster.kubectl('get', 'namespaces')).not.toContain('k8ts-drill');
   });
 });

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { drillRows } from '../support/drill.ts';
 import { eventually } from '../support/eventually.ts';
 import { createMachines, type Machine, type Machines } from '../support/machines.ts';
 import { webDeployment } from '../support/manifests.ts';
@@ -67,6 +68,12 @@ describe('three control planes', () => {
     expect(await cp[2].kubectl('get', 'node', 'worker')).toMatch(/worker +Ready/);
   });
 
+  it('go on without the etcd of one', async () => {
+    const [row] = await drillRows(cp[1], 'etcd');
+    expect(row).toMatchObject({ part: 'etcd', pods: 'kept' });
+    expect(row?.service).toMatch(/^\d+ answers$/);
+  });
+
   it('share their authorities only in an encrypted form', async () => {
     const secret = await cp[0].get('secret', '-n', 'kube-system', 'kubeadm-certs');
     const sealed = Buffer.from(secret.data['ca.key'], 'base64').toString('latin1');
@@ -103,5 +110,10 @@ describe('three control planes', () => {
     await eventually('its API server is gone', async () => (await apiServers(cp[0])).length === 2);
     expect(await nodeNames(cp[0])).toEqual(['cp-1', 'cp-2', 'worker']);
     await cp[1].kubectl('create', 'configmap', 'two-are-enough');
+    // But none can be spared: the drill takes one away.
+    const [row] = await drillRows(cp[1], 'etcd-quorum');
+    expect(row).toMatchObject({ part: 'etcd-quorum', pods: 'kept' });
+    expect(row?.service).toMatch(/^\d+ answers$/);
+    expect(row?.said).not.toContain('created');
   });
 });

@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { localNodes } from '../../src/cluster/local-nodes.ts';
 import { type ProcessStatus, statusFile } from '../../src/cluster/supervisor.ts';
+import { run } from '../../src/host/exec.ts';
 import { type Cluster, createCluster, K8TS, NODE_NAME } from '../support/cluster.ts';
+import { drillRows } from '../support/drill.ts';
 import { eventually } from '../support/eventually.ts';
 import { list, service, webDeployment } from '../support/manifests.ts';
 
@@ -12,6 +14,9 @@ const WORKER = 'worker-1';
 let cluster: Cluster;
 beforeAll(async () => {
   cluster = await createCluster();
+  // A disk of its own, small enough to be filled.
+  mkdirSync(cluster.paths.store, { recursive: true, mode: 0o700 });
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=96m', 'tmpfs', cluster.paths.store]);
   await cluster.up('--nodes', '2');
 });
 afterAll(() => cluster.remove());
@@ -35,22 +40,10 @@ async function spread(name: string): Promise<PodLine[]> {
       labelSelector: { matchLabels: { app: name } },
     },
   ];
-  // So that a node that is gone loses its Pods at once.
-  deployment.spec.template.spec.tolerations = ['not-ready', 'unreachable'].map((taint) => ({
-    key: `node.kubernetes.io/${taint}`,
-    operator: 'Exists',
-    effect: 'NoExecute',
-    tolerationSeconds: 1,
-  }));
   await cluster.apply(list(deployment, service(name)));
   await cluster.kubectl('rollout', 'status', `deployment/${name}`, '--timeout=60s');
   return (await cluster.get('pods', '-l', `app=${name}`)).items;
 }
-
-const readiness = async (node: string): Promise<string> =>
-  (await cluster.get('node', node)).status.conditions.find(
-    ({ type }: { type: string }) => type === 'Ready',
-  ).status;
 
 describe('a second node', () => {
   it('joins with a token, has a Pod range of its own, and a certificate that the cluster signed', async () => {
@@ -97,47 +90,15 @@ describe('a second node', () => {
     }
   });
 
-  it('whose cable is cut becomes NotReady, its Pods run elsewhere, and it comes back', async () => {
-    const pods = await spread('moving');
-    await cluster.k8ts('node', 'cut', WORKER);
-    await eventually(
-      'the node is NotReady',
-      async () => (await readiness(WORKER)) === 'Unknown',
-      90_000,
-    );
-    await cluster.kubectl(
-      'patch',
-      'deployment',
-      'moving',
-      '--type=json',
-      '-p',
-      '[{"op":"remove","path":"/spec/template/spec/topologySpreadConstraints"}]',
-    );
-    await eventually(
-      'two Pods run on the node that is left',
-      async () => {
-        const { items } = await cluster.get(
-          'pods',
-          '-l',
-          'app=moving',
-          '--field-selector',
-          `spec.nodeName=${NODE_NAME},status.phase=Running`,
-        );
-        return items.length >= 2;
-      },
-      60_000,
-    );
-    await cluster.k8ts('node', 'start', WORKER);
-    await eventually('it is Ready again', async () => (await readiness(WORKER)) === 'True', 30_000);
-    const lost = pods.find(({ spec }) => spec.nodeName === WORKER)?.metadata.name;
-    await eventually(
-      'its old Pod is gone',
-      async () => {
-        const { items } = await cluster.get('pods', '-l', 'app=moving');
-        return !items.some(({ metadata }: PodLine) => metadata.name === lost);
-      },
-      60_000,
-    );
+  it('that is switched off, or cut off, takes its own Pods only: they run elsewhere once it is NotReady, and it comes back', async () => {
+    const [node, network, disk] = await drillRows(cluster, 'node', 'network', 'disk');
+    expect(node).toMatchObject({ part: 'node', pods: 'kept' });
+    expect(network).toMatchObject({ part: 'network', pods: 'kept' });
+    expect(network?.said).toMatch(new RegExp(`^${WORKER} NotReady `));
+    // The store's disk is full meanwhile: nothing is written, and all that runs goes on.
+    expect(disk).toMatchObject({ part: 'disk', pods: 'kept' });
+    expect(disk?.service).toMatch(/^\d+ answers$/);
+    expect(disk?.said).toContain('no space left on the disk of the store');
   });
 });
 

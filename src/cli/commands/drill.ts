@@ -1,36 +1,38 @@
 import { Command } from 'commander';
 import { createClient } from '../../client/rest-client.ts';
-import { DRILLS, drill, renderDrill } from '../../cluster/drill.ts';
+import { DRILLS, drill, isFine, renderDrill } from '../../cluster/drill.ts';
 import { pathsUnder } from '../../cluster/paths.ts';
+import { savedSettings } from '../../cluster/prepare.ts';
 import { realClock } from '../../util/clock.ts';
 import { shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger } from '../../util/log.ts';
-import { progressWriter, rootOption } from '../options.ts';
+import { progressWriter, rootOption, selfCommand } from '../options.ts';
 
-/** `k8ts drill`: what survives when a component dies. */
+/** `k8ts drill`: what goes on when a part is gone. */
 export function command(): Command {
   return new Command()
     .description(
-      `Kill the components of this running cluster one by one, each for some seconds, and show what goes on without them. Components: ${DRILLS.join(', ')}.`,
+      `Take the parts of this running cluster away one by one, each for a while, and show what goes on without them. Parts: ${DRILLS.join(', ')}.`,
     )
-    .argument('[components...]', 'which (default: all)')
+    .argument('[parts...]', 'which (default: all that this cluster has)')
     .addOption(rootOption())
     .action(run);
 }
 
-async function run(components: string[], { root }: { root: string }): Promise<void> {
-  const unknown = components.find((name) => !DRILLS.includes(name));
+async function run(parts: string[], { root }: { root: string }): Promise<void> {
+  const unknown = parts.find((name) => !DRILLS.includes(name));
   if (unknown !== undefined) {
     throw new Error(`There is no drill for ${unknown}; there are: ${DRILLS.join(', ')}`);
   }
   const paths = pathsUnder(root);
   const client = await createClient(paths.kubeconfig('admin'));
   try {
-    const deps = { client, clock: realClock, progress: progressWriter() };
-    const chosen = components.length > 0 ? components : DRILLS;
-    const rows = await drill(paths, chosen, deps, shutdownSignal(createLogger('drill', 0)));
+    const settings = savedSettings(paths);
+    const place = { paths, settings, client, clock: realClock, self: selfCommand() };
+    const signal = shutdownSignal(createLogger('drill', 0));
+    const rows = await drill(place, parts, progressWriter(), signal);
     process.stdout.write(`${renderDrill(rows)}\n`);
-    if (rows.some(({ kept, failed }) => !kept || failed > 0)) process.exitCode = 1;
+    if (!rows.every(isFine)) process.exitCode = 1;
   } finally {
     client.close();
   }

@@ -1,0 +1,25 @@
+import { dirname } from 'node:path';
+import { type Cluster, K8TS, kubectlProgram } from './cluster.ts';
+
+/** A line of the table that `k8ts drill` prints. */
+interface Row {
+  readonly part: string;
+  readonly pods: string;
+  readonly service: string;
+  readonly back: string;
+  readonly said: string;
+}
+
+/** `k8ts drill` on a cluster, of all parts or those named. */
+export async function drillRows(cluster: Cluster, ...parts: string[]): Promise<Row[]> {
+  const env = { PATH: `${dirname(kubectlProgram())}:${process.env.PATH}` };
+  const words = ['drill', ...parts, '--root', cluster.paths.root];
+  const { stdout } = await cluster.network.run(K8TS, words, { env, timeoutMs: 170_000 });
+  return stdout
+    .split('\n')
+    .map((line) => line.split(/ {2,}/))
+    .filter(([, pods]) => pods === 'kept' || pods === 'LOST')
+    .map(([part = '', pods = '', service = '', back = '', , said = '']) => ({
+      ...{ part, pods, service, back, said },
+    }));
+}
