@@ -62,10 +62,10 @@ install_packages() {
 # npm brings the pinned Node.js and the libraries; the system's Node.js and npm only have to fetch those two.
 install_node_modules() {
   local repo=$1
-  command -v npm >/dev/null || install_packages nodejs npm
   # Written last, so that an installation that was cut short is done again.
   local installed=$repo/node_modules/.installed
   cmp --silent "$repo/package-lock.json" "$installed" && [ -d "$repo/generated" ] && return
+  command -v npm >/dev/null || install_packages nodejs npm
   step "Installing the npm packages of package-lock.json"
   (cd "$repo" && pinned_npm ci --no-progress --loglevel=error >&2) || die "npm ci failed; its message is above"
   cp "$repo/package-lock.json" "$installed"

@@ -7,7 +7,7 @@ repo=$(dirname "$here")
 . "$here/lib.sh"
 # Besides the node's: what the tests ask, listen and look with.
 readonly TEST_PACKAGES=(curl docker-registry docker.io etcd-client etcd-server haproxy procps socat
-  ipvsadm ipset qemu-system-x86 busybox-static binutils cpio kmod lz4
+  ipvsadm ipset qemu-system-x86 busybox-static binutils cpio kmod lz4 mmdebstrap e2fsprogs
   dbus python3-dbus python3-gi gir1.2-glib-2.0)
 
 require_debian

@@ -7,21 +7,23 @@ repo=$(dirname "$here")
 
 usage() {
   cat <<END
-usage: sudo ./deploy/up.sh [--no-demo] [--no-dns] [--root DIR] [--port PORT]
+usage: sudo ./deploy/up.sh [--no-demo] [--no-dns] [--root DIR] [--port PORT] [--node-ip IP] [--systemd]
   --no-demo    only the cluster
   --no-dns     without cluster DNS, for one of your own
   --root DIR   keep everything below DIR instead of /
   --port PORT  port of the API server (6443)
   --node-ip IP address of the node (that of the default route)
+  --systemd    as a service of systemd, which starts with the machine
 END
 }
 
-demo=yes dns=yes root=/ port=6443 node_ip=
+demo=yes dns=yes root=/ port=6443 node_ip= start=--detach
 while [ $# -gt 0 ]; do
   case $1 in
     --no-demo) demo=no ;;
     --no-dns) dns=no ;;
     --root) root=${2:?--root needs a directory}; shift ;;
+    --systemd) start=--systemd ;;
     --node-ip) node_ip=${2:?--node-ip needs an address}; shift ;;
     --port) port=${2:?--port needs a number}; shift ;;
     -h | --help) usage; exit ;;
@@ -59,7 +61,7 @@ check_machine() {
 }
 
 start_cluster() {
-  local options=(--detach --root "${root:-/}" --port "$port")
+  local options=($start --root "${root:-/}" --port "$port")
   [ -z "$node_ip" ] || options+=(--node-ip "$node_ip")
   [ $dns = yes ] || options+=(--no-dns)
   "$repo/bin/k8ts" up "${options[@]}" | while read -r _ line; do step "$line"; done
@@ -87,8 +89,8 @@ run_demo() {
 # Cluster DNS comes last: its image is large, and nothing before needs it.
 await_dns() {
   local system=(-n kube-system) ip name=kubernetes.default.svc.cluster.local answer
-  if ! kubectl "${system[@]}" wait --for=create deployment/coredns --timeout=60s >/dev/null ||
-    ! kubectl "${system[@]}" rollout status deployment/coredns --timeout=60s >/dev/null; then
+  if ! kubectl "${system[@]}" wait --for=create deployment/coredns --timeout=120s >/dev/null ||
+    ! kubectl "${system[@]}" rollout status deployment/coredns --timeout=120s >/dev/null; then
     kubectl "${system[@]}" get pods,events >&2 || true
     die "cluster DNS did not start; above are its Pods and their events, and $root/var/log/k8ts/supervisor.log may say more"
   fi

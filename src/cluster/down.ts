@@ -5,6 +5,7 @@ import type { Paths } from './paths.ts';
 import { stopPods, stopShims } from './pod-processes.ts';
 import { adopt, findLeftBehind, forget, stop, untilGone } from './supervised-process.ts';
 import { statusFile } from './supervisor.ts';
+import { stopUnit } from './unit.ts';
 import { supervisorFile, supervisorOf } from './up.ts';
 
 // In this order: the kubelet goes before the Pods, or it would start them again; containerd sees them end.
@@ -23,6 +24,7 @@ export async function down(
   if (supervisor) {
     // Killed, not asked: asked it would stop containerd before the Pods. Its children do not mind.
     signalProcess(supervisor.pid, 'SIGKILL');
+    await stopUnit(paths); // systemd would start it again.
     await untilGone(supervisor, deps.clock);
   }
   await stopComponents(paths, BEFORE_PODS, deps.clock);

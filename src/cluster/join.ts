@@ -14,7 +14,7 @@ import { keepPodRoutes } from './pod-routes.ts';
 import { isPrepared, prepareNode, settingsFor } from './prepare.ts';
 import { waitForNode } from './readiness.ts';
 import type { ClusterSettings } from './settings.ts';
-import { assertFit, detach, supervise, supervisorOf, takeCharge, type UpDeps } from './up.ts';
+import { assertFit, supervise, supervisorOf, takeCharge, type UpDeps } from './up.ts';
 
 const CONTEXT = 'k8ts';
 
@@ -69,7 +69,7 @@ export async function startJoined(
     await ready(AbortSignal.timeout(60_000));
     return;
   }
-  await detach(paths, options, deps.self, ready);
+  await deps.launch(paths, options, deps.self, ready);
 }
 
 /** Runs a joined node until the signal aborts; its Pods go on after that. */

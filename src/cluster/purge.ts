@@ -8,6 +8,7 @@ import { removePodNetwork } from './network.ts';
 import type { Paths } from './paths.ts';
 import { podCgroups } from './pod-processes.ts';
 import { removePodRoutes } from './pod-routes.ts';
+import { removeUnit } from './unit.ts';
 
 // libcni remembers its results here, for every network of the machine.
 const CNI_STATE = '/var/lib/cni';
@@ -18,6 +19,7 @@ const CNI_RESULTS = join(CNI_STATE, 'results');
  * or after half a cluster, it removes what there is.
  */
 export async function purge(paths: Paths): Promise<void> {
+  await removeUnit(paths);
   await unmountBelow([paths.run, paths.state]);
   await run('ip', ['link', 'delete', BRIDGE], { acceptExitCodes: [0, 1] });
   await removePodNetwork();

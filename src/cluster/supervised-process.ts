@@ -27,14 +27,17 @@ interface ProcessRecord extends ProcessIdentity {
 // Only the parent is told of a child's end, so an adopted process is looked at. Cheap: one small read of /proc.
 const ADOPTED_LOOK_MS = 500;
 
-/** Starts a process in a session of its own, so that it outlives its supervisor, and remembers it. */
-export function launch(spec: ProcessSpec, runDir: string): RunningProcess {
+/**
+ * Starts a process in a session of its own, so that it outlives its supervisor, and remembers it. It writes to its log
+ * file, or to the journal that the supervisor itself writes to.
+ */
+export function launch(
+  spec: ProcessSpec,
+  { runDir, journal }: { runDir: string; journal: boolean },
+): RunningProcess {
   mkdirSync(dirname(spec.logFile), { recursive: true });
-  const child = start(spec.program, spec.args, {
-    env: spec.env,
-    logFile: spec.logFile,
-    detached: true,
-  });
+  const logFile = journal ? undefined : spec.logFile;
+  const child = start(spec.program, spec.args, { env: spec.env, logFile, detached: true });
   const identity = identifyProcess(child.pid) ?? { pid: child.pid, started: '' };
   writeWhole(
     recordFile(runDir, spec.name),

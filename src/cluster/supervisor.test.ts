@@ -30,7 +30,10 @@ async function supervise<T>(
   body: (supervisor: Supervisor) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController();
-  const supervisor = new Supervisor({ clock: realClock, log: silent, runDir: dir }, specs);
+  const supervisor = new Supervisor(
+    { clock: realClock, log: silent, runDir: dir, journal: false },
+    specs,
+  );
   const running = supervisor.run(controller.signal);
   try {
     return await body(supervisor);
@@ -73,7 +76,9 @@ describe('Supervisor', () => {
   });
 
   it('adopts a process that an earlier supervisor left, unless its command line is out of date', async () => {
-    const [a, b] = [sleeper('a'), sleeper('b')].map((spec) => launch(spec, dir).identity.pid);
+    const [a, b] = [sleeper('a'), sleeper('b')].map(
+      (spec) => launch(spec, { runDir: dir, journal: false }).identity.pid,
+    );
     await supervise([sleeper('a'), sleeper('b', '61')], async (supervisor) => {
       expect(await pidOf(supervisor, 'a')).toBe(a);
       expect(await pidOf(supervisor, 'b')).not.toBe(b);

@@ -30,6 +30,8 @@ export interface SupervisorDeps {
   readonly clock: Clock;
   readonly log: Logger;
   readonly runDir: string;
+  /** This process's own output is the journal, and that of the others shall be too. */
+  readonly journal: boolean;
 }
 
 const FIRST_DELAY_MS = 100;
@@ -92,7 +94,7 @@ export class Supervisor {
     restarts: number,
   ): Promise<string> {
     try {
-      const process = adopted ?? launch(spec, this.#deps.runDir);
+      const process = adopted ?? launch(spec, this.#deps);
       this.#running.set(spec.name, process);
       this.#report(spec, { pid: process.identity.pid, restarts });
       this.#deps.log.info(
@@ -145,7 +147,7 @@ export class Supervisor {
       restarts: change.restarts,
       since: new Date(this.#deps.clock.now()).toISOString(),
       lastEnd: change.lastEnd ?? before?.lastEnd,
-      log: spec.logFile,
+      log: this.#deps.journal ? 'journalctl -u k8ts' : spec.logFile,
     });
     writeWhole(statusFile(this.#deps.runDir), JSON.stringify(this.status));
   }

@@ -32,11 +32,24 @@ export interface UpDeps {
   readonly log: Logger;
   readonly self: SelfCommand;
   readonly connect: (kubeconfig: string) => Promise<Client>;
+  /** This process writes to the journal: so do the processes that it starts. */
+  readonly journal: boolean;
+  /** How a cluster that goes on in the background is started. */
+  readonly launch: Launch;
   /** Gets a line for the operator whenever a step is done. */
   readonly progress: (line: string) => void;
 }
 
-const READY_TIMEOUT_MS = 120_000;
+/** Starts `k8ts up OPTIONS` to go on without this process. Resolves when `ready` does. */
+export type Launch = (
+  paths: Paths,
+  options: readonly string[],
+  self: SelfCommand,
+  ready: (signal: AbortSignal) => Promise<unknown>,
+) => Promise<void>;
+
+/** kubeadm's. */
+export const READY_TIMEOUT_MS = 240_000;
 
 /** Refuses, with every reason, to start on a machine that cannot run these processes. Changes nothing. */
 export async function assertFit(
@@ -114,7 +127,7 @@ export function takeCharge(paths: Paths): void {
 export async function supervise(
   paths: Paths,
   specs: readonly ProcessSpec[],
-  deps: Pick<UpDeps, 'clock' | 'log'>,
+  deps: Pick<UpDeps, 'clock' | 'log' | 'journal'>,
   signal: AbortSignal,
 ): Promise<void> {
   await new Supervisor({ ...deps, runDir: paths.run }, specs).run(signal);
@@ -138,16 +151,11 @@ export async function upDetached(
   mkdirSync(paths.logs, { recursive: true, mode: 0o700 });
   await prepare(paths, settings, deps.clock.now());
   deps.progress('Certificates and configuration are in place');
-  await detach(paths, options, deps.self, (signal) => awaitAll(paths, settings, deps, signal));
+  await deps.launch(paths, options, deps.self, (signal) => awaitAll(paths, settings, deps, signal));
 }
 
 /** Starts `k8ts up` in the background. Resolves when `ready` does; throws the last words of one that ended before. */
-export async function detach(
-  paths: Paths,
-  options: readonly string[],
-  self: SelfCommand,
-  ready: (signal: AbortSignal) => Promise<unknown>,
-): Promise<void> {
+export const detach: Launch = async (paths, options, self, ready) => {
   const logFile = supervisorLog(paths);
   const child = start(self.program, [...self.args, 'up', ...options], {
     env: { NODE_OPTIONS: heapOptions('up') },
@@ -158,7 +166,7 @@ export async function detach(
     throw new Error(`The cluster could not be started:\n${lastLines(logFile, 5)}`);
   });
   await Promise.race([failed, ready(AbortSignal.timeout(READY_TIMEOUT_MS))]);
-}
+};
 
 async function announceReady(
   paths: Paths,

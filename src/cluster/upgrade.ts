@@ -1,6 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Client } from '../client/client.ts';
-import { run } from '../host/exec.ts';
 import { signalProcess } from '../host/processes.ts';
 import type { Clock } from '../util/clock.ts';
 import { drain, setSchedulable } from './drain.ts';
@@ -10,7 +9,8 @@ import type { Paths } from './paths.ts';
 import { isPrepared, savedSettings } from './prepare.ts';
 import { waitForApi, waitForNode } from './readiness.ts';
 import { adopt, findLeftBehind, stop, untilGone } from './supervised-process.ts';
-import { detach, supervisorOf, type UpDeps } from './up.ts';
+import { runsInUnit } from './unit.ts';
+import { supervisorOf, type UpDeps } from './up.ts';
 
 // What others need comes first; whoever asks a server is newer than it at no time.
 const ORDER = [
@@ -25,7 +25,6 @@ const ORDER = [
 const STOP_GRACE_MS = 20_000;
 const LIMIT_MS = 300_000;
 const LOOK_MS = 100;
-const UNIT = '/etc/systemd/system/k8ts.service';
 
 interface UpgradeOptions {
   readonly drain: boolean;
@@ -100,18 +99,17 @@ async function replaceProcesses(paths: Paths, deps: UpDeps, client?: Client): Pr
 }
 
 /** Killed, not asked: asked, it would take its processes with it. The new one adopts them. */
-async function replaceSupervisor(paths: Paths, { clock, self }: UpDeps): Promise<void> {
+async function replaceSupervisor(paths: Paths, { clock, self, launch }: UpDeps): Promise<void> {
   const before = supervisorOf(paths);
   if (!before)
     throw new Error('The cluster does not run here; k8ts up starts the installed version');
-  const options = optionsOf(before.pid);
-  if (paths.root === '/' && existsSync(UNIT)) {
-    await run('systemctl', ['restart', 'k8ts.service']);
-  } else {
-    signalProcess(before.pid, 'SIGKILL');
-    await untilGone(before, clock);
-    await detach(paths, options, self, (signal) => tookCharge(paths, clock, signal));
-  }
+  const [options, isService] = [optionsOf(before.pid), runsInUnit(before.pid)];
+  signalProcess(before.pid, 'SIGKILL');
+  await untilGone(before, clock);
+  const ready = (signal: AbortSignal) => tookCharge(paths, clock, signal);
+  if (isService)
+    await ready(AbortSignal.timeout(LIMIT_MS)); // systemd starts it again.
+  else await launch(paths, options, self, ready);
 }
 
 /** What the supervisor was started with, behind the word `up`. */

@@ -7,10 +7,10 @@ import { promisify } from 'node:util';
 
 const execute = promisify(execFile);
 const repository = join(import.meta.dirname, '../..');
-const cache = join(repository, 'node_modules/.cache/vm');
+export const cache = join(repository, 'node_modules/.cache/vm');
 
 /** The directory of an unpacked kernel package of this Debian, fetched once. */
-async function kernel(): Promise<string> {
+export async function kernel(): Promise<string> {
   const { stdout } = await execute('apt-cache', ['depends', 'linux-image-cloud-amd64']);
   const name = /Depends: (\S+)/.exec(stdout)?.[1];
   if (name === undefined) throw new Error('apt-cache knows no linux-image-cloud-amd64');
@@ -76,15 +76,35 @@ export async function runInVirtualMachine(job: Job): Promise<string> {
 }
 
 async function boot(system: string, disk: string, job: Job): Promise<string> {
+  const device = job.network ? ['-netdev', 'user,id=n', '-device', 'virtio-net-pci,netdev=n'] : [];
+  const options = ['-cpu', 'max', '-m', `${job.megabytes ?? 1024}`, '-no-reboot', ...device];
+  const words = `panic=-1 ${jobWords(job)}`;
+  return switchOn({ system, initrd: disk, options, words, timeoutMs: job.timeoutMs });
+}
+
+export interface Machine {
+  /** The unpacked kernel package. */
+  readonly system: string;
+  readonly initrd: string;
+  /** Of qemu. */
+  readonly options: readonly string[];
+  /** Besides the usual ones, on the kernel's command line. */
+  readonly words: string;
+  readonly timeoutMs: number;
+}
+
+/** What the machine printed, until it was switched off. */
+export async function switchOn(machine: Machine): Promise<string> {
+  const { system, initrd, options, words, timeoutMs } = machine;
   const images = await readdir(join(system, 'boot'));
   const image = images.find((name) => name.startsWith('vmlinuz-')) ?? '';
   // No acceleration by the host: what every machine can do, at a tenth of the speed.
-  const machine = '-machine q35 -accel tcg,thread=multi -smp 2 -cpu max -nodefaults';
-  const quiet = '-no-user-config -display none -serial stdio -no-reboot';
-  const device = job.network ? '-netdev user,id=n -device virtio-net-pci,netdev=n' : '';
-  const words = [machine, `-m ${job.megabytes ?? 1024}`, quiet, device].join(' ').trim();
-  const files = ['-kernel', join(system, 'boot', image), '-initrd', disk];
-  const args = [...words.split(' '), ...files, '-append', kernelLine(job)];
+  const usual = '-machine q35 -accel tcg,thread=multi -smp 2 -nodefaults -no-user-config';
+  // A busy host is late with the emulated timer, which the kernel would take for broken hardware.
+  const line = `console=ttyS0 quiet loglevel=1 tsc=unstable no_timer_check ${words}`;
+  const files = ['-kernel', join(system, 'boot', image), '-initrd', initrd, '-append', line];
+  const screen = ['-display', 'none', '-serial', 'stdio'];
+  const args = [...usual.split(' '), ...screen, ...options, ...files];
   const child = spawn('qemu-system-x86_64', args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -95,7 +115,7 @@ async function boot(system: string, disk: string, job: Job): Promise<string> {
   const timer = setTimeout(() => {
     output += '\nswitched off: out of time\n';
     child.kill('SIGKILL');
-  }, job.timeoutMs);
+  }, timeoutMs);
   await new Promise<void>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', () => resolve());
@@ -104,11 +124,8 @@ async function boot(system: string, disk: string, job: Job): Promise<string> {
   return output;
 }
 
-function kernelLine({ program, args, env = {} }: Job): string {
-  // A busy host is late with the emulated timer, which the kernel would take for broken hardware.
-  const clocks = 'tsc=unstable no_timer_check';
+function jobWords({ program, args, env = {} }: Job): string {
   // What the kernel does not know goes into the environment of its first program.
   const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-  const run = `k8ts.run=${[basename(program, '.ts'), ...args].join(',')}`;
-  return ['console=ttyS0 panic=-1 quiet loglevel=1', clocks, run, ...variables].join(' ');
+  return [`k8ts.run=${[basename(program, '.ts'), ...args].join(',')}`, ...variables].join(' ');
 }

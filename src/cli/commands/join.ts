@@ -3,6 +3,7 @@ import { createClient } from '../../client/rest-client.ts';
 import { joinCluster } from '../../cluster/join.ts';
 import { joinControlPlane } from '../../cluster/join-control-plane.ts';
 import { pathsUnder } from '../../cluster/paths.ts';
+import { detach } from '../../cluster/up.ts';
 import { realClock } from '../../util/clock.ts';
 import { createLogger } from '../../util/log.ts';
 import { progressWriter, rootOption, selfCommand } from '../options.ts';
@@ -54,6 +55,8 @@ async function run(address: string, options: Options): Promise<void> {
     log: createLogger('join', verbosity),
     self: selfCommand(),
     connect: (kubeconfig: string) => createClient(kubeconfig),
+    journal: false,
+    launch: detach,
     progress: progressWriter(),
   };
   const chosen = { nodeName, nodeIp, verbosity };

@@ -13,7 +13,9 @@ import {
   settingsFor,
 } from '../../cluster/prepare.ts';
 import { type ClusterSettings, DEFAULT_SETTINGS } from '../../cluster/settings.ts';
-import { up, upDetached } from '../../cluster/up.ts';
+import { assertUnitFits, handOver, startUnit } from '../../cluster/unit.ts';
+import { detach, up, upDetached } from '../../cluster/up.ts';
+import { writesToJournal } from '../../host/systemd.ts';
 import { realClock } from '../../util/clock.ts';
 import { shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger } from '../../util/log.ts';
@@ -22,6 +24,7 @@ import { progressWriter, rootOption, selfCommand } from '../options.ts';
 interface Options {
   root: string;
   detach?: boolean;
+  systemd?: boolean;
   nodeName?: string;
   nodeIp?: string;
   nodes: number;
@@ -47,6 +50,7 @@ export function command(): Command {
     .description('Start a cluster on this machine and keep it running. Pods outlive this command.')
     .addOption(rootOption())
     .option('-d, --detach', 'return when the node is Ready, and go on in the background')
+    .option('--systemd', 'the same as a service of systemd, which starts with the machine')
     .option('--node-name <name>', 'name of the node (default: the host name)')
     .option('--node-ip <address>', 'address of the node (default: that of the default route)')
     .option('--nodes <count>', 'nodes on this machine, each in a network of its own', Number, 1)
@@ -96,20 +100,27 @@ async function run(options: Options): Promise<void> {
     log,
     self: selfCommand(),
     connect: (kubeconfig: string) => createClient(kubeconfig),
+    journal: writesToJournal(),
+    launch: options.systemd ? startUnit : detach,
     progress: progressWriter(),
   };
   const member = membershipOf(paths);
   const joined = member !== undefined && !member.controlPlane;
-  if (joined && options.detach) {
-    await startJoined(paths, optionsWithoutDetach(process.argv.slice(2)), deps);
+  if (options.systemd) {
+    assertUnitFits(paths);
+    await handOver(paths, deps.clock);
+  }
+  const inBackground = options.detach || options.systemd;
+  if (joined && inBackground) {
+    await startJoined(paths, lastingOptions(process.argv.slice(2)), deps);
     process.exit(0);
   }
   if (joined) return runJoined(paths, deps, shutdownSignal(log));
   const settings = member?.controlPlane
     ? { ...member.settings, verbosity: options.v }
     : settingsOf(options, lastingChoices(paths));
-  if (options.detach) {
-    await upDetached(paths, settings, optionsWithoutDetach(process.argv.slice(2)), deps);
+  if (inBackground) {
+    await upDetached(paths, settings, lastingOptions(process.argv.slice(2)), deps);
     process.exit(0); // Do not wait for the cluster that was just started.
   }
   await up(paths, settings, deps, shutdownSignal(log));
@@ -160,7 +171,7 @@ function lastingSettings(options: Options, before: LastingChoices | undefined): 
   return { store, externalEtcd, staticPods, endpoint, network };
 }
 
-/** What the background process is to be called with: all that was given here, but for `up` and `--detach`. */
-function optionsWithoutDetach(argv: readonly string[]): string[] {
-  return argv.filter((word) => word !== 'up' && word !== '--detach' && word !== '-d');
+/** What the background process is to be called with: all that was given here, but for how it is started. */
+function lastingOptions(argv: readonly string[]): string[] {
+  return argv.filter((word) => !['up', '--detach', '-d', '--systemd'].includes(word));
 }

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { createClient } from '../../client/rest-client.ts';
 import { pathsUnder } from '../../cluster/paths.ts';
+import { detach } from '../../cluster/up.ts';
 import { upgrade } from '../../cluster/upgrade.ts';
 import { realClock } from '../../util/clock.ts';
 import { createLogger } from '../../util/log.ts';
@@ -23,6 +24,8 @@ async function run({ root, drain }: { root: string; drain: boolean }): Promise<v
     log: createLogger('upgrade', 2),
     self: selfCommand(),
     connect: (kubeconfig: string) => createClient(kubeconfig),
+    journal: false,
+    launch: detach,
     progress: progressWriter(),
   };
   await upgrade(pathsUnder(root), { drain }, deps);
