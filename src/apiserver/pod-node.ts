@@ -1,4 +1,4 @@
-import { badRequest, isNotFound } from '../api/errors.ts';
+import { badRequest } from '../api/errors.ts';
 import type { Node, Pod } from '../api/types.ts';
 import type { HandlerDeps, Target } from './handler-deps.ts';
 import type { ResourceKind } from './resource-kind.ts';
@@ -12,11 +12,6 @@ export async function podAndNode(
   const pod = object as unknown as Pod;
   const name = pod.spec?.nodeName ?? '';
   if (name === '') throw badRequest(`pod ${target.name} does not have a host assigned`);
-  try {
-    const { object: node } = await deps.store.read(deps.nodeKind, { namespace: '', name });
-    return { pod, node: node as unknown as Node };
-  } catch (err) {
-    if (!isNotFound(err)) throw err;
-    throw badRequest(`pod ${target.name} is on node ${name}, which is not known`);
-  }
+  const { object: node } = await deps.store.read(deps.nodeKind, { namespace: '', name });
+  return { pod, node: node as unknown as Node };
 }

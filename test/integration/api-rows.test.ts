@@ -309,7 +309,7 @@ describe('a get', () => {
 });
 
 describe('an eviction', () => {
-  it('of another Pod than the one of its path evicts neither', async () => {
+  it('of another Pod than the one of its path evicts neither; and what runs nowhere has no log', async () => {
     await server.request('POST', '/api/v1/namespaces/default/serviceaccounts', {
       body: { metadata: { name: 'default' } },
     });
@@ -322,6 +322,10 @@ describe('an eviction', () => {
     });
     expect(refused.status).toBe(400);
     expect(refused.body.message).toBe('name in URL does not match name in Eviction object');
+    const log = await server.request('GET', `${pods}/stays/log`);
+    expect([log.status, log.text]).toEqual([204, '']);
+    const other = await server.request('GET', `${pods}/stays/log?container=other`);
+    expect(other.body.message).toBe('container other is not valid for pod stays');
     expect((await server.request('GET', `${pods}/stays`)).body.metadata.deletionTimestamp).toBe(
       undefined,
     );

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { ApiError, badRequest } from '../../api/errors.ts';
 import { invalid, invalidObject } from '../../api/field-errors.ts';
-import type { Exchange } from '../exchange.ts';
+import type { Pod } from '../../api/types.ts';
+import { type Exchange, writeHead } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import { forward, passOn } from '../http-proxy.ts';
 import { containerOf, type Kubelets } from '../kubelets.ts';
@@ -28,8 +29,15 @@ export async function podLog(
 ): Promise<void> {
   const { query } = exchange;
   checkOptions(query);
-  const { pod, node } = await podAndNode(deps, target);
-  const container = containerOf(pod, query.get('container') ?? '');
+  const { object } = await deps.store.read(target.kind, target);
+  const container = containerOf(object as unknown as Pod, query.get('container') ?? '');
+  if (!(object as unknown as Pod).spec?.nodeName) {
+    // Nobody has anything of it yet.
+    writeHead(exchange, 204, {});
+    exchange.res.end();
+    return;
+  }
+  const { node } = await podAndNode(deps, target);
   const asked = new URLSearchParams();
   for (const name of PARAMETERS) {
     const value = query.get(name);
