@@ -1,4 +1,9 @@
-import { ADDRESSES, type Answer, NetworkWorld } from '../test/support/network/network-world.ts';
+import {
+  ADDRESSES,
+  type Answer,
+  NetworkWorld,
+  TIMEOUT_MS,
+} from '../test/support/network/network-world.ts';
 import { eventually } from '../test/support/network/proxy-scenarios.ts';
 import { service, slice } from '../test/support/network/service-objects.ts';
 import { inVirtualMachine, needsMachine } from './support/in-virtual-machine.ts';
@@ -56,7 +61,8 @@ async function measure(mode: string, size: number): Promise<void> {
 }
 
 async function latency(world: NetworkWorld, host: string, port: number): Promise<number> {
-  const [answer] = await world.probe<Answer[]>('pod2', { op: 'tcp', host, port, timeoutMs: 5_000 });
+  const timeoutMs = 12 * TIMEOUT_MS;
+  const [answer] = await world.probe<Answer[]>('pod2', { op: 'tcp', host, port, timeoutMs });
   if (answer?.microseconds === undefined) throw new Error(`No answer: ${JSON.stringify(answer)}`);
   return answer.microseconds;
 }
