@@ -22,15 +22,19 @@ readonly PRODUCTION="
   for (const [path, { dev }] of Object.entries(packages)) if (path && !dev && fs.existsSync(path)) console.log(path);
 "
 
-# Debian's part, made once.
+# Debian's part, made once, of the Debian that this machine is of and from where it has its own packages.
 base() {
-  local list archive
+  local list archive suite sources
+  suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+  mapfile -t sources < <(apt-get indextargets --format 'deb $(REPO_URI) $(CODENAME) $(COMPONENT)' \
+    'Identifier: Packages' 'Origin: Debian' | sort -u)
+  [ ${#sources[@]} -gt 0 ] || die "apt knows no packages of Debian: run apt-get update"
   list=$(IFS=,; echo "${PACKAGES[*]}")
   archive=$cache/debian-$(sha256sum <<<"$list" | cut -c1-16).tar
   if [ ! -f "$archive" ]; then
     local options=(--quiet --variant=minbase --dpkgopt=force-unsafe-io "--include=$list") part
     for part in doc man locale; do options+=("--dpkgopt=path-exclude=/usr/share/$part/*"); done
-    mmdebstrap "${options[@]}" bookworm "$work/debian.tar" http://deb.debian.org/debian
+    mmdebstrap "${options[@]}" "$suite" "$work/debian.tar" "${sources[@]}"
     mv "$work/debian.tar" "$archive"
   fi
   mkdir "$root"
