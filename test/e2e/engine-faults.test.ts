@@ -1,16 +1,17 @@
 import { existsSync, lstatSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { signalProcess } from '../../src/host/processes.ts';
-import { NODE_NAME } from '../support/cluster.ts';
+import { NODE_NAME, startCluster } from '../support/cluster.ts';
 import { componentPid } from '../support/component-pid.ts';
 import { type CriProxy, type Fault, stepBetween } from '../support/cri-proxy.ts';
 import { eventually } from '../support/eventually.ts';
 import { tracesOfGonePods } from '../support/pod-traces.ts';
 import { podOf, shell } from '../support/pods.ts';
-import { sharedCluster } from '../support/shared-cluster.ts';
 import { testNamespace } from '../support/test-namespace.ts';
 
-const cluster = sharedCluster();
+// Not the one that tests share: a containerd that is killed again and again is what k8ts doctor complains of.
+const cluster = await startCluster();
+afterAll(() => cluster.remove());
 const ns = testNamespace(cluster, 'engine-faults');
 const { socket } = cluster.paths.containerd;
 const ready = (name: string) =>
