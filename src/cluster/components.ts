@@ -144,7 +144,7 @@ function commandOf(
 
 // MiB of each of the three spaces of young objects; the API server and the kubelet make many that die early.
 const YOUNG_HEAPS = new Map([
-  ['apiserver', 8],
+  ['apiserver', 4],
   ['kubelet', 4],
 ]);
 
