@@ -102,8 +102,8 @@ function fill(shares: ReadonlyMap<string, Share>, spare: Endpoint[]): void {
   for (const endpoint of spare.splice(0)) neediest()?.given.push(endpoint);
   for (const poor of all) {
     while (poor.given.length < poor.least) {
-      const rich = all.toSorted((a, b) => lackOf(a) - lackOf(b))[0];
-      const endpoint = rich && rich.given.length > rich.least ? rich.given.pop() : undefined;
+      const able = all.filter(({ given, least }) => given.length > least);
+      const endpoint = able.toSorted((a, b) => lackOf(a) - lackOf(b))[0]?.given.pop();
       if (!endpoint) return;
       poor.given.push(endpoint);
     }
