@@ -51,8 +51,8 @@ export class WatcherIndex {
   interestedIn({ namespace, name }: { namespace: string; name: string }): number {
     let count = this.#all.size + (this.#byNamespace.get(namespace)?.size ?? 0);
     for (const [field, values] of this.#byField) {
-      const [any] = values.values();
-      count += (field === 'metadata.name' ? values.get(name) : any)?.size ?? 0;
+      const [first] = values.values();
+      count += (field === 'metadata.name' ? values.get(name) : first)?.size ?? 0;
     }
     return count;
   }

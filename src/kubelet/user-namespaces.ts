@@ -91,7 +91,7 @@ function readFirst(file: string): number | undefined {
     return uidMappings[0]?.hostId;
   } catch (err) {
     if (errnoOf(err) === 'ENOENT' || errnoOf(err) === 'ENOTDIR') return undefined;
-    throw err;
+    throw new Error(`the user ids of a pod in ${file} cannot be read`, { cause: err });
   }
 }
 

@@ -111,7 +111,7 @@ export class ClaimManager {
     this.#state.put(now);
     for (const driver of drivers) {
       if (now.drivers[driver]) continue;
-      const ready = await this.#driver(driver).prepare([{ namespace, uid, name }], signal);
+      const ready = await this.#driver(driver, name).prepare([{ namespace, uid, name }], signal);
       now = { ...now, drivers: { ...now.drivers, [driver]: ready.get(uid) ?? [] } };
       this.#state.put(now);
     }
@@ -141,7 +141,9 @@ export class ClaimManager {
   async #giveUp({ drivers, ...claim }: PreparedClaim, signal: AbortSignal): Promise<void> {
     const { namespace, uid, name } = claim;
     const ref: ClaimRef = { namespace, uid, name };
-    for (const driver of Object.keys(drivers)) await this.#driver(driver).unprepare([ref], signal);
+    for (const driver of Object.keys(drivers)) {
+      await this.#driver(driver, name).unprepare([ref], signal);
+    }
   }
 
   /** Pods that went while no kubelet ran. */
@@ -150,10 +152,10 @@ export class ClaimManager {
     for (const uid of pods) if (this.#deps.isGone(uid)) await this.unprepare(uid, signal);
   }
 
-  #driver(name: string): DraDriver {
+  #driver(name: string, claimName: string): DraDriver {
     const driver = this.#drivers.get(name);
     if (driver) return driver;
-    throw new Error(`DRA driver ${name} is not registered`);
+    throw new Error(`DRA driver ${name} is not registered (ResourceClaim ${claimName})`);
   }
 
   /** Takes away what the driver, or any, has offered on this node. */

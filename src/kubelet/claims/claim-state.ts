@@ -24,7 +24,9 @@ export class ClaimState {
     try {
       this.#claims = JSON.parse(readFileSync(this.#file, 'utf8')) as PreparedClaim[];
     } catch (err) {
-      if (errnoOf(err) !== 'ENOENT') throw err;
+      if (errnoOf(err) === 'ENOENT') return;
+      const remedy = 'remove it once no pod with resource claims runs here';
+      throw new Error(`${this.#file} cannot be read; ${remedy}`, { cause: err });
     }
   }
 

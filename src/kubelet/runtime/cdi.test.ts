@@ -56,4 +56,14 @@ describe('injectCdi', () => {
     );
     await expect(injected('a.test/thing=hooked')).rejects.toThrow('this engine cannot do hooks');
   });
+
+  it.each([
+    ['', 'holds no CDI specification'],
+    ['{', 'cannot be read'],
+  ])('names a file that is none: %j', async (text, problem) => {
+    const file = join(late, 'broken.json');
+    writeFileSync(file, text);
+    const asked = injected('a.test/thing=one').finally(() => rmSync(file));
+    await expect(asked).rejects.toThrow(`${file} ${problem}`);
+  });
 });

@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseYaml } from '../../api/yaml.ts';
 import { errnoOf } from '../../util/errors.ts';
+import { isObject } from '../../util/json.ts';
 import type { ContainerConfig } from './runtime.ts';
 
 /** What a device needs in a container. https://github.com/cncf-tags/container-device-interface/blob/main/SPEC.md */
@@ -85,10 +86,20 @@ async function readSpecs(directories: readonly string[]): Promise<Spec[]> {
   const specs: Spec[] = [];
   for (const directory of directories) {
     for (const name of await specFiles(directory)) {
-      specs.unshift((await parseYaml(await readFile(join(directory, name), 'utf8'))) as Spec);
+      specs.unshift(await readSpec(join(directory, name)));
     }
   }
   return specs;
+}
+
+async function readSpec(file: string): Promise<Spec> {
+  try {
+    const spec = await parseYaml(await readFile(file, 'utf8'));
+    if (isObject(spec)) return spec as Spec;
+  } catch (cause) {
+    throw new Error(`CDI device injection failed: ${file} cannot be read`, { cause });
+  }
+  throw new Error(`CDI device injection failed: ${file} holds no CDI specification`);
 }
 
 async function specFiles(directory: string): Promise<string[]> {

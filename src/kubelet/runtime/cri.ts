@@ -1,14 +1,13 @@
 import { createRpcClient, isRpcNotFound, type RpcClient } from '../../util/grpc.ts';
 import { injectCdi } from './cdi.ts';
+import type { ContainerStats, FilesystemUsage } from './container-stats.ts';
 import { runtimeEvents } from './cri-events.ts';
 import { imageViews } from './image-views.ts';
 import type {
   Container,
   ContainerRuntime,
-  ContainerStats,
   ContainerStatus,
   ExecSyncResult,
-  FilesystemUsage,
   Image,
   LabelFilter,
   PodSandbox,

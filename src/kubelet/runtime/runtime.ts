@@ -1,3 +1,5 @@
+import type { ContainerStats, FilesystemUsage } from './container-stats.ts';
+
 /**
  * What the kubelet asks of a container engine, in the shape of the Container Runtime Interface (CRI v1).
  * Implementations translate; nothing else in the kubelet knows which engine runs. Fields keep CRI's names in
@@ -347,46 +349,12 @@ export interface ExecRequest extends AttachRequest {
   cmd: string[];
 }
 
-interface Figure {
-  value: number;
-}
-
-export interface FilesystemUsage {
-  timestamp: number;
-  fsId: { mountpoint: string } | null;
-  usedBytes: Figure | null;
-  inodesUsed: Figure | null;
-}
-
-export interface ContainerStats {
-  attributes: {
-    id: string;
-    metadata: { name: string; attempt: number };
-    labels: Record<string, string>;
-  };
-  cpu: {
-    timestamp: number;
-    usageCoreNanoSeconds: Figure | null;
-    usageNanoCores: Figure | null;
-  } | null;
-  memory: {
-    timestamp: number;
-    workingSetBytes: Figure | null;
-    availableBytes: Figure | null;
-    usageBytes: Figure | null;
-    rssBytes: Figure | null;
-    pageFaults: Figure | null;
-    majorPageFaults: Figure | null;
-  } | null;
-  writableLayer: FilesystemUsage | null;
-}
-
 export interface Image {
   id: string;
   repoTags: string[];
   repoDigests: string[];
   size: number;
-  uid: Figure | null;
+  uid: { value: number } | null;
   username: string;
   pinned: boolean;
 }

@@ -1,5 +1,6 @@
 import type Docker from 'dockerode';
-import type { ContainerRuntime, ContainerStats } from '../runtime.ts';
+import type { ContainerStats } from '../container-stats.ts';
+import type { ContainerRuntime } from '../runtime.ts';
 import { ATTEMPT_LABEL } from './container-spec.ts';
 import type { Engine } from './engine.ts';
 import { orUndefined } from './errors.ts';
