@@ -20,7 +20,7 @@ cd "$repo" || exit 1
 export PATH=$repo/node_modules/.bin:$PATH
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
-passed=0 failed=0 summary=()
+passed=0 failed=0 summary=() wrong=()
 
 # check NAME COMMAND...: a check that is right or wrong as a whole.
 check() {
@@ -39,12 +39,12 @@ check() {
 suite() {
   local name=$1 begin=$SECONDS report=$results/$1.json counts
   step "$name tests"
-  vitest run --project "$name" --reporter=default --reporter=json --outputFile.json="$report"
-  local code=$?
+  vitest run --project "$name" --reporter=default --reporter=json --outputFile.json="$report" 2>&1 | tee "$results/$name.log"
+  local code=${PIPESTATUS[0]}
   counts=$(node "$here/test-counts.ts" "$report" $code)
   passed=$((passed + ${counts% *})) failed=$((failed + ${counts#* }))
   local verdict=ok
-  [ "${counts#* }" = 0 ] || verdict=WRONG
+  [ "${counts#* }" = 0 ] || { verdict=WRONG && wrong+=("$name"); }
   summary+=("$(printf '%-5s' $verdict) $name tests: ${counts% *} passed, ${counts#* } failed ($((SECONDS - begin)) s)")
 }
 
@@ -56,6 +56,11 @@ check 'dead code' npm run -s deadcode
 command -v vagrant >/dev/null && check 'Vagrantfile' vagrant validate --ignore-provider
 for name in unit integration network vm e2e; do suite $name; done
 
+# The end of a long log is what people are shown: what went wrong is said there once more.
+for name in "${wrong[@]}"; do
+  step "What went wrong in the $name tests"
+  node "$here/test-failures.ts" "$results/$name.log"
+done
 step "Summary"
 printf '        %s\n' "${summary[@]}"
 echo "$passed passed, $failed failed"

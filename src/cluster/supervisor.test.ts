@@ -43,6 +43,14 @@ async function supervise<T>(
   }
 }
 
+/** Waits until a process has said so often that it started. */
+async function starts(name: string, times: number): Promise<void> {
+  const log = join(dir, `log/${name}.log`);
+  while (readFileSync(log, 'utf8') !== `${name} started\n`.repeat(times)) {
+    await realClock.sleep(5);
+  }
+}
+
 async function pidOf(supervisor: Supervisor, name: string, not?: number): Promise<number> {
   for (;;) {
     const pid = supervisor.status.find((status) => status.name === name)?.pid;
@@ -66,12 +74,11 @@ describe('Supervisor', () => {
   it('starts again what is killed, and counts it', async () => {
     await supervise([sleeper('a')], async (supervisor) => {
       const first = await pidOf(supervisor, 'a');
+      await starts('a', 1);
       signalProcess(first, 'SIGKILL');
       await pidOf(supervisor, 'a', first);
       expect(supervisor.status[0]).toMatchObject({ restarts: 1, lastEnd: 'killed by SIGKILL' });
-      while (readFileSync(join(dir, 'log/a.log'), 'utf8') !== 'a started\na started\n') {
-        await realClock.sleep(5);
-      }
+      await starts('a', 2);
     });
   });
 
