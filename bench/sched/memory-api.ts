@@ -8,6 +8,8 @@ type Object_ = { metadata: StoredMeta };
 export class MemoryInformer<T extends Object_> implements Informer<T> {
   readonly type: ResourceType<T>;
   readonly synced = true;
+  /** Everything is shown at once. */
+  readonly revision = Number.POSITIVE_INFINITY;
   readonly #handlers: InformerHandler<T>[] = [];
   readonly #objects = new Map<string, T>();
 

@@ -97,6 +97,8 @@ export interface Informer<T> extends Lister<T> {
   /** Only before `run`. */
   addIndex(name: string, valuesOf: (object: T) => string[]): void;
   readonly synced: boolean;
+  /** What was written up to this resource version is shown (ordered numbers, KEP-5504); 0 while a list is under way. */
+  readonly revision: number;
   whenSynced(signal: AbortSignal): Promise<void>;
   /** Works until aborted. */
   run(signal: AbortSignal): Promise<void>;

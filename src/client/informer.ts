@@ -77,6 +77,10 @@ class SharedInformer<T> implements Informer<T> {
     return this.#isSynced;
   }
 
+  get revision(): number {
+    return Number(this.#revision);
+  }
+
   get(key: ObjectKey): T | undefined {
     return this.#cache.get(key);
   }
@@ -160,9 +164,9 @@ class SharedInformer<T> implements Informer<T> {
 
   #apply(event: WatchEvent<T>): void {
     const { metadata } = event.object as { metadata: ObjectMeta };
+    this.#revision = metadata.resourceVersion ?? this.#revision; // first: handlers ask for it
     if (event.type === 'ADDED' || event.type === 'MODIFIED') this.#store(event.object, false);
     else if (event.type === 'DELETED') this.#forget(keyOf(event.object), event.object);
-    this.#revision = metadata.resourceVersion ?? this.#revision;
   }
 
   #store(told: T, initial: boolean): void {

@@ -121,6 +121,8 @@ function fakeDevices() {
 class FakeLister<T extends { metadata: StoredMeta }> implements Lister<T> {
   readonly #objects = new Map<string, T>();
   readonly #handlers: InformerHandler<T>[] = [];
+  /** The newest that a test has told of. */
+  revision = 0;
 
   addHandler(handler: InformerHandler<T>): void {
     this.#handlers.push(handler);
@@ -134,6 +136,7 @@ class FakeLister<T extends { metadata: StoredMeta }> implements Lister<T> {
     const before = this.#objects.get(key);
     const after = object as unknown as T;
     this.#objects.set(key, after);
+    this.revision = Math.max(this.revision, Number(after.metadata.resourceVersion ?? 0));
     for (const handler of this.#handlers) {
       if (before) handler.onUpdate?.(before, after);
       else handler.onAdd?.(after, false);

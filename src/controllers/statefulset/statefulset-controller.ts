@@ -205,7 +205,7 @@ class StatefulSetReconciler implements Reconciler {
     try {
       await client.delete(PODS, { namespace, name }, { preconditions: { uid } });
       const deletionTimestamp = timeString(clock.now());
-      written.wrote({ ...pod, metadata: { ...pod.metadata, deletionTimestamp } });
+      written.dismissed({ ...pod, metadata: { ...pod.metadata, deletionTimestamp } });
       events.event(set, 'Normal', 'SuccessfulDelete', `${what} successful`);
     } catch (err) {
       if (isNotFound(err)) return;

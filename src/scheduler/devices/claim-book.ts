@@ -6,6 +6,11 @@ import type { Amounts } from './device-capacity.ts';
 import { type DeviceResult, deviceId } from './device-parts.ts';
 import type { DeviceUsage } from './device-search.ts';
 
+export type ClaimInformer = Pick<
+  Informer<ResourceClaim>,
+  'get' | 'list' | 'addHandler' | 'revision'
+>;
+
 interface Ours {
   readonly claim: ResourceClaim;
   /** Not written yet. */
@@ -17,13 +22,13 @@ interface Ours {
  * not yet seen again. One for all profiles.
  */
 export class ClaimBook implements DeviceUsage {
-  readonly #informer: Pick<Informer<ResourceClaim>, 'get' | 'list' | 'addHandler'>;
+  readonly #informer: ClaimInformer;
   readonly #ours = new Map<string, Ours>();
   readonly #held = new Map<string, readonly DeviceResult[]>();
   readonly #taken = new Map<string, number>();
   readonly #shared = new Map<string, { users: number; amounts: Map<string, bigint> }>();
 
-  constructor(informer: Pick<Informer<ResourceClaim>, 'get' | 'list' | 'addHandler'>) {
+  constructor(informer: ClaimInformer) {
     this.#informer = informer;
     informer.addHandler({
       onAdd: (claim) => this.#seen(claim),
@@ -60,6 +65,10 @@ export class ClaimBook implements DeviceUsage {
   /** The API server has taken the claim as it is here. */
   wrote(claim: ResourceClaim): void {
     const seen = this.#informer.get(claim.metadata);
+    if (!seen && this.#informer.revision >= revision(claim)) {
+      this.#gone(claim); // its events came before the answer: it has been deleted since then
+      return;
+    }
     if (seen && revision(seen) >= revision(claim)) {
       this.#ours.delete(claim.metadata.uid);
       this.#hold(seen);

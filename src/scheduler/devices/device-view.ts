@@ -1,6 +1,6 @@
-import type { DeviceClass, ResourceClaim, ResourceSlice } from '../../api/types.ts';
+import type { DeviceClass, ResourceSlice } from '../../api/types.ts';
 import type { Informer, Lister } from '../../client/client.ts';
-import { ClaimBook } from './claim-book.ts';
+import { ClaimBook, type ClaimInformer } from './claim-book.ts';
 import { DevicePools } from './device-pools.ts';
 import { ExtendedNames } from './extended-names.ts';
 
@@ -13,7 +13,7 @@ export class DeviceView {
   #pools: DevicePools | undefined;
 
   constructor(informers: {
-    readonly resourceClaims: Pick<Informer<ResourceClaim>, 'get' | 'list' | 'addHandler'>;
+    readonly resourceClaims: ClaimInformer;
     readonly resourceSlices: Pick<Informer<ResourceSlice>, 'list' | 'addHandler'>;
     readonly deviceClasses: Lister<DeviceClass> & Pick<Informer<DeviceClass>, 'addHandler'>;
   }) {
