@@ -1,6 +1,14 @@
 import { defineConfig } from 'vitest/config';
 
-const common = { pool: 'forks' as const, passWithNoTests: false };
+// Limits of time are only for what hangs: properties, models and starts take long on a slow machine.
+const HANGS_MS = 180_000;
+const common = {
+  pool: 'forks' as const,
+  passWithNoTests: false,
+  testTimeout: HANGS_MS,
+  hookTimeout: HANGS_MS,
+  expect: { poll: { timeout: 30_000 } },
+};
 
 export default defineConfig({
   test: {
@@ -10,8 +18,6 @@ export default defineConfig({
         test: {
           ...common,
           name: 'unit',
-          // Only for what hangs: properties and models take long on a slow machine.
-          testTimeout: 30_000,
           include: ['{src,scripts,deploy}/**/*.test.ts', 'test/support/**/*.test.ts'],
         },
       },
@@ -20,8 +26,6 @@ export default defineConfig({
           ...common,
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
         },
       },
       {
@@ -33,8 +37,6 @@ export default defineConfig({
           exclude: ['test/e2e/{proxy,runtime}-*.test.ts'],
           globalSetup: ['test/support/shared-cluster.ts'],
           fileParallelism: false,
-          testTimeout: 180_000,
-          hookTimeout: 180_000,
         },
       },
       {
@@ -45,8 +47,6 @@ export default defineConfig({
           name: 'network',
           include: ['test/e2e/{proxy,runtime}-*.test.ts'],
           fileParallelism: false,
-          testTimeout: 40_000,
-          hookTimeout: 40_000,
         },
       },
       {

@@ -47,10 +47,9 @@ describe('parseSelector', () => {
   });
 
   test('long hostile text is refused quickly', () => {
-    const start = performance.now();
-    expect(() => parseSelector(`a in (${'x'.repeat(200_000)}-)`)).toThrow(RangeError);
-    expect(() => parseSelector('!'.repeat(100_000))).toThrow(RangeError);
-    expect(performance.now() - start).toBeLessThan(500);
+    // In a time that grew faster than the text it would take longer than the test has.
+    expect(() => parseSelector(`a in (${'x'.repeat(4_000_000)}-)`)).toThrow(RangeError);
+    expect(() => parseSelector('!'.repeat(4_000_000))).toThrow(RangeError);
   });
 });
 

@@ -34,14 +34,13 @@ describe('rewriteLinks', () => {
 
   it('takes no longer than the page is long', () => {
     for (const html of [
-      '<'.repeat(1e5),
-      '<a '.repeat(1e5),
-      '<a href="'.repeat(1e5),
-      '<!--'.repeat(1e5),
+      '<'.repeat(1e6),
+      '<a '.repeat(1e6),
+      '<a href="'.repeat(1e6),
+      '<!--'.repeat(1e6),
     ]) {
-      const began = performance.now();
-      marked(html);
-      expect(performance.now() - began).toBeLessThan(2000);
+      // In a time that grew faster than the page it would take longer than the test has.
+      expect(marked(html)).toEqual(expect.any(String));
     }
   });
 });

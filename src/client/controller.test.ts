@@ -30,7 +30,7 @@ describe('Controller', () => {
     controller.watch(informer);
     const stop = new AbortController();
     const running = Promise.all([informer.run(stop.signal), controller.run(stop.signal)]);
-    await vi.waitFor(() => expect(keys).toEqual(['x/a']));
+    await vi.waitFor(() => expect(keys).toEqual(['x/a']), 30_000);
     stop.abort();
     await running;
   });

@@ -39,7 +39,7 @@ describe('Informer', () => {
     const a2 = await client.create(CONFIG_MAPS, map('a2', { v: '1' }));
     await client.update(CONFIG_MAPS, { ...a2, data: { v: '2' } });
     await client.delete(CONFIG_MAPS, { namespace: 'default', name: 'a1' });
-    await vi.waitFor(() => expect(told).toHaveLength(4));
+    await vi.waitFor(() => expect(told).toHaveLength(4), 30_000);
     expect(told).toEqual(['add a1 initial', 'add a2', 'update 1 2', 'delete a1']);
     expect(informer.byIndex('first', 'a').map((o) => o.metadata.name)).toEqual(['a2']);
     expect(informer.get({ namespace: 'default', name: 'a2' })?.data).toEqual({ v: '2' });
@@ -163,7 +163,7 @@ describe('Informer', () => {
     await client.update(CONFIG_MAPS, { ...kept, data: { v: '2' } });
     client.compact();
     broken.reject(new Error('connection reset'));
-    await vi.waitFor(() => expect(told).toHaveLength(4), 5000);
+    await vi.waitFor(() => expect(told).toHaveLength(4), 30_000);
     expect(told.slice(2).sort()).toEqual(['delete gone', 'update 1 2']);
     expect(list).toHaveBeenCalledTimes(2);
     end.abort();

@@ -36,7 +36,7 @@ describe('assertClocksAgree', () => {
   it('asks the server for the time, before anything else is believed of it', async () => {
     await assertClocksAgree(await serverAhead(0));
     const server = await serverAhead(3_600_000);
-    await expect(assertClocksAgree(server)).rejects.toThrow(/3(600|599) s behind that of/);
+    await expect(assertClocksAgree(server)).rejects.toThrow(/3[56]\d\d s behind that of/);
   });
 });
 

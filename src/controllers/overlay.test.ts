@@ -31,7 +31,7 @@ const going = (pod: Pod): Pod => ({
   metadata: { ...pod.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' },
 });
 const shown = (revision: string) =>
-  vi.waitFor(() => expect(pods.revision).toBeGreaterThanOrEqual(Number(revision)));
+  vi.waitFor(() => expect(pods.revision).toBeGreaterThanOrEqual(Number(revision)), 30_000);
 
 it('shows what was written before the informer does, and what others made of it after', async () => {
   lagMs = 60_000;
@@ -55,7 +55,7 @@ it('takes no answer that comes after the events: the object may be gone by then'
   const pod = await client.create(PODS, draft);
   await shown(pod.metadata.resourceVersion);
   await client.delete(PODS, key);
-  await vi.waitFor(() => expect(pods.get(key)).toBeUndefined());
+  await vi.waitFor(() => expect(pods.get(key)).toBeUndefined(), 30_000);
   overlay.wrote(pod);
   expect(all()).toEqual([]);
   overlay.dismissed(going(pod));
@@ -75,7 +75,7 @@ it('shows a deletion until the informer does', async () => {
   expect(all()).toEqual([]);
   expect(overlay.get(key)).toBeUndefined();
   await client.delete(PODS, key);
-  await vi.waitFor(() => expect(pods.get(key)).toBeUndefined());
+  await vi.waitFor(() => expect(pods.get(key)).toBeUndefined(), 30_000);
   const again = await client.create(PODS, draft);
   await shown(again.metadata.resourceVersion);
   expect(all()).toEqual([again]);

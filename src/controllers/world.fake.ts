@@ -77,7 +77,7 @@ export class World {
 
   /** Resolves when `check` no longer throws. */
   async until(check: () => unknown): Promise<void> {
-    await vi.waitFor(check, { timeout: 5000, interval: 5 });
+    await vi.waitFor(check, { timeout: 30_000, interval: 5 });
   }
 
   /** Waits until nothing has been written for a while: controllers at rest. */
@@ -94,7 +94,9 @@ export class World {
     select: (pod: Pod) => boolean,
     state: { ready: boolean; phase?: string; ip?: string },
   ): Promise<void> {
-    for (const pod of this.client.all(PODS).filter(select)) {
+    for (const { metadata } of this.client.all(PODS).filter(select)) {
+      const pod = this.client.all(PODS).find((one) => one.metadata.uid === metadata.uid);
+      if (!pod) continue; // Deleted while others were told of.
       const now = new Date().toISOString();
       const status = {
         ...pod.status,

@@ -42,7 +42,7 @@ describe('httpGet', () => {
         path,
         headers: [],
         userAgent: 'probe',
-        timeoutMs: 2000,
+        timeoutMs: 30_000,
         ...more,
       },
       signal,

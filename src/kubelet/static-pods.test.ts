@@ -70,7 +70,7 @@ describe('StaticPods', () => {
     const stop = new AbortController();
     const running = pods.run(stop.signal);
     write('a.json', manifest('a', 'one'));
-    await expect.poll(() => told, { timeout: 5000 }).toEqual(['+ a-n one']);
+    await expect.poll(() => told, { timeout: 30_000 }).toEqual(['+ a-n one']);
     stop.abort();
     await running;
   });

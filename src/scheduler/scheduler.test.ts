@@ -21,11 +21,13 @@ describe('Scheduler', () => {
     client.seed(NODES, makeNode('full', { cpu: '1' }), makeNode('roomy', { cpu: '8' }));
     client.seed(PODS, makePod('busy', { nodeName: 'full', cpu: '500m' }));
     await client.create(PODS, makePod('web', { cpu: '200m' }));
-    await vi.waitFor(() => expect(nodeOf('web')).toBe('roomy'));
-    await vi.waitFor(() =>
-      expect(events.lines).toContain(
-        'Normal Scheduled default/web: Successfully assigned default/web to roomy',
-      ),
+    await vi.waitFor(() => expect(nodeOf('web')).toBe('roomy'), 30_000);
+    await vi.waitFor(
+      () =>
+        expect(events.lines).toContain(
+          'Normal Scheduled default/web: Successfully assigned default/web to roomy',
+        ),
+      30_000,
     );
   });
 
@@ -38,7 +40,7 @@ describe('Scheduler', () => {
     await client.create(PODS, makePod('big', { cpu: '4' }));
     const why =
       '0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.';
-    await vi.waitFor(() => expect(condition('big')?.message).toBe(why));
+    await vi.waitFor(() => expect(condition('big')?.message).toBe(why), 30_000);
     expect(condition('big')).toMatchObject({
       type: 'PodScheduled',
       status: 'False',
@@ -46,14 +48,15 @@ describe('Scheduler', () => {
     });
     expect(events.lines).toContain(`Warning FailedScheduling default/big: ${why}`);
     await client.create(NODES, makeNode('large', { cpu: '16' }));
-    await vi.waitFor(() => expect(nodeOf('big')).toBe('large'), { timeout: 3000 });
+    await vi.waitFor(() => expect(nodeOf('big')).toBe('large'), { timeout: 30_000 });
   });
 
   it('says that there is no node', async () => {
     const { client, condition } = start();
     await client.create(PODS, makePod('lonely'));
-    await vi.waitFor(() =>
-      expect(condition('lonely')?.message).toBe('no nodes available to schedule pods'),
+    await vi.waitFor(
+      () => expect(condition('lonely')?.message).toBe('no nodes available to schedule pods'),
+      30_000,
     );
   });
 
@@ -62,7 +65,10 @@ describe('Scheduler', () => {
     client.seed(NODES, makeNode('one', { cpu: '1' }));
     await client.create(PODS, makePod('first', { cpu: '600m' }));
     await client.create(PODS, makePod('second', { cpu: '600m' }));
-    await vi.waitFor(() => expect(condition('second')?.message).toContain('1 Insufficient cpu'));
+    await vi.waitFor(
+      () => expect(condition('second')?.message).toContain('1 Insufficient cpu'),
+      30_000,
+    );
     expect(nodeOf('first')).toBe('one');
     expect(nodeOf('second')).toBeUndefined();
   });
@@ -74,11 +80,12 @@ describe('Scheduler', () => {
       action.subresource === 'binding' ? new Error('connection lost') : undefined,
     );
     await client.create(PODS, makePod('web', { cpu: '600m' }));
-    await vi.waitFor(() =>
-      expect(client.log).toContain('createSubresource pods/binding default/web'),
+    await vi.waitFor(
+      () => expect(client.log).toContain('createSubresource pods/binding default/web'),
+      30_000,
     );
     stop();
-    await vi.waitFor(() => expect(nodeOf('web')).toBe('one'), { timeout: 4000 });
+    await vi.waitFor(() => expect(nodeOf('web')).toBe('one'), { timeout: 30_000 });
   });
 
   it('leaves Pods of other schedulers alone, and gated ones until their gates are gone', async () => {
@@ -91,12 +98,12 @@ describe('Scheduler', () => {
       spec: { containers: [], ...gated.spec, schedulingGates: [{ name: 'example.com/wait' }] },
     });
     await client.create(PODS, makePod('plain'));
-    await vi.waitFor(() => expect(nodeOf('plain')).toBe('one'));
+    await vi.waitFor(() => expect(nodeOf('plain')).toBe('one'), 30_000);
     expect(nodeOf('gated')).toBeUndefined();
     expect(nodeOf('other')).toBeUndefined();
     const stored = client.all(PODS).find((pod) => pod.metadata.name === 'gated');
     if (!stored) throw new Error('gated is gone');
     await client.update(PODS, { ...stored, spec: { containers: [], ...gated.spec } });
-    await vi.waitFor(() => expect(nodeOf('gated')).toBe('one'));
+    await vi.waitFor(() => expect(nodeOf('gated')).toBe('one'), 30_000);
   });
 });

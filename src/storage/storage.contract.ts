@@ -252,7 +252,7 @@ export function storageContract(name: string, open: () => Promise<StorageFixture
         stop.signal,
       );
       await fixture.passTime(3);
-      await expect.poll(() => removed, { timeout: 10_000 }).toEqual(['/r/brief']);
+      await expect.poll(() => removed, { timeout: 30_000 }).toEqual(['/r/brief']);
       expect(await keys('/r/')).toEqual(['/r/kept']);
     });
   });

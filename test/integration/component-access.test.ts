@@ -37,10 +37,10 @@ it('a component follows the authority of clients that the API server publishes',
   const other = { metadata: { name: 'other' }, data: { 'client-ca-file': 'of somebody else' } };
   await server.request('POST', MAPS, { body: other });
   await apply({ 'client-ca-file': 'first' });
-  await vi.waitFor(() => expect(found.at(-1)).toBe('first'), 10_000);
+  await vi.waitFor(() => expect(found.at(-1)).toBe('first'), 30_000);
   await apply({ 'client-ca-file': 'first', more: 'x' });
   await apply({ 'client-ca-file': 'second', more: 'x' });
-  await vi.waitFor(() => expect(found.at(-1)).toBe('second'), 10_000);
+  await vi.waitFor(() => expect(found.at(-1)).toBe('second'), 30_000);
   expect(found.filter((authority) => authority === 'first')).toHaveLength(1);
   expect(found).not.toContain('of somebody else');
   stop.abort();

@@ -49,7 +49,7 @@ function pod(name: string, cpu: string, spec: Partial<PodSpec> = {}): Draft<Pod>
 
 const get = (name: string) => plane.client.get(PODS, { namespace: 'sched', name });
 const placed = (name: string, on: string) =>
-  vi.waitFor(async () => expect((await get(name)).spec?.nodeName).toBe(on), { timeout: 10_000 });
+  vi.waitFor(async () => expect((await get(name)).spec?.nodeName).toBe(on), { timeout: 30_000 });
 
 describe('the scheduler beside a real API server', () => {
   it('binds, reports and explains', async () => {
@@ -66,7 +66,7 @@ describe('the scheduler beside a real API server', () => {
       expect(scheduled?.source?.component ?? scheduled?.reportingComponent).toBe(
         'default-scheduler',
       );
-    });
+    }, 30_000);
     const { stdout } = await explain('web');
     expect(stdout).toContain('Outcome:   placed on large');
     expect(stdout).toMatch(/^small +\d+/m);
@@ -81,7 +81,7 @@ describe('the scheduler beside a real API server', () => {
       );
       expect(condition).toMatchObject({ status: 'False', reason: 'Unschedulable' });
       expect(condition?.message).toMatch(/^0\/2 nodes are available: 2 Insufficient cpu\. /);
-    });
+    }, 30_000);
     expect((await explain('huge')).stdout).toMatch(/large +NodeResourcesFit +Insufficient cpu/);
   });
 
@@ -103,7 +103,7 @@ describe('the scheduler beside a real API server', () => {
         reason: 'PreemptionByScheduler',
       });
       expect((await get('vip')).status?.nominatedNodeName).toBe('large');
-    });
+    }, 30_000);
     // The kubelet's part: the containers have ended.
     await plane.client.delete(
       PODS,

@@ -11,7 +11,6 @@ const SCHEDULED_AT = 'batch.kubernetes.io/cronjob-scheduled-timestamp';
 const MINUTE = 60_000;
 /** Of the clock; some ten of them are a tenth of a second in real time. */
 const STEP = 2_500;
-const TIMEOUT = 60_000;
 
 const isOver = ({ status }: Job) =>
   status?.conditions?.some(({ type, status: value }) => type === 'Complete' && value === 'True');
@@ -104,6 +103,5 @@ describe('in any weather', () => {
         { numRuns: 8 },
       );
     },
-    TIMEOUT,
   );
 });

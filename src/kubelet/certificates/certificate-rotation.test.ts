@@ -61,7 +61,7 @@ describe('CertificateRotation', () => {
     await expect.poll(() => asked).toBeGreaterThan(2);
     signer = fresh;
     await expect
-      .poll(() => isOfOlderAuthority(got.at(-1)?.certificate ?? '', believed), { timeout: 10_000 })
+      .poll(() => isOfOlderAuthority(got.at(-1)?.certificate ?? '', believed), { timeout: 30_000 })
       .toBe(false);
     const before = asked;
     believed = fresh.certificate;

@@ -15,6 +15,7 @@ async function connection(): Promise<[Socket, Socket]> {
   await once(server, 'listening');
   const far = createConnection((server.address() as AddressInfo).port, '127.0.0.1');
   const [near] = (await once(server, 'connection')) as [Socket];
+  far.on('error', () => {});
   closers.push(() => {
     for (const end of [near, far, server]) 'destroy' in end ? end.destroy() : end.close();
   });
@@ -31,14 +32,22 @@ describe('endWhenIdle', () => {
   });
 
   it('leaves one alone over which something is', async () => {
-    const [near, far] = await connection();
-    endWhenIdle(near, 200);
-    near.resume();
-    const begin = performance.now();
-    while (performance.now() - begin < 400) {
-      far.write('x');
-      await once(near, 'data');
+    // Where the machine stood still for so long nothing was said either: that is tried again.
+    for (let stoodStill = true; stoodStill; ) {
+      const [near, far] = await connection();
+      endWhenIdle(near, 200);
+      near.resume();
+      const begin = performance.now();
+      const closed = once(near, 'close');
+      let longest = 0;
+      for (let last = begin; !near.destroyed && last - begin < 400; ) {
+        far.write('x');
+        await Promise.race([once(near, 'data'), closed]);
+        longest = Math.max(longest, performance.now() - last);
+        last = performance.now();
+      }
+      stoodStill = near.destroyed && longest > 100;
+      if (!stoodStill) expect(near.destroyed).toBe(false);
     }
-    expect(near.destroyed).toBe(false);
   });
 });
