@@ -106,6 +106,7 @@ function overUdp(
   signal: AbortSignal,
 ): Promise<ForwardedAnswer> {
   return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
     const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
     let ended = false;
     const end = (act: () => void) => {
