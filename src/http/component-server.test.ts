@@ -1,9 +1,9 @@
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { freePort } from '../../test/support/free-port.ts';
 import {
   certificateEnd,
   createAuthority,
@@ -24,14 +24,6 @@ const file = (name: string) => join(directory, name);
 function write(name: string, text: string): void {
   writeFileSync(file(`.${name}`), text);
   renameSync(file(`.${name}`), file(name));
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function get(port: number, path: string, who?: KeyAndCertificate): Promise<number> {

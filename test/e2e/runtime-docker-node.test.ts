@@ -9,8 +9,8 @@ import type { EngineUnderTest } from '../../src/kubelet/runtime/runtime.contract
 import { K8TS, kubectlProgram } from '../support/cluster.ts';
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
 import { type EngineFlags, startDocker } from '../support/engines.ts';
-import { freePort } from '../support/etcd.ts';
 import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/free-port.ts';
 import { BUSYBOX_IMAGE } from '../support/manifests.ts';
 import { podOf, shell } from '../support/pods.ts';
 

@@ -9,6 +9,7 @@ import dnsPacket from 'dns-packet';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startApiServer, type TestApiServer } from '../support/api-server.ts';
 import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/free-port.ts';
 
 const NAME = 'web.default.svc.cluster.local';
 const CLUSTER_IP = '10.96.0.5';
@@ -64,14 +65,6 @@ async function startGate(): Promise<void> {
   });
   gate.listen(0, '127.0.0.1');
   await once(gate, 'listening');
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }
 
 async function page(name: 'health' | 'ready' | 'metrics'): Promise<{ code: number; text: string }> {

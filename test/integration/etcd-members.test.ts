@@ -8,8 +8,8 @@ import { initialCluster } from '../../src/cluster/etcd-membership.ts';
 import { EtcdStorage } from '../../src/storage/etcd.ts';
 import { EtcdMembers } from '../../src/storage/etcd-members.ts';
 import { realClock } from '../../src/util/clock.ts';
-import { freePort } from '../support/etcd.ts';
 import { eventually } from '../support/eventually.ts';
+import { freePort } from '../support/free-port.ts';
 
 interface Member {
   name: string;

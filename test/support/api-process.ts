@@ -5,7 +5,7 @@ import { Agent, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { certificateEnd, createAuthority, issueCertificate } from '../../src/pki/ca.ts';
-import { freePort } from './etcd.ts';
+import { freePort } from './free-port.ts';
 
 export interface ApiProcess {
   readonly port: number;

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { loadKubeconfig } from '../../src/client/kubeconfig.ts';
@@ -13,9 +12,9 @@ import {
 import { localServer, processSpecs } from '../../src/cluster/components.ts';
 import { ensureEncryption } from '../../src/cluster/encryption.ts';
 import { ensureKubeconfigs } from '../../src/cluster/kubeconfig.ts';
-
 import { pathsUnder } from '../../src/cluster/paths.ts';
 import { settingsFor } from '../../src/cluster/prepare.ts';
+import { freePort } from './free-port.ts';
 
 /** A real API server and a real scheduler, and perhaps controllers, in processes of their own; no kubelet. */
 export interface ControlPlane {
@@ -132,7 +131,7 @@ async function ended(child: ChildProcess): Promise<void> {
 }
 
 async function untilAnswered(client: RestClient, path: string): Promise<void> {
-  for (let tries = 0; tries < 400; tries++) {
+  for (let tries = 0; tries < 2000; tries++) {
     try {
       await client.raw('GET', path);
       return;
@@ -141,13 +140,4 @@ async function untilAnswered(client: RestClient, path: string): Promise<void> {
     }
   }
   throw new Error(`The control plane did not become ready: no ${path}`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((done) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => done(port));
-    });
-  });
 }

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { certificateEnd, createAuthority, issueCertificate } from '../../src/pki/ca.ts';
 import type { EtcdOptions } from '../../src/storage/etcd.ts';
+import { freePort } from './free-port.ts';
 
 export interface TestEtcd {
   readonly endpoints: readonly string[];
@@ -126,13 +126,4 @@ async function makeCredentials(directory: string) {
       ...['--trusted-ca-file', ca, '--client-cert-auth'],
     ],
   };
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }
