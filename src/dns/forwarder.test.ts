@@ -1,5 +1,5 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import { createServer } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import dnsPacket, { type Question } from 'dns-packet';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -45,6 +45,15 @@ async function bound(socket: Socket, port = 0): Promise<number> {
   return socket.address().port;
 }
 
+/** Whether the server could have the port. */
+function listens(server: Server, { host, port }: Upstream): Promise<boolean> {
+  return new Promise((resolve) => {
+    server.once('listening', () => resolve(true));
+    server.once('error', () => resolve(false));
+    server.listen(port, host);
+  });
+}
+
 function reply({ id = 0, questions = [] }: dnsPacket.DecodedPacket, more: object = {}): Buffer {
   return dnsPacket.encode({ type: 'response', id, questions, ...more });
 }
@@ -74,19 +83,22 @@ describe('CachingForwarder', () => {
   });
 
   it('has nobody to ask: no answer, at once', async () => {
-    const started = performance.now();
-    expect(await forwarder([]).ask(question('www.example'), never)).toBeUndefined();
-    expect(performance.now() - started).toBeLessThan(500);
+    const nobody = forwarder([], { clock: new FakeClock() });
+    expect(await nobody.ask(question('www.example'), never)).toBeUndefined();
   });
 
   it('goes on to the next server when one is silent or fails, and leaves the silent one alone then', async () => {
-    const silent = await upstream(() => undefined);
+    const unheard: unknown[] = [];
+    const silent = await upstream((query) => {
+      unheard.push(query.questions?.[0]?.name);
+      return undefined;
+    });
     const failing = await upstream((query) => reply(query, { flags: 2 }));
-    const { ask } = bindAsk(forwarder([silent, failing, await upstream(address)]));
+    const clock = new FakeClock();
+    const { ask } = bindAsk(forwarder([silent, failing, await upstream(address)], { clock }));
     expect((await ask('one.example'))?.forwarded.rcode).toBe(0);
-    const started = performance.now();
     expect((await ask('two.example'))?.forwarded.rcode).toBe(0);
-    expect(performance.now() - started).toBeLessThan(900);
+    expect(new Set(unheard)).toEqual(new Set(['one.example']));
   });
 
   it('remembers that nobody could answer, for some seconds', async () => {
@@ -113,8 +125,9 @@ describe('CachingForwarder', () => {
   });
 
   it('asks again over TCP for what was cut', async () => {
-    const cut = await upstream((query) => reply(query, { flags: dnsPacket.TRUNCATED_RESPONSE }));
+    const answerer: Answerer = (query) => reply(query, { flags: dnsPacket.TRUNCATED_RESPONSE });
     const tcp = createServer((socket) => {
+      socket.on('error', () => {});
       socket.on('data', (data) => {
         const message = address(dnsPacket.decode(Buffer.from(data), 2), Buffer.of()) ?? Buffer.of();
         const length = Buffer.alloc(2);
@@ -122,8 +135,10 @@ describe('CachingForwarder', () => {
         socket.end(Buffer.concat([length, message]));
       });
     });
-    await new Promise<void>((resolve) => tcp.listen(cut.port, cut.host, resolve));
     stop.signal.addEventListener('abort', () => tcp.close());
+    // A port that is free for datagrams may be somebody's for connections.
+    let cut = await upstream(answerer);
+    while (!(await listens(tcp, cut))) cut = await upstream(answerer);
     const { ask } = bindAsk(forwarder([cut]));
     const answer = await ask('www.example');
     expect(answer?.forwarded.truncated).toBe(false);
@@ -174,7 +189,7 @@ describe('CachingForwarder', () => {
     expect(hits).toBe(0); // The oldest had to go.
     await ask('name-9999.example');
     expect(hits).toBe(1);
-  }, 30_000);
+  });
 });
 
 function bindAsk(self: CachingForwarder) {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -45,7 +45,7 @@ export async function startHttpsPeer(
   const client = options.clientAuthority
     ? { ca: options.clientAuthority, requestCert: true, rejectUnauthorized: false }
     : {};
-  const server = createServer({ cert: certificate, key, ...client }, async (req, res) => {
+  const serve = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     const chunks: Buffer[] = [];
     for await (const chunk of req) chunks.push(chunk as Buffer);
     const socket = req.socket as TLSSocket;
@@ -57,6 +57,10 @@ export async function startHttpsPeer(
     const { status = 200, headers: more = {}, body } = await answer(request);
     res.writeHead(status, { 'content-type': 'application/json', ...more });
     res.end(typeof body === 'string' ? body : JSON.stringify(body));
+  };
+  const server = createServer({ cert: certificate, key, ...client }, (req, res) => {
+    // Whoever asks may leave in the middle.
+    serve(req, res).catch(() => res.destroy());
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

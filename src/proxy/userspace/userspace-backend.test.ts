@@ -32,6 +32,7 @@ function backend() {
 /** An endpoint that answers each connection with its name and echoes until the client ends its half. */
 async function tcpEndpoint(name: string): Promise<string> {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on('error', () => {});
     socket.write(`${name}:`);
     socket.pipe(socket);
   });
@@ -144,7 +145,7 @@ describe('UserspaceBackend', () => {
     undo.push(() => client.close());
     const exchange = async (text: string) => {
       client.send(text, port, '127.0.0.1');
-      const [answer] = await once(client, 'message', { signal: AbortSignal.timeout(5_000) });
+      const [answer] = await once(client, 'message', { signal: AbortSignal.timeout(30_000) });
       return String(answer);
     };
     expect(await exchange('1')).toBe('a:1');
