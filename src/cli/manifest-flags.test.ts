@@ -17,8 +17,9 @@ it.each([
   ['kube-controller-manager', controllerManager],
   ['kube-scheduler', scheduler],
 ])('%s knows each flag of its manifest', async (name, command) => {
-  const files = await staticPodManifests(pathsUnder('/elsewhere'), settings);
-  const pod = (await parseYaml(files[`${name}.yaml`] ?? '')) as {
+  const manifests = staticPodManifests(pathsUnder('/elsewhere'), settings);
+  const text = await manifests.find((one) => one.name === name)?.text({});
+  const pod = (await parseYaml(text ?? '')) as {
     spec: { containers: { command: string[] }[] };
   };
   const known = command().options.map(({ long }) => long);

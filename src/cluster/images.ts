@@ -101,8 +101,8 @@ export async function pruneImages(paths: Paths, signal?: AbortSignal): Promise<s
   return names;
 }
 
-/** Of k8ts itself: the sandbox's, the addons', the tests'. They can be had from nowhere else. */
-const BUILT_IN = 'localhost/k8ts/';
+/** What names of images of k8ts itself begin with: the sandbox's, the addons', the tests'. They can be had from nowhere else. */
+export const BUILT_IN = 'localhost/k8ts/';
 
 /** Every name of each image of which no name is in use. Pure. */
 export function unusedImages(images: readonly ImageLine[], used: ReadonlySet<string>): string[] {

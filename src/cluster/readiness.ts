@@ -1,5 +1,5 @@
-import { NODES, type ResourceType, SERVICE_ACCOUNTS } from '../api/resource-types.ts';
-import type { Node } from '../api/types.ts';
+import { NODES, PODS, type ResourceType, SERVICE_ACCOUNTS } from '../api/resource-types.ts';
+import type { Node, Pod } from '../api/types.ts';
 import type { Client, Selection } from '../client/client.ts';
 import type { Clock } from '../util/clock.ts';
 import { isAbort } from '../util/errors.ts';
@@ -35,6 +35,16 @@ export async function waitForDefaultAccount(
   await retry(clock, signal, () =>
     waitForObject(client, SERVICE_ACCOUNTS, { selection, isRight: () => true }, signal),
   );
+}
+
+/** Resolves when one of the selected Pods is as it should be, also while API servers come and go. */
+export async function waitForPod(
+  client: Client,
+  wanted: { selection: Selection; isRight: (pod: Pod) => boolean },
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  await retry(clock, signal, () => waitForObject(client, PODS, wanted, signal));
 }
 
 /** Resolves when one of the selected objects is as it should be. */

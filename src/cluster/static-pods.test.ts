@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseYaml } from '../api/yaml.ts';
 import { pathsUnder } from './paths.ts';
 import { type ClusterSettings, DEFAULT_SETTINGS } from './settings.ts';
-import { staticPodManifests } from './static-pods.ts';
+import { keptOf, type StaticPodManifest, staticPodManifests } from './static-pods.ts';
 
 const settings: ClusterSettings = {
   ...DEFAULT_SETTINGS,
@@ -43,9 +43,14 @@ interface Manifest {
   spec: { containers: { command: string[]; args?: string[] }[] };
 }
 
-async function commandOf(name: string, root = '/'): Promise<string[]> {
-  const files = await staticPodManifests(pathsUnder(root), settings);
-  const pod = (await parseYaml(files[`${name}.yaml`] ?? '')) as Manifest;
+function manifest(name: string, of = settings): StaticPodManifest {
+  const found = staticPodManifests(pathsUnder('/'), of).find((one) => one.name === name);
+  if (!found) throw new Error(`There is no manifest of ${name}`);
+  return found;
+}
+
+async function commandOf(name: string): Promise<string[]> {
+  const pod = (await parseYaml(await manifest(name).text({}))) as Manifest;
   return pod.spec.containers[0]?.command ?? [];
 }
 
@@ -72,8 +77,20 @@ describe('staticPodManifests', () => {
       store: 'external' as const,
       externalEtcd: { servers: 'https://e:2379' },
     };
-    const files = await staticPodManifests(pathsUnder('/'), external);
-    expect(Object.keys(files)).not.toContain('etcd.yaml');
-    expect(files['kube-apiserver.yaml']).toContain('--etcd-servers=https://e:2379');
+    const names = staticPodManifests(pathsUnder('/'), external).map(({ name }) => name);
+    expect(names).toEqual(['kube-apiserver', 'kube-controller-manager', 'kube-scheduler']);
+    const text = await manifest('kube-apiserver', external).text({});
+    expect(text).toContain('--etcd-servers=https://e:2379');
+  });
+
+  it("keeps an operator's image and the last replacement", async () => {
+    const { text } = manifest('kube-scheduler');
+    const first = await text({});
+    expect(await text(await keptOf(first))).toBe(first);
+    const kept = { image: 'registry.k8s.io/kube-scheduler:v1.36.0', replacedAt: '2026-01-01' };
+    const second = await text(kept);
+    expect(await keptOf(second)).toEqual(kept);
+    expect(await keptOf(undefined)).toEqual({});
+    expect(await keptOf('a: [')).toEqual({});
   });
 });

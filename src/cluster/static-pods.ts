@@ -1,5 +1,7 @@
 import { join } from 'node:path';
-import { stringifyYaml } from '../api/yaml.ts';
+import type { Pod } from '../api/types.ts';
+import { parseYaml, stringifyYaml } from '../api/yaml.ts';
+import { isObject } from '../util/json.ts';
 import {
   apiserverFlags,
   controllerManagerFlags,
@@ -10,7 +12,8 @@ import {
   PORTS,
 } from './component-flags.ts';
 import { heapOptions, localServer } from './components.ts';
-import { SECRET_MODE, writeWhole } from './files.ts';
+import { readIfExists, SECRET_MODE, writeWhole } from './files.ts';
+import { BUILT_IN } from './images.ts';
 import type { Paths } from './paths.ts';
 import { type ClusterSettings, ETCD_IMAGE, K8TS_IMAGE } from './settings.ts';
 
@@ -37,23 +40,53 @@ interface Component {
   };
 }
 
-/** The files of the manifest directory: name → text. kubeadm's manifests, on images that are built here. */
-export async function staticPodManifests(
-  paths: Paths,
-  settings: ClusterSettings,
-): Promise<Record<string, string>> {
-  const files: Record<string, string> = {};
-  for (const component of components(paths, settings)) {
-    files[`${component.name}.yaml`] = await stringifyYaml(manifestOf(component));
-  }
-  return files;
+/** Which start of a component a manifest is of: with another value it is another Pod to the kubelet. */
+export const REPLACED_ANNOTATION = 'k8ts.io/replaced-at';
+
+/** What a manifest that is written anew keeps of the one that is there. */
+export interface KeptOfManifest {
+  /** That an operator has put in the place of ours. */
+  readonly image?: string | undefined;
+  readonly replacedAt?: string | undefined;
+}
+
+/** Name and text of a manifest. */
+export interface StaticPodManifest {
+  readonly name: string;
+  readonly text: (kept: KeptOfManifest) => Promise<string>;
+}
+
+/** kubeadm's manifests, on images that are built here; what others need comes first. Pure. */
+export function staticPodManifests(paths: Paths, settings: ClusterSettings): StaticPodManifest[] {
+  return components(paths, settings).map((component) => ({
+    name: component.name,
+    text: ({ image = component.image, replacedAt }) =>
+      stringifyYaml(manifestOf({ ...component, image }, replacedAt)),
+  }));
+}
+
+export function staticPodFile(paths: Paths, name: string): string {
+  return join(paths.staticPods, `${name}.yaml`);
 }
 
 /** Hands the control plane to the kubelet. Done again it changes nothing. */
 export async function writeStaticPods(paths: Paths, settings: ClusterSettings): Promise<void> {
-  for (const [name, text] of Object.entries(await staticPodManifests(paths, settings))) {
-    writeWhole(join(paths.staticPods, name), text, SECRET_MODE);
+  for (const { name, text } of staticPodManifests(paths, settings)) {
+    const file = staticPodFile(paths, name);
+    writeWhole(file, await text(await keptOf(readIfExists(file))), SECRET_MODE);
   }
+}
+
+/** What is to be kept of a manifest; nothing of one that cannot be read. */
+export async function keptOf(text: string | undefined): Promise<KeptOfManifest> {
+  const pod = text === undefined ? undefined : await parseYaml(text).catch(() => undefined);
+  if (!isObject(pod)) return {};
+  const { metadata, spec } = pod as Partial<Pod>;
+  const image = spec?.containers?.[0]?.image;
+  return {
+    image: image?.startsWith(BUILT_IN) ? undefined : image,
+    replacedAt: metadata?.annotations?.[REPLACED_ANNOTATION],
+  };
 }
 
 function components(paths: Paths, settings: ClusterSettings): Component[] {
@@ -148,7 +181,7 @@ function scheduler(paths: Paths): Component {
   };
 }
 
-function manifestOf(component: Component): object {
+function manifestOf(component: Component, replacedAt: string | undefined): object {
   const { name, image, program, flags, env = {}, directories, requests, probe } = component;
   const { host, port, scheme, live, ready } = probe;
   const get = (path: string) => ({ httpGet: { host, path, port, scheme }, timeoutSeconds: 15 });
@@ -163,6 +196,7 @@ function manifestOf(component: Component): object {
       name,
       namespace: 'kube-system',
       labels: { component: name, tier: 'control-plane' },
+      ...(replacedAt === undefined ? {} : { annotations: { [REPLACED_ANNOTATION]: replacedAt } }),
     },
     spec: {
       hostNetwork: true,

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Client } from '../client/client.ts';
-import { signalProcess } from '../host/processes.ts';
+import { type ProcessIdentity, signalProcess } from '../host/processes.ts';
 import type { Clock } from '../util/clock.ts';
 import { drain, setSchedulable } from './drain.ts';
 import { existingNodes, startNode, withinNode } from './local-nodes.ts';
@@ -8,6 +8,8 @@ import { membershipOf } from './membership.ts';
 import type { Paths } from './paths.ts';
 import { isPrepared, savedSettings } from './prepare.ts';
 import { waitForApi, waitForNode } from './readiness.ts';
+import { replaceProxyPod, replaceStaticPods } from './replace-pods.ts';
+import type { ClusterSettings } from './settings.ts';
 import { adopt, findLeftBehind, stop, untilGone } from './supervised-process.ts';
 import { runsInUnit } from './unit.ts';
 import { supervisorOf, type UpDeps } from './up.ts';
@@ -37,17 +39,17 @@ interface UpgradeOptions {
 export async function upgrade(paths: Paths, options: UpgradeOptions, deps: UpDeps): Promise<void> {
   if (!isPrepared(paths)) return replaceJoined(paths, deps);
   const settings = savedSettings(paths);
-  if (settings.staticPods) {
-    throw new Error(
-      'This control plane runs in static Pods: deploy/install.sh brings new images, k8ts down --keep-pods and k8ts up start them',
-    );
-  }
   const client = await deps.connect(paths.kubeconfig('admin'));
   const inTurn = async (name: string, replace: () => Promise<void>) => {
     await emptied({ client, name, drain: options.drain }, deps, replace);
     deps.progress(`Node ${name} runs the installed version`);
   };
-  await inTurn(settings.nodeName, () => replaceProcesses(paths, deps, client));
+  await inTurn(settings.nodeName, async () => {
+    assertRunning(paths);
+    if (settings.staticPods) await replaceStaticPods(paths, settings, { ...deps, client });
+    await replaceProcesses(paths, deps, client);
+    await replaceProxy(paths, settings, deps);
+  });
   for (const node of existingNodes(paths)) {
     await inTurn(node.name, async () => {
       await withinNode(node, deps.self, ['upgrade']);
@@ -60,11 +62,13 @@ export async function upgrade(paths: Paths, options: UpgradeOptions, deps: UpDep
 async function replaceJoined(paths: Paths, deps: UpDeps): Promise<void> {
   const membership = membershipOf(paths);
   if (!membership) throw new Error(`${paths.config} holds no cluster; see: k8ts up, k8ts join`);
-  const { nodeName } = membership.settings;
+  const { settings } = membership;
+  const { nodeName } = settings;
   deps.progress(
     `To empty it beforehand, where the cluster is administered: kubectl drain ${nodeName}`,
   );
   await replaceProcesses(paths, deps);
+  await replaceProxy(paths, settings, deps);
   deps.progress(`Node ${nodeName} runs the installed version`);
 }
 
@@ -86,6 +90,13 @@ async function emptied(
   }
 }
 
+/** Where the proxy of the node is a Pod. */
+async function replaceProxy(paths: Paths, settings: ClusterSettings, deps: UpDeps): Promise<void> {
+  if (!settings.staticPods || settings.disabled.includes('kube-proxy')) return;
+  const client = await deps.connect(paths.kubeconfig('kubelet'));
+  await replaceProxyPod(paths, settings, { ...deps, client });
+}
+
 async function replaceProcesses(paths: Paths, deps: UpDeps, client?: Client): Promise<void> {
   await replaceSupervisor(paths, deps);
   for (const name of ORDER) {
@@ -100,9 +111,7 @@ async function replaceProcesses(paths: Paths, deps: UpDeps, client?: Client): Pr
 
 /** Killed, not asked: asked, it would take its processes with it. The new one adopts them. */
 async function replaceSupervisor(paths: Paths, { clock, self, launch }: UpDeps): Promise<void> {
-  const before = supervisorOf(paths);
-  if (!before)
-    throw new Error('The cluster does not run here; k8ts up starts the installed version');
+  const before = assertRunning(paths);
   const [options, isService] = [optionsOf(before.pid), runsInUnit(before.pid)];
   signalProcess(before.pid, 'SIGKILL');
   await untilGone(before, clock);
@@ -110,6 +119,12 @@ async function replaceSupervisor(paths: Paths, { clock, self, launch }: UpDeps):
   if (isService)
     await ready(AbortSignal.timeout(LIMIT_MS)); // systemd starts it again.
   else await launch(paths, options, self, ready);
+}
+
+function assertRunning(paths: Paths): ProcessIdentity {
+  const supervisor = supervisorOf(paths);
+  if (supervisor) return supervisor;
+  throw new Error('The cluster does not run here; k8ts up starts the installed version');
 }
 
 /** What the supervisor was started with, behind the word `up`. */

@@ -14,6 +14,11 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.remove());
 
+interface Running {
+  metadata: { labels: Record<string, string> };
+  status: { containerStatuses: { containerID: string }[] };
+}
+
 const podNames = async (): Promise<string[]> => {
   const { items } = await cluster.get('pods', '-n', 'kube-system');
   return items.map(({ metadata }: { metadata: { name: string } }) => metadata.name);
@@ -81,6 +86,35 @@ describe('k8ts up --static-pods', () => {
       cluster.fetch(`http://${spec.clusterIP}/`, 2),
     );
     expect(answer).toMatch(/^web-/);
+  });
+
+  it('is replaced by `k8ts upgrade`, Pod after Pod, while the Service answers', async () => {
+    const runs = async (): Promise<Map<string, string>> => {
+      const { items } = await cluster.get('pods', '-n', 'kube-system');
+      return new Map(
+        items.map(({ metadata, status }: Running) => [
+          metadata.labels.component ?? metadata.labels['k8s-app'] ?? '',
+          status.containerStatuses[0]?.containerID ?? '',
+        ]),
+      );
+    };
+    const before = await runs();
+    const url = `http://${(await cluster.get('service', 'web')).spec.clusterIP}/`;
+    const done = { upgraded: false };
+    const upgrading = cluster.k8ts('upgrade', '--no-drain').finally(() => {
+      done.upgraded = true;
+    });
+    const failed: unknown[] = [];
+    while (!done.upgraded) await cluster.fetch(url, 10).catch((err) => failed.push(err));
+    const { stdout } = await upgrading;
+    const replaced = [...stdout.matchAll(/Replaced (\S+)/g)].map(([, name]) => name);
+    expect(replaced).toEqual([...CONTROL_PLANE, 'kubelet', 'kube-proxy']);
+    expect(failed).toEqual([]);
+    const after = await runs();
+    for (const name of [...CONTROL_PLANE, 'kube-proxy']) {
+      expect(after.get(name)).toMatch(/^containerd:/);
+      expect(after.get(name)).not.toBe(before.get(name));
+    }
   });
 
   it('comes back whole after everything was stopped', async () => {
