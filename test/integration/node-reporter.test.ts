@@ -19,6 +19,13 @@ let running: Promise<void>;
 const stop = new AbortController();
 let devices = { capacity: {}, allocatable: {} };
 let volumesInUse: string[] = [];
+let failures = 0;
+const counting = {
+  ...silent,
+  warn: () => {
+    failures++;
+  },
+};
 
 beforeAll(async () => {
   server = await startApiServer();
@@ -33,7 +40,7 @@ beforeAll(async () => {
     runtime: runtime as ContainerRuntime,
     recorder: new FakeEvents(),
     clock: realClock,
-    log: silent,
+    log: counting,
     machine: await machineFacts(),
     config: DEFAULTS,
     name: NAME,
@@ -97,5 +104,24 @@ describe('NodeReporter', () => {
     await reporter.tellNow(stop.signal);
     expect((await status()).volumesInUse).toBeUndefined();
     expect((await status()).addresses).toHaveLength(2);
+  });
+
+  it('leaves a node that was deleted as it is, and goes on with one that somebody made anew', async () => {
+    const key = { namespace: '', name: NAME };
+    await client.delete(NODES, key);
+    const before = failures;
+    // Two rounds: one that finds out, and one that would register it.
+    for (const round of [1, 2]) {
+      await eventually(`round ${round}`, () => {
+        reporter.poke();
+        return failures >= before + round;
+      });
+    }
+    await expect(status()).rejects.toThrow('not found');
+    await client.create(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name: NAME } });
+    await eventually('it is told of', async () => {
+      reporter.poke();
+      return (await status()).conditions?.some((c) => c.type === 'Ready' && c.status === 'True');
+    });
   });
 });

@@ -53,6 +53,7 @@ const IMAGES_AGE_MS = 60_000;
 export class NodeReporter {
   readonly #deps: NodeReporterDeps;
   #node: Node | undefined;
+  #registered = false;
   #told: NodeStatus | undefined;
   #toldAt = 0;
   #lease: Lease | undefined;
@@ -112,9 +113,10 @@ export class NodeReporter {
         if (this.#readyStatus() !== 'True') wait = RETRY_MS;
       } catch (err) {
         if (signal.aborted) return;
-        if (isNotFound(err)) this.#node = undefined;
         log.warn({ err: errorMessage(err) }, 'Cannot report the node');
-        wait = RETRY_MS;
+        if (isNotFound(err)) this.#node = undefined;
+        // A node that was deleted is not expected to come back soon.
+        if (!isNotFound(err) || !this.#registered) wait = RETRY_MS;
       }
       await Promise.race([
         clock.sleep(wait, signal).catch(() => {}),
@@ -129,10 +131,19 @@ export class NodeReporter {
     return this.#told?.conditions?.find((c) => c.type === 'Ready')?.status;
   }
 
+  /**
+   * Once: who deletes the node of a kubelet that runs means it, and it does not come back until the kubelet is started
+   * again, or somebody else makes it.
+   */
   async #register(): Promise<void> {
     if (this.#node) return;
     const { client, machine, name, labels, config, log, recorder } = this.#deps;
     const key = { namespace: '', name };
+    if (this.#registered) {
+      this.#node = await client.get(NODES, key);
+      this.#told = undefined;
+      return;
+    }
     try {
       if (!config.registerNode) this.#node = await client.get(NODES, key);
       else this.#node = await client.create(NODES, newNode(name, machine, { labels, config }));
@@ -149,6 +160,7 @@ export class NodeReporter {
           })
         : found;
     }
+    this.#registered = true;
     this.#told = undefined;
     recorder.event(this.#subject(), 'Normal', 'Starting', 'Starting kubelet.');
   }
