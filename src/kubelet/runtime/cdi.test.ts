@@ -19,10 +19,15 @@ devices:
 - name: one
   containerEdits:
     env: [ONE=${env}]
-    deviceNodes: [{path: /dev/one}, {path: /dev/two, hostPath: /dev/2, permissions: r}]
-    mounts: [{hostPath: /h, containerPath: /c, options: [ro, bind]}]
+    deviceNodes: [{path: /dev/one, type: c, major: 1}, {path: /dev/two, hostPath: /dev/2, permissions: r}]
+    mounts:
+    - {hostPath: /h, containerPath: /c, options: [ro, bind]}
+    - {hostPath: /s, containerPath: /d, type: bind, options: [rbind, rslave]}
 - {name: two, containerEdits: {env: [TWO=2]}}
 - {name: hooked, containerEdits: {hooks: []}}
+- {name: owned, containerEdits: {deviceNodes: [{path: /dev/one, uid: 7}]}}
+- {name: strict, containerEdits: {mounts: [{hostPath: /h, containerPath: /c, options: [ro, nosuid]}]}}
+- {name: memory, containerEdits: {mounts: [{hostPath: none, containerPath: /m, type: tmpfs}]}}
 `,
     );
   write(join(early, 'a.yaml'), 'early');
@@ -45,16 +50,25 @@ describe('injectCdi', () => {
         { containerPath: '/dev/one', hostPath: '/dev/one', permissions: 'rwm' },
         { containerPath: '/dev/two', hostPath: '/dev/2', permissions: 'r' },
       ],
-      mounts: [{ containerPath: '/c', hostPath: '/h', readonly: true }],
+      mounts: [
+        { containerPath: '/c', hostPath: '/h', readonly: true },
+        {
+          ...{ containerPath: '/d', hostPath: '/s', readonly: false },
+          propagation: 'PROPAGATION_HOST_TO_CONTAINER',
+        },
+      ],
     });
     expect(await injected()).toEqual({ envs: [], mounts: [], devices: [] });
   });
 
-  it('says what is not there, and what cannot be done', async () => {
-    await expect(injected('a.test/thing=none')).rejects.toThrow(
-      'unresolvable CDI devices a.test/thing=none',
-    );
-    await expect(injected('a.test/thing=hooked')).rejects.toThrow('this engine cannot do hooks');
+  it.each([
+    ['none', 'unresolvable CDI devices a.test/thing=none'],
+    ['hooked', 'this engine cannot do hooks'],
+    ['owned', 'this engine cannot do deviceNodes.uid'],
+    ['strict', 'this engine cannot do the option nosuid of the mount at /c'],
+    ['memory', 'this engine cannot do a mount of tmpfs at /m'],
+  ])('says what is not there, and what cannot be done: %s', async (name, problem) => {
+    await expect(injected(`a.test/thing=${name}`)).rejects.toThrow(problem);
   });
 
   it.each([

@@ -3,14 +3,21 @@ import { join } from 'node:path';
 import { parseYaml } from '../../api/yaml.ts';
 import { errnoOf } from '../../util/errors.ts';
 import { isObject } from '../../util/json.ts';
-import type { ContainerConfig } from './runtime.ts';
+import type { ContainerConfig, Mount } from './runtime.ts';
 
 /** What a device needs in a container. https://github.com/cncf-tags/container-device-interface/blob/main/SPEC.md */
 interface Edits {
   readonly env?: readonly string[];
   readonly deviceNodes?: readonly { path: string; hostPath?: string; permissions?: string }[];
-  readonly mounts?: readonly { hostPath: string; containerPath: string; options?: string[] }[];
+  readonly mounts?: readonly CdiMount[];
   readonly [other: string]: unknown;
+}
+
+interface CdiMount {
+  readonly hostPath: string;
+  readonly containerPath: string;
+  readonly type?: string;
+  readonly options?: readonly string[];
 }
 
 interface Spec {
@@ -22,6 +29,16 @@ interface Spec {
 // Of two files that have a device, the later one counts.
 const DIRECTORIES = ['/etc/cdi', '/var/run/cdi'];
 const KNOWN = new Set(['env', 'deviceNodes', 'mounts']);
+// The engine makes the node as the host has it: what says the same about it once more changes nothing.
+const KNOWN_OF_NODES = new Set(['path', 'hostPath', 'permissions', 'type', 'major', 'minor']);
+// What an engine does without being told.
+const USUAL_OPTIONS = new Set(['rw', 'bind', 'rbind', 'private', 'rprivate']);
+const PROPAGATIONS: Readonly<Record<string, NonNullable<Mount['propagation']>>> = {
+  slave: 'PROPAGATION_HOST_TO_CONTAINER',
+  rslave: 'PROPAGATION_HOST_TO_CONTAINER',
+  shared: 'PROPAGATION_BIDIRECTIONAL',
+  rshared: 'PROPAGATION_BIDIRECTIONAL',
+};
 
 /**
  * The container with its CDI devices as variables, nodes and mounts, for engines that know nothing of them. Throws when a
@@ -38,10 +55,9 @@ export async function injectCdi(
     throw new Error(`CDI device injection failed: unresolvable CDI devices ${missing.join(', ')}`);
   }
   const edits = [...new Set(names.flatMap((name) => editsOf(specs, name) ?? []))];
-  for (const field of edits.flatMap((one) => Object.keys(one))) {
-    if (!KNOWN.has(field)) {
-      throw new Error(`CDI device injection failed: this engine cannot do ${field}`);
-    }
+  const [impossible] = edits.flatMap(impossibleIn);
+  if (impossible !== undefined) {
+    throw new Error(`CDI device injection failed: this engine cannot do ${impossible}`);
   }
   return edits.reduce(withEdits, config);
 }
@@ -54,6 +70,30 @@ function editsOf(specs: readonly Spec[], name: string): Edits[] | undefined {
     if (found) return [containerEdits, found.containerEdits ?? {}];
   }
   return undefined;
+}
+
+/** What cannot be said to an engine that knows nothing of CDI. */
+function impossibleIn({ deviceNodes = [], mounts = [], ...rest }: Edits): string[] {
+  const nodeFields = deviceNodes.flatMap((node) => Object.keys(node));
+  return [
+    ...Object.keys(rest).filter((field) => !KNOWN.has(field)),
+    ...nodeFields.filter((field) => !KNOWN_OF_NODES.has(field)).map((f) => `deviceNodes.${f}`),
+    ...mounts.flatMap(({ type = 'bind', options = [], containerPath }) => [
+      ...(['bind', 'none', ''].includes(type) ? [] : [`a mount of ${type} at ${containerPath}`]),
+      ...options
+        .filter((option) => !isPossible(option))
+        .map((option) => `the option ${option} of the mount at ${containerPath}`),
+    ]),
+  ];
+}
+
+const isPossible = (option: string): boolean =>
+  option === 'ro' || USUAL_OPTIONS.has(option) || PROPAGATIONS[option] !== undefined;
+
+function mountOf({ hostPath, containerPath, options = [] }: CdiMount): Mount {
+  const propagation = options.map((option) => PROPAGATIONS[option]).find((p) => p !== undefined);
+  const readonly = options.includes('ro');
+  return { containerPath, hostPath, readonly, ...(propagation ? { propagation } : {}) };
 }
 
 function withEdits(config: ContainerConfig, { env = [], deviceNodes = [], mounts = [] }: Edits) {
@@ -72,12 +112,7 @@ function withEdits(config: ContainerConfig, { env = [], deviceNodes = [], mounts
         ...{ containerPath: path, hostPath, permissions },
       })),
     ],
-    mounts: [
-      ...config.mounts,
-      ...mounts.map(({ hostPath, containerPath, options = [] }) => ({
-        ...{ containerPath, hostPath, readonly: options.includes('ro') },
-      })),
-    ],
+    mounts: [...config.mounts, ...mounts.map(mountOf)],
   };
 }
 
