@@ -13,6 +13,7 @@ import type { PodFacts } from './downward.ts';
 import { ContainerConfigError, type EnvironmentDeps, makeEnvironment } from './environment.ts';
 import { ImageError, type Images } from './images.ts';
 import { runHook } from './lifecycle-hooks.ts';
+import { runsAllTheSame } from './lost-answers.ts';
 import { containerFieldPath, ephemeralContainersOf } from './names.ts';
 import type { PodDirs } from './pod-dirs.ts';
 import { containerResources, type NodeMemory } from './resources.ts';
@@ -96,7 +97,10 @@ export class ContainerStarter {
     );
     this.#event(pod, container, 'Normal', { reason: 'Created', message: 'Container created' });
     await this.#step('RunContainerError', { pod, container }, () =>
-      runtime.startContainer(id, signal),
+      runtime.startContainer(id, signal).catch(async (err: unknown) => {
+        signal.throwIfAborted();
+        if (!(await runsAllTheSame(id, err, this.#deps, signal))) throw err;
+      }),
     );
     this.#event(pod, container, 'Normal', { reason: 'Started', message: 'Container started' });
     await this.#linkLog(pod, container, { id, attempt: config.metadata.attempt });

@@ -24,7 +24,9 @@ const codeIs = (err: unknown, ...codes: string[]): boolean =>
   err instanceof RpcError && codes.includes(err.code);
 
 export const isRpcNotFound = (err: unknown): boolean => codeIs(err, 'NOT_FOUND');
-export const isRpcUnavailable = (err: unknown): boolean => codeIs(err, 'UNAVAILABLE');
+/** Whether the other side did what it was asked is not known: the connection broke, or it took too long. */
+export const isRpcCutOff = (err: unknown): boolean =>
+  codeIs(err, 'UNAVAILABLE', 'CANCELLED', 'DEADLINE_EXCEEDED');
 export const isRpcUnimplemented = (err: unknown): boolean => codeIs(err, 'UNIMPLEMENTED');
 export const isRpcDeadline = (err: unknown): boolean => codeIs(err, 'DEADLINE_EXCEEDED');
 

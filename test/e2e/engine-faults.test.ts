@@ -53,10 +53,12 @@ async function containerOf(pod: string): Promise<string> {
 async function life(name: string, rise: readonly Fault[], fall: readonly Fault[]): Promise<void> {
   const rising = rise.map((fault) => proxy.next(fault));
   const readinessProbe = { exec: { command: ['true'] }, periodSeconds: 1 };
-  await ns.apply(podOf(name, [shell('main', 'sleep 3600', { readinessProbe })]));
+  // What follows a start is done even if the start's answer was lost.
+  const lifecycle = { postStart: { exec: { command: ['touch', '/hooked'] } } };
+  await ns.apply(podOf(name, [shell('main', 'sleep 3600', { readinessProbe, lifecycle })]));
   await Promise.all(rising);
   await ready(name);
-  await ns.kubectl('exec', name, '--', 'true');
+  await ns.kubectl('exec', name, '--', 'test', '-e', '/hooked');
   const falling = fall.map((fault) => proxy.next(fault));
   await ns.kubectl('delete', 'pod', name, '--wait=false');
   await Promise.all(falling);
