@@ -147,6 +147,39 @@ describe('a node without CNI configuration', () => {
   });
 });
 
+describe('a network plugin that fails', () => {
+  const { data } = cluster.paths.cni;
+  const covered = async () => (await hostMounts.list()).some(({ path }) => path === data);
+  afterAll(async () => {
+    if (await covered()) await hostMounts.unmount(data);
+  });
+
+  it('is told with its own words, and the Pod starts when the plugin does its work again', async () => {
+    const before = await podDevices();
+    // Where host-local writes down which addresses are taken.
+    await hostMounts.mount({ source: 'tmpfs', target: data, fsType: 'tmpfs', options: ['ro'] });
+    await ns.apply(podOf('addressless', [shell('main', 'sleep 3600')]));
+    await eventually(
+      'it has failed twice',
+      async () => {
+        const events = await ns.get('events', '--field-selector=involvedObject.name=addressless');
+        const failures = events.items.filter(
+          ({ reason, message }: { reason: string; message: string }) =>
+            reason === 'FailedCreatePodSandBox' &&
+            /plugin type="bridge" failed \(add\):.* read-only file system/.test(message),
+        );
+        const times = failures.map((event: { count?: number }) => event.count ?? 1);
+        return times.reduce((sum: number, count: number) => sum + count, 0) >= 2;
+      },
+      60_000,
+    );
+    await hostMounts.unmount(data);
+    await ready('addressless');
+    await ns.kubectl('delete', 'pod', 'addressless');
+    await eventually('no attempt left a device', async () => (await podDevices()) <= before);
+  });
+});
+
 describe('a disk that', () => {
   const pods = join(cluster.paths.state, 'kubelet', 'pods');
   const covered = async () => (await hostMounts.list()).some(({ path }) => path === pods);
