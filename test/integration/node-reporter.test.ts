@@ -16,6 +16,7 @@ let server: TestApiServer;
 let client: RestClient;
 let reporter: NodeReporter;
 let running: Promise<void>;
+let early: Record<string, string>;
 const stop = new AbortController();
 let devices = { capacity: {}, allocatable: {} };
 let volumesInUse: string[] = [];
@@ -56,6 +57,7 @@ beforeAll(async () => {
     volumesInUse: () => volumesInUse,
     onPodCidr: () => {},
   });
+  early = reporter.allocatable();
   running = reporter.run(stop.signal);
 });
 afterAll(async () => {
@@ -76,6 +78,13 @@ describe('NodeReporter', () => {
       { type: 'InternalIP', address: '192.0.2.1' },
       { type: 'Hostname', address: NAME },
     ]);
+  });
+
+  it('knows what pods can have before it has told so', async () => {
+    const { 'ephemeral-storage': disk, ...others } = (await status()).allocatable ?? {};
+    expect(disk).toMatch(/^\d+/);
+    expect(Object.keys(early)).toEqual(expect.arrayContaining(['cpu', 'memory', 'pods']));
+    expect(early).toEqual(others);
   });
 
   it('tells again what a controller has taken for lost, though nothing has changed on the node', async () => {

@@ -51,7 +51,7 @@ type Resources = Record<string, string>;
 
 export function nodeCapacity(
   machine: MachineFacts,
-  disk: FilesystemFacts,
+  disk: Pick<FilesystemFacts, 'capacityBytes'>,
   config: KubeletConfiguration,
 ): Resources {
   const capacity: Resources = {

@@ -48,6 +48,7 @@ export interface NodeReporterDeps {
 
 const RETRY_MS = 1000;
 const IMAGES_AGE_MS = 60_000;
+const NO_DISK = { capacityBytes: 0 };
 
 /** Registers the node, keeps its status and its lease true. Writes the status only when it changed, else every 5 min. */
 export class NodeReporter {
@@ -76,8 +77,12 @@ export class NodeReporter {
     return this.#version?.runtimeName ?? 'containerd';
   }
 
+  /** As it was told; before that what is known without a look at the disk, since pods do not wait for it. */
   allocatable(): Record<string, string> {
-    return this.#told?.allocatable ?? {};
+    if (this.#told?.allocatable) return this.#told.allocatable;
+    const { machine, config, devices } = this.#deps;
+    const { 'ephemeral-storage': _, ...known } = nodeCapacity(machine, NO_DISK, config);
+    return { ...nodeAllocatable(known, config), ...devices().allocatable };
   }
 
   /** Tells the status now; resolves when the API has it. */
