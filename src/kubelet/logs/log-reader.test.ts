@@ -19,7 +19,8 @@ async function told(text: string, options: Partial<LogOptions> = {}): Promise<st
   const whole = { follow: false, timestamps: false, ...options };
   const parts: Buffer[] = [];
   const signal = new AbortController().signal;
-  for await (const part of readLog(path, whole, { ended: () => true }, signal)) parts.push(part);
+  for await (const part of readLog(path, whole, { ended: () => true }, signal))
+    parts.push(Buffer.from(part));
   return Buffer.concat(parts).toString();
 }
 
@@ -58,6 +59,12 @@ describe('readLog', () => {
     // Larger than its largest piece, so that it reads pieces of every size.
     const lines = Array.from({ length: 60_000 }, (_, i) => `line ${i} ${'x'.repeat(i % 90)}`);
     const log = lines.map((line, i) => `${T}1.${i}Z stdout F ${line}\n`).join('');
+    expect(await told(log)).toBe(`${lines.join('\n')}\n`);
+  });
+
+  it('puts lines together that are longer than its pieces', async () => {
+    const lines = [70_000, 3, 300_000, 40_000].map((length) => 'x'.repeat(length));
+    const log = lines.map((line) => `${T}1Z stdout F ${line}\n`).join('');
     expect(await told(log)).toBe(`${lines.join('\n')}\n`);
   });
 });

@@ -20,6 +20,8 @@ export interface LogOptions {
 const CHUNK = 64 * 1024;
 // A log that is long is read in large pieces: each of them waits for a thread, and the next one for the connection.
 const MAX_CHUNK = 1024 * 1024;
+// Engines part longer lines: an unfinished one fits in front of the next piece, and need not be put together elsewhere.
+const HEADROOM = 32 * 1024;
 // Notifications may be lost (network file systems); upstream looks each second as well.
 const RECHECK_MS = 1000;
 const NEWLINE = 0x0a;
@@ -30,7 +32,8 @@ const LETTER_T = 0x74;
 
 /**
  * The text of a container's log file. With `follow` it goes on until `ended` says that the container is over and
- * the file has been read to its end; a rotated file is followed into its successor.
+ * the file has been read to its end; a rotated file is followed into its successor. What it gives is overwritten once the
+ * next piece is asked for: a long log would keep the garbage collector busier than anything else.
  */
 export async function* readLog(
   path: string,
@@ -78,19 +81,50 @@ async function* counted(
   return formatter.consumed - before;
 }
 
-async function* chunksOfHandle(file: FileHandle, start: number): AsyncGenerator<Buffer> {
+/** A piece of a file, in a buffer that may be written to in front of it as well. */
+interface Chunk {
+  readonly buffer: Buffer;
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** Reads the next piece while the one before is made use of. */
+async function* chunksOfHandle(file: FileHandle, start: number): AsyncGenerator<Chunk> {
   let size = CHUNK;
-  for (let at = start; ; ) {
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(size), 0, size, at);
-    if (bytesRead === 0) return;
-    at += bytesRead;
-    yield buffer.subarray(0, bytesRead);
-    if (bytesRead === size) size = Math.min(4 * size, MAX_CHUNK);
+  const spare: Buffer[] = [];
+  const read = async (position: number): Promise<Chunk> => {
+    const fitting = spare.pop();
+    const buffer =
+      fitting?.length === HEADROOM + size ? fitting : Buffer.allocUnsafeSlow(HEADROOM + size);
+    const { bytesRead } = await file.read(buffer, HEADROOM, size, position);
+    return { buffer, begin: HEADROOM, end: HEADROOM + bytesRead };
+  };
+  const ahead = (position: number): Promise<Chunk> => {
+    const piece = read(position);
+    // That it failed is for whoever asks for it, perhaps much later.
+    piece.catch(() => {});
+    return piece;
+  };
+  let next = ahead(start);
+  try {
+    for (let at = start; ; ) {
+      const chunk = await next;
+      const length = chunk.end - chunk.begin;
+      if (length === 0) return;
+      at += length;
+      if (length === size) size = Math.min(4 * size, MAX_CHUNK);
+      next = ahead(at);
+      yield chunk;
+      spare.push(chunk.buffer);
+    }
+  } finally {
+    // Nobody closes the file under it.
+    await next.catch(() => {});
   }
 }
 
 async function* formatted(
-  chunks: AsyncIterable<Buffer>,
+  chunks: AsyncIterable<Chunk>,
   formatter: LineFormatter,
 ): AsyncGenerator<Buffer> {
   for await (const chunk of chunks) {
@@ -100,11 +134,13 @@ async function* formatted(
   }
 }
 
-async function* chunksOf(path: string): AsyncGenerator<Buffer> {
+async function* chunksOf(path: string): AsyncGenerator<Chunk> {
   const file = await open(path);
   const raw = file.createReadStream({ highWaterMark: MAX_CHUNK });
   const stream = path.endsWith('.gz') ? raw.pipe(createGunzip()) : raw;
-  for await (const chunk of stream) yield chunk as Buffer;
+  for await (const buffer of stream as AsyncIterable<Buffer>) {
+    yield { buffer, begin: 0, end: buffer.length };
+  }
 }
 
 /** Earlier parts of the log, oldest first. */
@@ -170,7 +206,7 @@ async function tailStart(file: FileHandle, lines: number): Promise<number> {
   return 0;
 }
 
-/** Turns log file bytes into what the reader asked for, keeping the unfinished line for the next chunk. */
+/** Turns log file bytes into what the reader asked for, keeping the unfinished line for the next piece. */
 class LineFormatter {
   readonly #options: LogOptions;
   #rest: Buffer = Buffer.alloc(0);
@@ -194,43 +230,51 @@ class LineFormatter {
     return this.#left <= 0;
   }
 
-  push(chunk: Buffer): Buffer {
-    this.consumed += chunk.length;
-    const data = this.#rest.length > 0 ? Buffer.concat([this.#rest, chunk]) : chunk;
-    const plain = this.#plain ? this.#pushPlain(data) : undefined;
-    if (plain) return plain;
+  push(chunk: Chunk): Buffer {
+    this.consumed += chunk.end - chunk.begin;
+    const data = this.#withRest(chunk);
     const parts: Buffer[] = [];
-    let begin = 0;
+    const plain = this.#plain ? this.#compact(data) : { length: 0, read: 0 };
+    let begin = plain.read;
     for (;;) {
       const end = data.indexOf(NEWLINE, begin);
       if (end < 0 || this.full) break;
       this.#line(data.subarray(begin, end), parts);
       begin = end + 1;
     }
-    this.#rest = data.subarray(begin);
-    return Buffer.concat(parts);
+    // The buffer is written to again before the line goes on.
+    this.#rest = Buffer.from(data.subarray(begin));
+    const compacted = data.subarray(0, plain.length);
+    return parts.length === 0 ? compacted : Buffer.concat([compacted, ...parts]);
+  }
+
+  /** The piece with the unfinished line before it. */
+  #withRest({ buffer, begin, end }: Chunk): Buffer {
+    const { length } = this.#rest;
+    if (length > begin) return Buffer.concat([this.#rest, buffer.subarray(begin, end)]);
+    this.#rest.copy(buffer, begin - length);
+    return buffer.subarray(begin - length, end);
   }
 
   /**
    * Every line is wanted, as it is: each one's text is moved to where the one before ended, and nothing else is made.
-   * Undefined when a line is not of the usual form, which takes longer to understand.
+   * Answers what that came to, and how far it read: up to a line that is not of the usual form, which takes longer to
+   * understand.
    */
-  #pushPlain(data: Buffer): Buffer | undefined {
-    const out = Buffer.allocUnsafe(data.length);
+  #compact(data: Buffer): { length: number; read: number } {
     let length = 0;
-    let begin = 0;
+    let read = 0;
     for (;;) {
-      const end = data.indexOf(NEWLINE, begin);
+      const end = data.indexOf(NEWLINE, read);
       if (end < 0) break;
-      const content = this.#contentOf(data, begin);
-      if (content < 0 || content > end) return undefined;
+      const content = this.#contentOf(data, read);
+      if (content < 0 || content > end) break;
       const stop = data[content - 2] === PARTIAL ? end : end + 1;
-      data.copy(out, length, content, stop);
+      data.copyWithin(length, content, stop);
       length += stop - content;
-      begin = end + 1;
+      read = end + 1;
     }
-    this.#rest = data.subarray(begin);
-    return out.subarray(0, length);
+    return { length, read };
   }
 
   /** Where the text of a line begins: after `TIME stdout F `. Most times are as long as the one before. */

@@ -41,7 +41,7 @@ export async function containerLogs(
   res.flushHeaders();
   try {
     for await (const text of readLog(path, options, { ended }, signal)) {
-      if (!res.write(text)) await drained(res, signal);
+      await written(res, text, signal);
     }
   } catch (err) {
     if (errnoOf(err) !== 'ENOENT') throw err;
@@ -49,16 +49,16 @@ export async function containerLogs(
   res.end();
 }
 
-function drained(res: Request['res'], signal: AbortSignal): Promise<void> {
+/** Resolves when the text has been given to the connection, and its buffer can be used again. */
+function written(res: Request['res'], text: Buffer, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();
     const done = (): void => {
-      res.off('drain', done);
       signal.removeEventListener('abort', done);
       resolve();
     };
-    res.once('drain', done);
     signal.addEventListener('abort', done, { once: true });
+    res.write(text, done);
   });
 }
 
