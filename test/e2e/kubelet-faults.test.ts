@@ -261,10 +261,13 @@ describe('many Pods', () => {
     'with the kubelet killed among them leave nothing behind',
     async () => {
       const names = Array.from({ length: COUNT }, (_, i) => `random-${i}`);
+      let living: string[] = [];
       for (let at = 0; at < COUNT; at += 10) {
-        await ns.apply(list(...names.slice(at, at + 10).map(randomPod)));
+        const born = names.slice(at, at + 10);
+        await ns.apply(list(...born.map(randomPod)));
         if (at % 20 === 10) signalProcess(await componentPid(cluster, 'kubelet'), 'SIGKILL');
-        const doomed = names.slice(0, at + 10).filter(() => random(2) === 0);
+        const doomed = [...living, ...born].filter(() => random(2) === 0);
+        living = [...living, ...born].filter((name) => !doomed.includes(name));
         await ns.kubectl('delete', 'pods', '--ignore-not-found', '--wait=false', ...doomed);
       }
       // Some are deleted while nobody watches.
