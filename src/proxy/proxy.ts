@@ -27,8 +27,6 @@ export interface ProxyDeps {
   readonly conntrack: Conntrack;
   readonly health: ProxyHealth;
   readonly serviceHealth: ServiceHealthServer;
-  /** Told after every successful sync. */
-  readonly onSynced?: (() => void) | undefined;
   readonly metrics: ProxyMetrics;
   readonly clock: Clock;
   readonly log: Logger;
@@ -58,7 +56,6 @@ export class ServiceProxy {
   #onState(state: ProxyState): void {
     this.#states.set(state.family, state);
     this.#deps.serviceHealth.update(this.#states.values());
-    this.#deps.onSynced?.();
   }
 
   /** Works until aborted. Writes no rule before all of the API server's objects are known. */

@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import {
   NAMESPACES,
   NETWORK_POLICIES,
+  type ObjectKey,
   PODS,
   type ResourceType,
 } from '../../../src/api/resource-types.ts';
@@ -15,6 +16,7 @@ import { NetworkPolicies, openPolicyBackends } from '../../../src/proxy/network-
 import { realClock } from '../../../src/util/clock.ts';
 import { createLogger } from '../../../src/util/log.ts';
 import type { ProxyRequest } from './network-world.ts';
+import { Runs } from './runs.ts';
 
 const [mode = 'iptables', syncPeriodMs = '30000'] = process.argv.slice(2);
 const TYPES: Record<string, ResourceType<KubeObject>> = {
@@ -32,18 +34,28 @@ for (const family of ['iptables', 'ip6tables']) {
 const log = createLogger('network-policy', 4);
 const client = new FakeClient();
 const stop = new AbortController();
-let onSynced: (() => void)[] = [];
+const runs = new Runs();
+const informers = {
+  NetworkPolicy: createInformer(client, NETWORK_POLICIES),
+  Pod: createInformer(client, PODS),
+  Namespace: createInformer(client, NAMESPACES),
+};
+// Each run begins with the question which policies there are.
+const { NetworkPolicy: listed } = informers;
+const list = listed.list.bind(listed);
+let succeeded = () => {};
+listed.list = (namespace) => {
+  succeeded = runs.begin();
+  return list(namespace);
+};
 const backends = await openPolicyBackends(mode as ProxyMode, log);
 const policies = new NetworkPolicies(
   {
-    policies: createInformer(client, NETWORK_POLICIES),
-    pods: createInformer(client, PODS),
-    namespaces: createInformer(client, NAMESPACES),
+    policies: informers.NetworkPolicy,
+    pods: informers.Pod,
+    namespaces: informers.Namespace,
     backends,
-    onSynced: () => {
-      for (const resolve of onSynced) resolve();
-      onSynced = [];
-    },
+    onSynced: () => succeeded(),
     clock: realClock,
     log,
   },
@@ -54,22 +66,23 @@ const running = policies.run(stop.signal).catch((err: unknown) => {
   process.exit(1);
 });
 
-async function apply(objects: readonly KubeObject[]): Promise<void> {
-  for (const object of objects) {
-    const type = typeOf(object);
-    const { namespace = '', name = '' } = object.metadata;
-    const key = { namespace, name };
-    const known = await client.get(type, key).catch(() => undefined);
-    if (!known) await client.create(type, object);
-    else {
-      const generation = (known.metadata.generation ?? 0) + 1;
-      const metadata = { ...known.metadata, ...object.metadata, generation };
-      await client.update(type, { ...object, metadata });
-    }
-    if (!object.status) continue;
-    const { metadata } = await client.get(type, key);
-    await client.update(type, { ...object, metadata }, { subresource: 'status' });
-  }
+/** As they were written. */
+async function apply(objects: readonly KubeObject[]): Promise<KubeObject[]> {
+  return await Promise.all(objects.map(applyOne));
+}
+
+async function applyOne(object: KubeObject): Promise<KubeObject> {
+  const type = typeOf(object);
+  const key = keyOf(object);
+  const known = await client.get(type, key).catch(() => undefined);
+  const generation = (known?.metadata.generation ?? 0) + 1;
+  const metadata = { ...known?.metadata, ...object.metadata, generation };
+  const written = known
+    ? await client.update(type, { ...object, metadata })
+    : await client.create(type, object);
+  if (!object.status) return written;
+  const status = { ...object, metadata: written.metadata };
+  return await client.update(type, status, { subresource: 'status' });
 }
 
 function typeOf({ kind }: KubeObject): ResourceType<KubeObject> {
@@ -78,28 +91,38 @@ function typeOf({ kind }: KubeObject): ResourceType<KubeObject> {
   return type;
 }
 
+function keyOf({ metadata: { namespace = '', name = '' } }: KubeObject): ObjectKey {
+  return { namespace, name };
+}
+
+/** The revision of an object that the enforcement knows of. */
+function revisionSeen(object: KubeObject): string | undefined {
+  const informer = informers[object.kind as keyof typeof informers];
+  return informer.get(keyOf(object))?.metadata.resourceVersion;
+}
+
 async function handle({ op, objects }: ProxyRequest): Promise<unknown> {
-  const synced = new Promise<void>((resolve) => onSynced.push(resolve));
   const started = performance.now();
   switch (op) {
     case 'start':
       return undefined; // Runs from the beginning.
     case 'apply':
-      return await apply(objects);
-    case 'apply-timed':
       await apply(objects);
-      await synced;
+      return undefined;
+    case 'apply-timed': {
+      const written = await apply(objects);
+      await runs.since(() =>
+        written.every((object) => revisionSeen(object) === object.metadata.resourceVersion),
+      );
       return performance.now() - started;
+    }
     case 'delete':
-      for (const object of objects) {
-        const { namespace = '', name = '' } = object.metadata;
-        await client.delete(typeOf(object), { namespace, name });
-      }
-      return await synced;
+      for (const object of objects) await client.delete(typeOf(object), keyOf(object));
+      return await runs.since(() => objects.every((object) => revisionSeen(object) === undefined));
     case 'cleanup':
       stop.abort();
       await running;
-      for (const backend of backends) await backend.cleanup(AbortSignal.timeout(10_000));
+      for (const backend of backends) await backend.cleanup(AbortSignal.timeout(60_000));
       return undefined;
   }
 }

@@ -7,7 +7,7 @@ import {
   type ResourceType,
   SERVICES,
 } from '../../../src/api/resource-types.ts';
-import type { KubeObject } from '../../../src/api/types.ts';
+import type { EndpointSlice, KubeObject } from '../../../src/api/types.ts';
 import { FakeClient } from '../../../src/client/client.fake.ts';
 import { createInformer } from '../../../src/client/informer.ts';
 import { conntrack } from '../../../src/host/conntrack.ts';
@@ -24,6 +24,7 @@ import { ServiceHealthServer } from '../../../src/proxy/service-health.ts';
 import { realClock } from '../../../src/util/clock.ts';
 import { createLogger } from '../../../src/util/log.ts';
 import type { ProxyRequest } from './network-world.ts';
+import { Runs } from './runs.ts';
 
 const [mode = 'iptables', syncPeriodMs = '30000', text = '{}'] = process.argv.slice(2);
 const settings = JSON.parse(text) as Partial<typeof DEFAULTS>;
@@ -49,12 +50,21 @@ const node = () => nodes.get({ namespace: '', name: 'node-a' });
 const health = new ProxyHealth(realClock, { timeoutMs: 60_000, node });
 const serviceHealth = new ServiceHealthServer({ log, healthy: () => true });
 const stop = new AbortController();
-let onSynced: (() => void)[] = [];
+const runs = { 4: new Runs(), 6: new Runs() };
 
 const backends = [
   await openBackend(configuration.mode, 4, configuration, { node, log }),
   await openBackend(configuration.mode, 6, configuration, { node, log }),
 ];
+for (const backend of backends) {
+  const sync = backend.sync.bind(backend);
+  backend.sync = async (...given) => {
+    const succeeded = runs[backend.family].begin();
+    const routed = await sync(...given);
+    succeeded();
+    return routed;
+  };
+}
 await removeLeftovers(configuration, { node, log }, stop.signal);
 await setSysctls(configuration, sysctl, log);
 const proxy = new ServiceProxy(
@@ -69,10 +79,6 @@ const proxy = new ServiceProxy(
     metrics: proxyMetrics(),
     clock: realClock,
     log,
-    onSynced: () => {
-      for (const resolve of onSynced) resolve();
-      onSynced = [];
-    },
   },
   {
     nodeName: 'node-a',
@@ -96,9 +102,7 @@ async function handle(request: ProxyRequest): Promise<unknown> {
       return {};
     case 'apply-timed': {
       const started = performance.now();
-      const synced = new Promise<void>((resolve) => onSynced.push(resolve));
-      for (const object of request.objects) await apply(object);
-      await synced;
+      for (const object of request.objects) await synced(await apply(object));
       return performance.now() - started;
     }
     case 'delete':
@@ -112,15 +116,26 @@ async function handle(request: ProxyRequest): Promise<unknown> {
   }
 }
 
-async function apply(object: KubeObject): Promise<void> {
+/** As it was written. */
+async function apply(object: KubeObject): Promise<KubeObject> {
   const type = typeOf(object);
   const { name = '', namespace = '' } = object.metadata;
   const key = { namespace, name };
   const known = await client.get(type, key).catch(() => undefined);
-  if (!known) await client.create(type, object);
-  else await client.update(type, await merged(type, key, object));
-  if (!object.status) return;
-  await client.update(type, await merged(type, key, object), { subresource: 'status' });
+  const written = known
+    ? await client.update(type, await merged(type, key, object))
+    : await client.create(type, object);
+  if (!object.status) return written;
+  const whole = await merged(type, key, object);
+  return await client.update(type, whole, { subresource: 'status' });
+}
+
+/** The kernel routes to the endpoints of this slice. */
+async function synced({ metadata, ...slice }: KubeObject): Promise<void> {
+  const { namespace = '', name = '', resourceVersion } = metadata;
+  const isSeen = () =>
+    endpointSlices.get({ namespace, name })?.metadata.resourceVersion === resourceVersion;
+  await runs[(slice as EndpointSlice).addressType === 'IPv6' ? 6 : 4].since(isSeen);
 }
 
 /** `object` with the stored one's metadata under its own. */
