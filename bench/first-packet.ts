@@ -1,17 +1,17 @@
+import { eventually } from '../test/support/network/answers.ts';
 import {
   ADDRESSES,
   type Answer,
   NetworkWorld,
   TIMEOUT_MS,
 } from '../test/support/network/network-world.ts';
-import { eventually } from '../test/support/network/proxy-scenarios.ts';
 import { service, slice } from '../test/support/network/service-objects.ts';
 import { inVirtualMachine, needsMachine } from './support/in-virtual-machine.ts';
 import { benchService, benchSlice } from './support/many-services.ts';
 
 /**
- * How long a new connection takes until its first byte, from a Pod to the last of many Services, beside one to the Pod behind
- * it: both in turn. `npm run bench -- first-packet [MODE…]`; SERVICES=1,1000,10000. Where the kernel lacks IPVS (and for all modes with
+ * How long a new connection takes until its first byte, from a Pod to the last of many Services, beside one to a Pod: both in
+ * turn. `npm run bench -- first-packet [MODE…]`; SERVICES=1,1000,10000. Where the kernel lacks IPVS (and for all modes with
  * VM=1) in an emulated machine, ten times slower.
  */
 const ROUNDS = 300;

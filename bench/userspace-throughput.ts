@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { eventually } from '../test/support/network/answers.ts';
 import { NamespaceProcess } from '../test/support/network/namespace-process.ts';
 import { ADDRESSES, NetworkWorld } from '../test/support/network/network-world.ts';
-import { eventually } from '../test/support/network/proxy-scenarios.ts';
 import { service, slice } from '../test/support/network/service-objects.ts';
 
 /** Bytes per second from a Pod to a Pod of the same node: directly, by iptables, and through the userspace relay. */

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KubeObject } from '../../src/api/types.ts';
+import { eventually } from '../support/network/answers.ts';
 import { NetworkWorld } from '../support/network/network-world.ts';
-import { eventually } from '../support/network/proxy-scenarios.ts';
 import { service, slice } from '../support/network/service-objects.ts';
 
 const LIMIT_MS = 40_000;

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { podNetworkRules } from '../../src/cluster/network.ts';
+import { eventually } from '../support/network/answers.ts';
 import {
   type Neighbour,
   startDockerEngine,
   startFirewalld,
 } from '../support/network/neighbours.ts';
 import { ADDRESSES, NetworkWorld, NODE_IP } from '../support/network/network-world.ts';
-import { eventually } from '../support/network/proxy-scenarios.ts';
 import { service, slice } from '../support/network/service-objects.ts';
 
 const NODE_PORT = { name: 'p', port: 80, protocol: 'TCP', nodePort: 30_010 };

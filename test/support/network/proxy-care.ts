@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { eventually, patiently } from './answers.ts';
 import { type NetworkWorld, NODE_IP } from './network-world.ts';
-import { eventually, type Scenario } from './proxy-scenarios.ts';
+import type { Scenario } from './proxy-scenarios.ts';
 import { service, slice } from './service-objects.ts';
 
 const SERVICES = 100;
@@ -112,7 +113,7 @@ export const CARE: readonly Scenario[] = [
       await eventually(async () => {
         assert.equal((await world.tcp('node-b', '192.0.3.1', 30_011))[0]?.name, 'pod1');
       });
-      const [elsewhere] = await world.tcp('client', NODE_IP, 30_011);
+      const [elsewhere] = await patiently(world, 'client', [NODE_IP, 30_011]);
       assert.equal(elsewhere?.error, 'ECONNREFUSED');
       await world.cleanup();
     },

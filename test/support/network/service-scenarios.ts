@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { answeredBy, eventually, PATIENCE_MS, patiently, unique } from './answers.ts';
 import {
   ADDRESSES,
   type Answer,
@@ -7,7 +8,7 @@ import {
   type PodName,
   TIMEOUT_MS,
 } from './network-world.ts';
-import { answeredBy, eventually, type Scenario, unique } from './proxy-scenarios.ts';
+import type { Scenario } from './proxy-scenarios.ts';
 import { service, slice } from './service-objects.ts';
 
 const WEB = { name: 'p', port: 80, protocol: 'TCP' };
@@ -125,7 +126,8 @@ export const SERVICE_SCENARIOS: readonly Scenario[] = [
         healthCheckNodePort: 31026,
         ports: [{ ...WEB, nodePort: 30_026 }],
       };
-      const request = { op: 'http', host: NODE_IP, port: 31_026, timeoutMs: 5_000 } as const;
+      const timeoutMs = PATIENCE_MS;
+      const request = { op: 'http', host: NODE_IP, port: 31_026, timeoutMs } as const;
       const ask = () => world.probe<string>('client', request);
       await world.apply(service('hc', '10.96.0.26', spec), slice('hc', ['pod1', 'pod2', 'pod4']));
       await eventually(async () => {
@@ -165,7 +167,12 @@ export const SERVICE_SCENARIOS: readonly Scenario[] = [
       );
       await answeredBy(world, 'client', ['10.96.0.34', 80], ['pod1', 'pod2']);
       await answeredBy(world, 'client', ['10.96.0.34', 81], ['pod4']);
-      const question = { op: 'udp', host: '10.96.0.34', port: 80, timeoutMs: 400 } as const;
+      const question = {
+        op: 'udp',
+        host: '10.96.0.34',
+        port: 80,
+        timeoutMs: TIMEOUT_MS,
+      } as const;
       await eventually(async () => {
         assert.deepEqual(unique(await world.probe('client', question)), ['pod3']);
       });
@@ -269,7 +276,8 @@ export const IPVS_SCENARIOS: readonly Scenario[] = [
       for (const name of ['arp_ignore', 'arp_announce']) {
         await world.onNode('sysctl', '-w', `net.ipv4.conf.all.${name}=0`);
       }
-      assert.equal((await world.tcp('client', ADDRESSES.pod1.ip, 8080))[0]?.name, 'pod1');
+      const [answer] = await patiently(world, 'client', [ADDRESSES.pod1.ip, 8080]);
+      assert.equal(answer?.name, 'pod1');
     },
   },
 ];
