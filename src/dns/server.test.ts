@@ -14,6 +14,7 @@ import { dnsMetrics } from './metrics.ts';
 import { addDnsIndexes, ClusterRecords } from './records.ts';
 import { Resolver } from './resolver.ts';
 import { DnsServer } from './server.ts';
+import { TTL_SECONDS } from './wire.ts';
 
 const client = new FakeClient();
 const stop = new AbortController();
@@ -162,11 +163,20 @@ describe('names of the cluster', () => {
     ['10-244-0-5.default.pod.cluster.local', 'A', ['10.244.0.5']],
     ['5.0.96.10.in-addr.arpa', 'PTR', ['web.default.svc.cluster.local']],
     ['7.0.244.10.in-addr.arpa', 'PTR', ['db-0.headless.default.svc.cluster.local']],
+    ['8.0.244.10.in-addr.arpa', 'PTR', ['10-244-0-8.headless.default.svc.cluster.local']],
     [
       '5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa',
       'PTR',
       ['web.default.svc.cluster.local'],
     ],
+    [
+      '7.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa',
+      'PTR',
+      ['db-0.headless.default.svc.cluster.local'],
+    ],
+    ['outside.default.svc.cluster.local', 'CNAME', ['up.example']],
+    ['web.default.svc.cluster.local', 'ANY' as RecordType, ['10.96.0.5', 'fd00::5']],
+    ['fd00-1--7.default.pod.cluster.local', 'AAAA', ['fd00:1::7']],
     [
       '_http._tcp.web.default.svc.cluster.local',
       'SRV',
@@ -216,7 +226,10 @@ describe('names of the cluster', () => {
   ])('%s %s does not exist: NXDOMAIN with the SOA', async (name, type) => {
     const answer = await ask(name, type);
     expect(rcode(answer)).toBe('NXDOMAIN');
-    expect(answer.authorities?.[0]?.type).toBe('SOA');
+    // Its time to live, and the least of the SOA's own, is how long the denial may be remembered.
+    expect(answer.authorities).toMatchObject([
+      { type: 'SOA', name: 'cluster.local', ttl: TTL_SECONDS, data: { minimum: TTL_SECONDS } },
+    ]);
   });
 
   it.each<[string, RecordType]>([
