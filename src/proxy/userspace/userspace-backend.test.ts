@@ -70,6 +70,22 @@ const relayPort = (state: ProxyState, id: string) =>
 const WEB = 'default/web/TCP';
 
 describe('UserspaceBackend', () => {
+  it('takes another port where somebody has the next one of its row', async () => {
+    const { sync } = backend();
+    const endpoints = [await tcpEndpoint('a')];
+    const port = relayPort(await sync(servicePort({ endpoints })), WEB);
+    const other = createServer().listen(port + 2, '127.0.0.1');
+    // It may be somebody else's already, which is as good.
+    await Promise.race([once(other, 'listening'), once(other, 'error')]).catch(() => {});
+    undo.push(() => other.close());
+    const second = servicePort({ service: 'second', clusterIP: '10.96.0.2', endpoints });
+    const third = servicePort({ service: 'third', clusterIP: '10.96.0.3', endpoints });
+    const state = await sync(servicePort({ endpoints }), second, third);
+    const ports = ['web', 'second', 'third'].map((name) => relayPort(state, `default/${name}/TCP`));
+    expect(new Set([...ports, port + 2]).size).toBe(4);
+    for (const one of ports) expect(await ask(one, 'x')).toBe('a:x');
+  });
+
   it('relays both directions and half-closed connections, one endpoint after the other', async () => {
     const { sync } = backend();
     const endpoints = [await tcpEndpoint('a'), await tcpEndpoint('b')];

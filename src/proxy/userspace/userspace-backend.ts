@@ -14,7 +14,7 @@ import {
 } from '../model.ts';
 import { EndpointPicker } from './endpoint-picker.ts';
 import type { Relay } from './relay.ts';
-import { TcpRelay } from './tcp-relay.ts';
+import { PortRow, TcpRelay } from './tcp-relay.ts';
 import { UdpRelay } from './udp-relay.ts';
 
 export interface UserspaceBackendDeps {
@@ -45,6 +45,7 @@ export class UserspaceBackend implements ProxyBackend {
   /** By service port and policy. */
   readonly #relays = new Map<string, OpenRelay>();
   readonly #sockets = new Set<Socket>();
+  readonly #ports = new PortRow();
   readonly #seen = new Map<string, ServicePort>();
   readonly #shown = new Map<string, ServicePort>();
 
@@ -147,7 +148,7 @@ export class UserspaceBackend implements ProxyBackend {
     const picker = new EndpointPicker(clock);
     const relay =
       service.protocol === 'TCP'
-        ? new TcpRelay(picker, this.#sockets)
+        ? new TcpRelay(picker, this.#sockets, this.#ports)
         : new UdpRelay(picker, clock);
     const host = this.#host ?? '';
     const port = await relay.listen(host);
