@@ -57,15 +57,15 @@ export async function recordedBackend(mode: string): Promise<Recorded> {
   const tools = await openTools();
   for (const tool of Object.keys(WRITES) as (keyof Tools)[]) {
     const methods = { ...tools[tool] } as unknown as Methods;
-    const recorded = WRITES[tool].map((method) => [
+    const wrapped = WRITES[tool].map((method) => [
       method,
       async (given: unknown) => {
-        const argument = asData(given);
+        const { argument, passed } = recorded(given);
         calls.push({ tool, method, argument });
-        await methods[method]?.(argument);
+        await methods[method]?.(passed);
       },
     ]);
-    Object.assign(tools, { [tool]: { ...methods, ...Object.fromEntries(recorded) } });
+    Object.assign(tools, { [tool]: { ...methods, ...Object.fromEntries(wrapped) } });
   }
   const take = () => {
     const taken = calls;
@@ -75,11 +75,24 @@ export async function recordedBackend(mode: string): Promise<Recorded> {
   return { backend: open(mode, tools), take };
 }
 
-/** What is read once becomes a list. `ensure` has nothing but a signal. */
-function asData(argument: unknown): unknown {
-  if (argument instanceof AbortSignal) return undefined;
-  const isRead = typeof argument === 'object' && argument !== null && Symbol.iterator in argument;
-  return isRead ? [...(argument as Iterable<string>)] : argument;
+/** The argument as data, and what is passed on in its place. What is read once is noted down as it is read; a signal is left out. */
+function recorded(given: unknown): { argument: unknown; passed: unknown } {
+  if (given instanceof AbortSignal) return { argument: undefined, passed: undefined };
+  const isRead =
+    typeof given === 'object' &&
+    given !== null &&
+    Symbol.iterator in given &&
+    !Array.isArray(given);
+  if (!isRead) return { argument: given, passed: given };
+  const lines: string[] = [];
+  return { argument: lines, passed: noted(given as Iterable<string>, lines) };
+}
+
+function* noted(lines: Iterable<string>, notes: string[]): Generator<string> {
+  for (const line of lines) {
+    notes.push(line);
+    yield line;
+  }
 }
 
 type Methods = Record<string, (argument: unknown) => Promise<void>>;
