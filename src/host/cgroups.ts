@@ -40,18 +40,10 @@ export interface CgroupUsage {
 }
 
 const ROOT = '/sys/fs/cgroup';
-// The v1 hierarchies that pods are put into; runc adds the others by itself.
-const V1_CONTROLLERS = [
-  'cpu',
-  'cpuacct',
-  'cpuset',
-  'memory',
-  'pids',
-  'blkio',
-  'devices',
-  'freezer',
-  'hugetlb',
-];
+// The v1 hierarchies in which pods have limits or are measured; the runtime adds the others by itself.
+const V1_PODS = ['cpu', 'cpuacct', 'cpuset', 'memory', 'pids'];
+// Those from which a pod's groups are taken away again.
+const V1_CONTROLLERS = [...V1_PODS, 'blkio', 'devices', 'freezer', 'hugetlb'];
 const V2_CONTROLLERS = ['cpu', 'cpuset', 'memory', 'pids', 'io', 'hugetlb'];
 const CPU_PERIOD_US = 100_000;
 
@@ -62,22 +54,23 @@ export function createCgroups(root = ROOT): Cgroups {
 
 function cgroupsV1(root: string): Cgroups {
   const mounted = V1_CONTROLLERS.filter((c) => existsSync(join(root, c)));
+  const own = V1_PODS.filter((c) => mounted.includes(c));
   // Joint mounts (cpu,cpuacct) are one directory under two names: visit it once.
-  const hierarchies = [...new Map(mounted.map((c) => [identity(join(root, c)), c])).values()];
+  const hierarchies = [...new Map(own.map((c) => [identity(join(root, c)), c])).values()];
   const at = (controller: string, name: string): string => join(root, controller, name);
   return {
     version: 1,
     parentOf: (name) => name,
     async ensure(name, limits) {
+      const made: (string | undefined)[] = [];
       for (const controller of hierarchies) {
-        await mkdir(at(controller, name), { recursive: true });
+        made.push(await mkdir(at(controller, name), { recursive: true }));
         if (controller === 'cpuset') await inheritCpuset(at('cpuset', ''), name);
       }
-      if (limits.cpuShares) await put(at('cpu', name), 'cpu.shares', limits.cpuShares);
-      await put(at('cpu', name), 'cpu.cfs_period_us', CPU_PERIOD_US);
-      await put(at('cpu', name), 'cpu.cfs_quota_us', limits.cpuQuota || -1);
-      await put(at('memory', name), 'memory.limit_in_bytes', limits.memoryLimit || -1);
-      if (limits.pids !== undefined) await put(at('pids', name), 'pids.max', limits.pids || 'max');
+      const isNew = made.every((path) => path !== undefined);
+      for (const [controller, file, value] of v1Settings(limits, isNew)) {
+        await put(at(controller, name), file, value);
+      }
     },
     async remove(name) {
       for (const controller of mounted) await removeTree(at(controller, name));
@@ -109,15 +102,40 @@ function cgroupsV1(root: string): Cgroups {
   };
 }
 
+/** Controller, file and value. A new group has no limits: only an older one must be told so. */
+function v1Settings(
+  { cpuShares, cpuQuota, memoryLimit, pids }: CgroupLimits,
+  isNew: boolean,
+): [controller: string, file: string, value: string | number][] {
+  const settings: ReturnType<typeof v1Settings> = [];
+  if (cpuShares) settings.push(['cpu', 'cpu.shares', cpuShares]);
+  if (cpuQuota || !isNew) {
+    settings.push(['cpu', 'cpu.cfs_period_us', CPU_PERIOD_US]);
+    settings.push(['cpu', 'cpu.cfs_quota_us', cpuQuota || -1]);
+  }
+  if (memoryLimit || !isNew) settings.push(['memory', 'memory.limit_in_bytes', memoryLimit || -1]);
+  if (pids !== undefined) settings.push(['pids', 'pids.max', pids || 'max']);
+  return settings;
+}
+
 /** Device and inode, so that two names of one directory are seen to be one. */
 function identity(path: string): string {
   const { dev, ino } = statSync(path);
   return `${dev}:${ino}`;
 }
 
-/** A new v1 cpuset is empty and takes no process until it is given the CPUs and memory nodes of the group above it. */
+const CPUSET_FILES = ['cpuset.cpus', 'cpuset.mems'];
+
+/**
+ * A new v1 cpuset is empty and takes no process until it is given the CPUs and memory nodes of the group above it. The
+ * first one asks the kernel to do that for the next ones.
+ */
 async function inheritCpuset(top: string, name: string): Promise<void> {
-  for (const file of ['cpuset.cpus', 'cpuset.mems']) await inherit(top, name, file);
+  const own = await Promise.all(CPUSET_FILES.map((file) => text(join(top, name), file)));
+  if (own.every((value) => value?.trim())) return;
+  for (const file of CPUSET_FILES) await inherit(top, name, file);
+  // The machine's own top group is not ours.
+  if (dirname(name) !== '/') await put(join(top, dirname(name)), 'cgroup.clone_children', 1);
 }
 
 /** What the group has now. Most groups above are set already, so it asks from below. */

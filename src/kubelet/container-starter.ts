@@ -1,4 +1,4 @@
-import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises';
+import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Container, Pod, PodStatus } from '../api/types.ts';
 import type { EventRecorder } from '../client/client.ts';
@@ -103,7 +103,7 @@ export class ContainerStarter {
       }),
     );
     this.#event(pod, container, 'Normal', { reason: 'Started', message: 'Container started' });
-    await this.#linkLog(pod, container, { id, attempt: config.metadata.attempt });
+    this.#linkLog(pod, container, { id, attempt: config.metadata.attempt });
     await this.#postStart(container, { id, context }, signal);
     return id;
   }
@@ -187,9 +187,9 @@ export class ContainerStarter {
     }
     const messagePath = container.terminationMessagePath ?? '/dev/termination-log';
     const messageFile = dirs.messageFile(pod.metadata.uid, container.name, attempt);
-    await mkdir(dirs.container(pod.metadata.uid, container.name), { recursive: true });
-    await writeFile(messageFile, '');
-    await chmod(messageFile, 0o666);
+    mkdirSync(dirs.container(pod.metadata.uid, container.name), { recursive: true });
+    writeFileSync(messageFile, '');
+    chmodSync(messageFile, 0o666);
     mounts.push(plainMount(messagePath, messageFile));
     return mounts;
   }
@@ -239,15 +239,11 @@ export class ContainerStarter {
   }
 
   /** /var/log/containers holds a link per container, by which log collectors find it. */
-  async #linkLog(
-    pod: Pod,
-    container: Container,
-    { id, attempt }: { id: string; attempt: number },
-  ): Promise<void> {
+  #linkLog(pod: Pod, container: Container, { id, attempt }: { id: string; attempt: number }): void {
     const { dirs } = this.#deps;
     const link = dirs.containerLogLink(pod, container.name, id);
     try {
-      await symlink(join(dirs.podLogs(pod), logPathOf(container, attempt)), link);
+      symlinkSync(join(dirs.podLogs(pod), logPathOf(container, attempt)), link);
     } catch (err) {
       if (errnoOf(err) !== 'EEXIST') throw err;
     }

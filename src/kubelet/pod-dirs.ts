@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Pod } from '../api/types.ts';
 import { errnoOf, errorMessage } from '../util/errors.ts';
@@ -46,22 +46,22 @@ export class DirectoryError extends Error {
 }
 
 /** The pod's own directory and that of its logs. Throws `DirectoryError`. */
-export async function makePodDirectories(dirs: PodDirs, pod: Pod): Promise<void> {
+export function makePodDirectories(dirs: PodDirs, pod: Pod): void {
   try {
-    await makeDirectory(dirs.pod(pod.metadata.uid), 0o750);
-    await makeDirectory(dirs.podLogs(pod), 0o755);
+    makeDirectory(dirs.pod(pod.metadata.uid), 0o750);
+    makeDirectory(dirs.podLogs(pod), 0o755);
   } catch (err) {
     throw new DirectoryError(errorMessage(err));
   }
 }
 
 /** Not recursive where that is not needed: Node.js calls a file system that can only be read ENOENT then. */
-async function makeDirectory(path: string, mode: number): Promise<void> {
+function makeDirectory(path: string, mode: number): void {
   try {
-    await mkdir(path, { mode });
+    mkdirSync(path, { mode });
   } catch (err) {
     const code = errnoOf(err);
-    if (code === 'ENOENT') await mkdir(path, { recursive: true, mode });
+    if (code === 'ENOENT') mkdirSync(path, { recursive: true, mode });
     else if (code !== 'EEXIST') throw err;
   }
 }

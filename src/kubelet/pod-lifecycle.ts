@@ -35,6 +35,9 @@ export interface PodLifecycleDeps {
   refreshNode(): Promise<void>;
 }
 
+// Upstream looks at its containers once a second and tells what it sees then: a sandbox and the containers that
+// started in it within that time are told of together.
+const TELL_SOON_MS = 1000;
 // Until those that were ended for a critical pod are gone.
 const ROOM_RETRY_MS = 500;
 
@@ -42,6 +45,8 @@ const ROOM_RETRY_MS = 500;
 export class PodLifecycle implements PodStages {
   readonly #deps: PodLifecycleDeps;
   readonly #admitted = new Set<string>();
+  /** Cancels what `tellSoon` promised, by pod uid. */
+  readonly #soon = new Map<string, () => void>();
 
   constructor(deps: PodLifecycleDeps) {
     this.#deps = deps;
@@ -102,6 +107,8 @@ export class PodLifecycle implements PodStages {
   /** Computes and tells the status; answers whether the pod has ended for good. */
   tell(state: PodState): boolean {
     const { pleg, probes, status, hostIps, runtimeName, clock, allocations, resizer } = this.#deps;
+    this.#soon.get(state.uid)?.();
+    this.#soon.delete(state.uid);
     if (state.removed) return false;
     const { pod, failure } = state;
     const computed = computePodStatus({
@@ -123,6 +130,12 @@ export class PodLifecycle implements PodStages {
     const told = failure?.disruption ? withDisruption(computed, failure, clock.now()) : computed;
     status.set(pod, told);
     return isFinal(told.phase);
+  }
+
+  tellSoon(state: PodState): void {
+    if (this.#soon.has(state.uid)) return;
+    const tell = () => void this.tell(state);
+    this.#soon.set(state.uid, this.#deps.clock.after(TELL_SOON_MS, tell));
   }
 
   /** A pod is admitted once; one that already ran here needs no second leave. */

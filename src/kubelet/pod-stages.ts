@@ -115,9 +115,13 @@ export function createPodStages(
     podsDir: join(options.rootDir, 'pods'),
     supports: (pod) => featuresFor(node, pod)?.userNamespaces === true,
   });
-  const tell = (state: PodState): boolean => stages.tell(state);
+  const telling = {
+    tell: (state: PodState): boolean => stages.tell(state),
+    tellSoon: (state: PodState): void => stages.tellSoon(state),
+  };
+  const views = { volumes, hostIps, resizer, imageVolumes, userNamespaces };
   const stages: PodLifecycle = new PodLifecycle({
-    sync: podSync(deps, options, { volumes, tell, hostIps, resizer, imageVolumes, userNamespaces }),
+    sync: podSync(deps, options, { ...telling, ...views }),
     clock,
     pleg,
     probes,
@@ -140,8 +144,7 @@ export function createPodStages(
   });
   const outsideVolumes = (pod: Pod, time: string) =>
     outsideVolumeStats(pod, { volumes, csi }, time);
-  const pods = (): readonly Pod[] => deps.others('');
-  const expansion = new VolumeExpansion({ ...deps, volumes, csi, pods });
+  const expansion = new VolumeExpansion({ ...deps, volumes, csi, pods: () => deps.others('') });
   return { stages, volumes, drivers, csi, expansion, outsideVolumes };
 }
 
@@ -197,7 +200,7 @@ function podSync(
     ...given
   }: Pick<
     ConstructorParameters<typeof PodSync>[0],
-    'volumes' | 'tell' | 'hostIps' | 'resizer' | 'userNamespaces'
+    'volumes' | 'tell' | 'tellSoon' | 'hostIps' | 'resizer' | 'userNamespaces'
   > & {
     imageVolumes: ImageVolumes;
   },

@@ -1,4 +1,5 @@
-import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import type { Container, Pod, PodStatus } from '../api/types.ts';
 import type { EventRecorder } from '../client/client.ts';
 import { Backoff, goDuration } from '../util/backoff.ts';
@@ -62,6 +63,8 @@ export interface PodSyncDeps {
   networkProblem(): string | undefined;
   /** Tells the pod's status as it is now. */
   tell(state: PodState): void;
+  /** The same, unless there is more to tell in a moment. */
+  tellSoon(state: PodState): void;
   runtimeHandler(pod: Pod, signal: AbortSignal): Promise<string>;
   /** The status that was told last. */
   told(pod: Pod): PodStatus;
@@ -174,10 +177,11 @@ export class PodSync {
     if (!(await this.#prepareClaims(pod, signal))) return SANDBOX_RETRY_MS;
     let volumes: Map<string, MountedVolume>;
     try {
-      const ensured = actions.resize.length > 0 ? groups.widen(pod) : groups.ensure(pod);
-      await makePodDirectories(this.#deps.dirs, pod);
-      volumes = await this.#deps.volumes.setUp(pod, this.#facts(state));
-      await ensured;
+      makePodDirectories(this.#deps.dirs, pod);
+      [volumes] = await Promise.all([
+        this.#deps.volumes.setUp(pod, this.#facts(state)),
+        actions.resize.length > 0 ? groups.widen(pod) : groups.ensure(pod),
+      ]);
       this.#volumeBackoff.forget(`${state.uid}/`);
     } catch (err) {
       signal.throwIfAborted();
@@ -234,7 +238,7 @@ export class PodSync {
       const handler = await runtimeHandler(pod, signal);
       const id = await runtime.runPodSandbox(config, handler, signal);
       await pleg.sandboxMade(pod.metadata, id);
-      this.#deps.tell(state);
+      this.#deps.tellSoon(state);
       return { id, config };
     } catch (err) {
       signal.throwIfAborted();
@@ -272,7 +276,7 @@ export class PodSync {
     const { pod } = state;
     let runtime = pleg.get(state.uid);
     const facts = this.#facts(state, runtime);
-    const hosts = await this.#writeHosts(pod, facts.podIps);
+    const hosts = this.#writeHosts(pod, facts.podIps);
     const waits: (number | undefined)[] = [];
     for (const container of [...actions.startEphemeral, ...actions.startInit, ...actions.start]) {
       const wait = this.#restartWait(state, container, runtime);
@@ -327,13 +331,13 @@ export class PodSync {
     return wait;
   }
 
-  async #writeHosts(pod: Pod, podIps: readonly string[]): Promise<string> {
+  #writeHosts(pod: Pod, podIps: readonly string[]): string {
     const { dirs, dns } = this.#deps;
     const path = dirs.hostsFile(pod.metadata.uid);
     const { hostname, domain } = podHostname(pod, dns().clusterDomain);
-    const nodeHosts = isHostNetwork(pod) ? await readFile('/etc/hosts', 'utf8') : '';
-    await writeFile(path, hostsFile(pod, { podIps, hostname, domain, nodeHosts }));
-    await chmod(path, 0o644);
+    const nodeHosts = isHostNetwork(pod) ? readFileSync('/etc/hosts', 'utf8') : '';
+    writeFileSync(path, hostsFile(pod, { podIps, hostname, domain, nodeHosts }));
+    chmodSync(path, 0o644);
     return path;
   }
 

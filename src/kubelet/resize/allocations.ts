@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { qosClassOf } from '../../api/pods.ts';
 import type { Container, Pod } from '../../api/types.ts';
 import { errnoOf } from '../../util/errors.ts';
 import { allContainersOf } from '../names.ts';
@@ -67,6 +68,9 @@ export class Allocations {
     const resources = container.resources ?? {};
     const before = entry.actuated[container.name];
     entry.actuated[container.name] = resources;
+    // A pod without any may not get some later (its QoS class would change), so there is nothing to remember.
+    const { spec } = entry.wanted;
+    if (!spec || qosClassOf(spec) === 'BestEffort') return;
     if (!before || changedCompute(before, resources).length > 0) this.#save(uid, entry);
   }
 

@@ -1,17 +1,16 @@
 import { createHash } from 'node:crypto';
 import {
-  chmod,
-  chown,
-  lstat,
-  mkdir,
-  readdir,
-  rename,
-  rm,
-  symlink,
-  writeFile,
-} from 'node:fs/promises';
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
-import { errnoOf } from '../../util/errors.ts';
 
 /** One file of a volume that the kubelet writes. */
 export interface ProjectedFile {
@@ -32,23 +31,24 @@ const DATA = '..data';
 /**
  * Makes a directory hold just these files, so that a reader sees all old or all new ones: they are written to a
  * fresh directory `..TIME`, the link `..data` is moved to it in one step, and each visible name is a link through
- * `..data`. Answers the digest by which a later call can be spared.
+ * `..data`. Every Pod has such a volume for its token: a few dozen calls for files of a few kilobytes on a local disk,
+ * each of which takes less time than to hand it to another thread.
  */
-export async function writeAtomically(
+export function writeAtomically(
   directory: string,
   payload: Payload,
   owner: Ownership = {},
   now = new Date(),
-): Promise<void> {
+): void {
   const stamp = now.toISOString().replaceAll(/[-:T]/g, '_').replace('Z', '');
   const fresh = `..${stamp}.${createHash('sha256').update(`${stamp}${process.hrtime.bigint()}`).digest('hex').slice(0, 9)}`;
-  await writeFiles(join(directory, fresh), payload, owner);
+  writeFiles(join(directory, fresh), payload, owner);
   // A crash may have left the link that was to be renamed.
-  await rm(join(directory, `${DATA}_tmp`), { force: true });
-  await symlink(fresh, join(directory, `${DATA}_tmp`));
-  await rename(join(directory, `${DATA}_tmp`), join(directory, DATA));
-  await linkVisibleNames(directory, payload);
-  await removeOtherVersions(directory, fresh);
+  rmSync(join(directory, `${DATA}_tmp`), { force: true });
+  symlinkSync(fresh, join(directory, `${DATA}_tmp`));
+  renameSync(join(directory, `${DATA}_tmp`), join(directory, DATA));
+  linkVisibleNames(directory, payload);
+  removeOtherVersions(directory, fresh);
 }
 
 /** What decides whether a volume must be written again. */
@@ -61,47 +61,42 @@ export function payloadDigest(payload: Payload): string {
   return hash.digest('hex');
 }
 
-async function removeOtherVersions(directory: string, current: string): Promise<void> {
-  for (const name of await readdir(directory)) {
+function removeOtherVersions(directory: string, current: string): void {
+  for (const name of readdirSync(directory)) {
     if (!name.startsWith('..') || name === current || name === DATA) continue;
-    await rm(join(directory, name), { recursive: true, force: true });
+    rmSync(join(directory, name), { recursive: true, force: true });
   }
 }
 
-async function writeFiles(directory: string, payload: Payload, owner: Ownership): Promise<void> {
-  await mkdir(directory, { mode: 0o755 });
+function writeFiles(directory: string, payload: Payload, owner: Ownership): void {
+  mkdirSync(directory, { mode: 0o755 });
   // The mode of mkdir is masked by the umask; containers of any user must get in.
-  await chmod(directory, 0o755);
+  chmodSync(directory, 0o755);
   const { uid = 0, gid = 0 } = owner;
   for (const [path, file] of payload) {
     const target = join(directory, path);
-    if (path.includes('/')) await mkdir(dirname(target), { recursive: true, mode: 0o755 });
-    await writeFile(target, file.data, { mode: file.mode });
-    if (uid !== 0 || gid !== 0) await chown(target, uid, gid);
-    await chmod(target, file.mode);
+    if (path.includes('/')) mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
+    writeFileSync(target, file.data, { mode: file.mode });
+    if (uid !== 0 || gid !== 0) chownSync(target, uid, gid);
+    chmodSync(target, file.mode);
   }
 }
 
 /** One link per first part of a path; links whose file is gone are removed. */
-async function linkVisibleNames(directory: string, payload: Payload): Promise<void> {
+function linkVisibleNames(directory: string, payload: Payload): void {
   const wanted = new Set([...payload.keys()].map((path) => path.split('/')[0] ?? path));
   for (const name of wanted) {
-    if (!(await exists(join(directory, name)))) {
-      await symlink(join(DATA, name), join(directory, name));
+    if (!exists(join(directory, name))) {
+      symlinkSync(join(DATA, name), join(directory, name));
     }
   }
-  for (const name of await readdir(directory)) {
+  for (const name of readdirSync(directory)) {
     if (name.startsWith('..') || wanted.has(name)) continue;
-    await rm(join(directory, name), { recursive: true, force: true });
+    rmSync(join(directory, name), { recursive: true, force: true });
   }
 }
 
-async function exists(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return true;
-  } catch (err) {
-    if (errnoOf(err) === 'ENOENT') return false;
-    throw err;
-  }
+/** Also when it is a link that leads nowhere. */
+function exists(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }

@@ -1,3 +1,4 @@
+import { chmodSync, mkdirSync } from 'node:fs';
 import { chmod, chown, lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseQuantity, wholeValue } from '../../api/quantity.ts';
@@ -136,7 +137,7 @@ export class VolumeManager {
   async #emptyDir(pod: Pod, volume: Volume): Promise<MountedVolume> {
     const { medium = '', sizeLimit } = volume.emptyDir ?? {};
     const path = this.#volumeDir(pod, 'empty-dir', volume.name);
-    const fresh = await makeDirectory(path);
+    const fresh = makeDirectory(path);
     if (medium === 'Memory') {
       const { mounts } = this.#deps;
       if (!(await isMountPoint(mounts, path))) {
@@ -157,10 +158,10 @@ export class VolumeManager {
     const path = join(this.#memoryDir(), pod.metadata.uid, volume.name);
     const digest = payloadDigest(files);
     if (this.#written.get(path) !== digest) {
-      await makeDirectory(path);
-      await chmod(path, 0o755);
+      makeDirectory(path);
+      chmodSync(path, 0o755);
       const gid = pod.spec?.securityContext?.fsGroup;
-      await writeAtomically(path, withGroupAccess(files, gid), {
+      writeAtomically(path, withGroupAccess(files, gid), {
         gid,
         uid: gid === undefined && hasToken(volume) ? commonUser(pod) : undefined,
       });
@@ -206,8 +207,8 @@ function withGroupAccess(files: Payload, gid: number | undefined): Payload {
 }
 
 /** Answers whether the directory is new. */
-async function makeDirectory(path: string): Promise<boolean> {
-  return (await mkdir(path, { recursive: true, mode: 0o750 })) !== undefined;
+function makeDirectory(path: string): boolean {
+  return mkdirSync(path, { recursive: true, mode: 0o750 }) !== undefined;
 }
 
 /** Any user of the pod may write an emptyDir; an fsGroup owns it and hands itself down to new files. */
