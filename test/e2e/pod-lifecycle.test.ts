@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -259,6 +259,23 @@ describe.concurrent('hooks', () => {
     await ns.kubectl('delete', 'pod', 'sleepy');
     expect(Date.now() - begin).toBeGreaterThan(1900);
     expect(Date.now() - begin).toBeLessThan(15_000);
+  });
+
+  it('that take their time hold back that the container runs, not that it could be started', async () => {
+    const lifecycle = { postStart: exec('until [ -e /j/go ]; do sleep 0.1; done') };
+    await ns.apply(
+      podOf('slowly', [shell('main', 'sleep 3600', { volumeMounts, lifecycle })], { volumes }),
+    );
+    const pod = await eventually('its sandbox is told of', async () => {
+      const found = await ns.get('pod', 'slowly');
+      const isUp = (c: { type: string; status: string }) =>
+        c.type === 'PodReadyToStartContainers' && c.status === 'True';
+      return found.status.conditions?.some(isUp) ? found : undefined;
+    });
+    expect(pod.status.phase).toBe('Pending');
+    expect(pod.status.podIP).toMatch(/^\d/);
+    writeFileSync(join(journal, 'go'), '');
+    await ready('slowly');
   });
 
   it('that fail after the start end the container', async () => {
