@@ -26,6 +26,17 @@ function candidate(client: FakeClient, steady: FakeClock, identity: string, wall
   return { state, stop, done };
 }
 
+/** From now on the next request, and those that follow it, are answered only when told so. */
+function hanging(client: FakeClient): { answer(): void } {
+  const answered = Promise.withResolvers<void>();
+  const { get } = client;
+  client.get = async (...args) => {
+    await answered.promise;
+    return get.apply(client, args) as never;
+  };
+  return { answer: answered.resolve };
+}
+
 describe('LeaderElector', () => {
   it('lets one lead, and the next at once when the first releases', async () => {
     const client = new FakeClient();
@@ -95,6 +106,28 @@ describe('LeaderElector', () => {
       await b.done;
     },
   );
+
+  it('gives up the lead when nothing answers: another has it by the time that an answer comes', async () => {
+    const client = new FakeClient();
+    const clock = new FakeClock();
+    const a = candidate(client, clock, 'a');
+    await clock.advance(0);
+    const b = candidate(client, clock, 'b');
+    await clock.advance(3_000);
+    expect(a.state.leads).toBe(true);
+    const hung = hanging(client);
+    const failed = expect(a.done).rejects.toThrow('Lost the lease');
+    await clock.advance(8_000);
+    expect(a.state.leads).toBe(true);
+    await clock.advance(4_000);
+    expect(a.state.leads).toBe(false);
+    hung.answer();
+    for (let i = 0; i < 10; i++) await clock.advance(5_000);
+    expect(b.state.leads).toBe(true);
+    await failed;
+    b.stop.abort();
+    await b.done;
+  });
 
   it('gives up the lead when it cannot renew', async () => {
     const client = new FakeClient();

@@ -105,9 +105,11 @@ export class LeaderElector {
     for (let quiet = false; !signal.aborted; ) {
       await clock.sleep(retryMs, signal).catch(() => {});
       if (signal.aborted) return;
+      // Others count from when the server took it: that may be long before its answer is here.
+      const asked = steady.now();
       try {
-        if (!(await this.#tryHold())) return;
-        renewedAt = steady.now();
+        if (!(await this.#holdWithin(renewedAt + renewDeadlineMs - asked))) return;
+        renewedAt = asked;
         quiet = false;
       } catch (err) {
         this.#complain(quiet, err, 'Cannot renew the lease; retrying');
@@ -120,6 +122,24 @@ export class LeaderElector {
   #complain(quiet: boolean, err: unknown, message: string): void {
     const { log } = this.#deps;
     log[quiet ? 'debug' : 'warn']({ err: errorMessage(err) }, message);
+  }
+
+  /** A server that does not answer in time counts as one that refuses: the lease runs out meanwhile. */
+  async #holdWithin(ms: number): Promise<boolean> {
+    const { clock, log } = this.#deps;
+    const late = Promise.withResolvers<boolean>();
+    const cancel = clock.after(ms, () => {
+      log.warn(
+        { lease: this.#options.lease.name },
+        'No answer to the renewal of the lease in time',
+      );
+      late.resolve(false);
+    });
+    try {
+      return await Promise.race([this.#tryHold(), late.promise]);
+    } finally {
+      cancel();
+    }
   }
 
   /** True when this process holds the lease after the try. Throws when the server refuses or cannot be reached. */
