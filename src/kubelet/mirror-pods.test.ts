@@ -13,6 +13,37 @@ const parse = (image: string): Promise<Pod> =>
   parseStaticPod(manifest(image), { file: 'a', nodeName: 'n', seen: '2026-01-01T00:00:00Z' });
 
 describe('MirrorPods', () => {
+  it('makes a mirror anew that was deleted before the answer to its creation came', async () => {
+    const client = new FakeClient();
+    const [node] = client.seed(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n' } });
+    const wanted = [await parse('one')];
+    const mirrors = new MirrorPods({
+      ...{ client, clock: realClock, log: silent, wanted: () => wanted, node: () => node },
+      onMirror: () => {},
+    });
+    const { create } = client;
+    const made: Pod[] = [];
+    client.create = async (...args) => {
+      const mirror = (await create.apply(client, args)) as unknown as Pod;
+      made.push(mirror);
+      if (made.length === 1) {
+        mirrors.seen(mirror);
+        await client.delete(PODS, mirror.metadata, { gracePeriodSeconds: 0 });
+        mirrors.gone(mirror);
+      }
+      return mirror as never;
+    };
+    const stop = new AbortController();
+    const running = mirrors.run(stop.signal);
+    mirrors.poke();
+    await expect
+      .poll(() => client.all(PODS).map(({ metadata }) => metadata.uid))
+      .toEqual([expect.not.stringMatching(`^${made[0]?.metadata.uid}$`)]);
+    expect(made).toHaveLength(2);
+    stop.abort();
+    await running;
+  });
+
   it('makes a mirror, makes it anew for another version or after a deletion, and removes it at the end', async () => {
     const client = new FakeClient();
     const [node] = client.seed(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n' } });

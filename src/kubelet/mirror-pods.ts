@@ -25,6 +25,8 @@ const RETRY_MS = 1000;
 export class MirrorPods {
   readonly #deps: MirrorPodsDeps;
   readonly #mirrors = new Map<string, Pod>();
+  /** UIDs of those that were seen to go while one is being made: its answer may come after its end. */
+  #goneMeanwhile: Set<string> | undefined;
   #dirty = false;
   #wake: () => void = () => {};
 
@@ -48,6 +50,7 @@ export class MirrorPods {
   }
 
   gone(mirror: Pod): void {
+    this.#goneMeanwhile?.add(mirror.metadata.uid);
     if (this.#mirrors.get(podKey(mirror))?.metadata.uid !== mirror.metadata.uid) return;
     this.#mirrors.delete(podKey(mirror));
     this.poke();
@@ -112,14 +115,22 @@ export class MirrorPods {
 
   async #create(pod: Pod, node: Node): Promise<void> {
     const { client, log } = this.#deps;
+    const gone = new Set<string>();
+    this.#goneMeanwhile = gone;
     try {
       const mirror = await client.create(PODS, mirrorOf(pod, node));
       log.info({ pod: podKey(pod) }, 'Static pod is shown in the API');
-      this.#mirrors.set(podKey(pod), mirror);
-      this.#tell(podKey(pod));
+      if (gone.has(mirror.metadata.uid)) this.poke();
+      // What the watch has told of it meanwhile is newer than this.
+      else if (this.#mirrors.get(podKey(pod))?.metadata.uid !== mirror.metadata.uid) {
+        this.#mirrors.set(podKey(pod), mirror);
+        this.#tell(podKey(pod));
+      }
     } catch (err) {
       if (!isAlreadyExists(err)) throw err;
       // Its watch event is on the way; a pod of that name that is no mirror of ours stays.
+    } finally {
+      this.#goneMeanwhile = undefined;
     }
   }
 
