@@ -131,6 +131,10 @@ function podIs(deps: HandlerDeps, before: Pod | undefined, after: Pod | undefine
   const from = placeOf(before, deps.isOurs);
   const to = placeOf(after, deps.isOurs);
   if (before && from === 'waiting' && to !== 'waiting') leaveQueue(deps, before);
+  // Bound by us and gone without having been seen in between: nothing else would free its place.
+  if (before && to === 'elsewhere' && deps.cache.isAssumed(before.metadata.uid)) {
+    leaveNode(deps, before);
+  }
   if (before && from === 'assigned' && to !== 'assigned') leaveNode(deps, before);
   if (!after) return;
   if (to === 'assigned') onNode(deps, from === 'assigned' ? before : undefined, after);

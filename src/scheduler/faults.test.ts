@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { ApiError } from '../api/errors.ts';
 import { NODES, PODS } from '../api/resource-types.ts';
+import type { Pod } from '../api/types.ts';
 import { FakeClock } from '../util/clock.fake.ts';
 import { type Clock, realClock } from '../util/clock.ts';
 import { makeNode, makePod } from './objects.fake.ts';
@@ -113,6 +115,26 @@ describe('Scheduler in trouble', () => {
       for (let i = 0; i < 20 && nodeOf('p') === undefined; i++) await clock.advance(100);
       await vi.waitFor(() => expect(nodeOf('p')).toBe('one'), 30_000);
     }
+  });
+
+  it('frees the place of a Pod that was bound and deleted while no watch told of it', async () => {
+    const { client, nodeOf } = start();
+    client.seed(NODES, makeNode('one', { cpu: '1' }));
+    const { watch } = client;
+    client.watch = async function* (type, options, signal) {
+      for await (const event of watch.call(client, type, options, signal)) {
+        const { metadata, spec } = event.object as Pod;
+        if (metadata.name === 'first' && spec?.nodeName) {
+          await client.delete(PODS, metadata, { gracePeriodSeconds: 0 });
+          throw new ApiError('Expired', 'too old resource version');
+        }
+        yield event as never;
+      }
+    };
+    await client.create(PODS, makePod('first', { cpu: '1' }));
+    await vi.waitFor(() => expect(client.all(PODS)).toEqual([]), 30_000);
+    await client.create(PODS, makePod('second', { cpu: '1' }));
+    await vi.waitFor(() => expect(nodeOf('second')).toBe('one'), 30_000);
   });
 
   it('forgets a Pod that is deleted while it is bound', async () => {
