@@ -269,7 +269,9 @@ class JobReconciler implements Reconciler {
     await Promise.all(
       pods.map(async (pod) => {
         await removeTracking(this.#deps.client, pod);
-        this.#released.add(pod.metadata.uid);
+        // The end of the Pod may have been seen before this answer: it would be remembered for ever.
+        const known = this.#deps.pods.get(pod.metadata);
+        if (known?.metadata.uid === pod.metadata.uid) this.#released.add(pod.metadata.uid);
       }),
     );
   }
