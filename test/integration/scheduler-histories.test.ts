@@ -119,8 +119,9 @@ async function live(world: Watched, steps: readonly Step[]): Promise<void> {
     // Some steps fall together, some are apart.
     if (i % 3 === 0) await pass(world, 700);
   }
-  // Longer than any back-off, shorter than the flush that would hide a hint that was missed.
-  for (let second = 0; second < 30; second++) await pass(world, 1000);
+  // Longer than the longest back-offs of all bindings that may still fail, shorter than the flush that would hide a hint
+  // that was missed.
+  for (let second = 0; second < 60; second++) await pass(world, 1000);
 }
 
 /** Pods that wait although there are nodes for them. */
