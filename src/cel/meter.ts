@@ -85,9 +85,12 @@ export class Meter {
       const [values] = args;
       if (Array.isArray(values)) {
         this.charge(costOf(values));
+        if (PATTERNED.has(String(name)) && values.length >= 2) {
+          this.charge(matchCost(String(values[0]), String(values[1])));
+        }
         // The library's own reads JavaScript's patterns, some of which run away.
         if (name === 'matches' && values.length === 2) {
-          return linearRegExp(String(values[1])).test(String(values[0]));
+          return linearRegExp(String(values[1])).regExp.test(String(values[0]));
         }
       }
       return handle(...args);
@@ -97,6 +100,13 @@ export class Meter {
 
 function isNode(value: object): value is AstNode {
   return 'op' in value && typeof value.op === 'string' && 'evaluate' in value;
+}
+
+const PATTERNED = new Set(['matches', 'find', 'findAll']);
+
+/** The product of text and pattern (cel-go CallCost), where what is repeated counts as often as it is. */
+function matchCost(text: string, pattern: string): number {
+  return Math.ceil((1 + text.length) / 10) * Math.ceil(linearRegExp(pattern).size / 4);
 }
 
 function costOf(values: readonly unknown[]): number {

@@ -9,7 +9,7 @@ export function addStrings(environment: Environment): void {
   const define = definer(environment);
   define(
     'string.find(string): string',
-    (text: string, pattern: string) => linearRegExp(pattern).exec(text)?.[0] ?? '',
+    (text: string, pattern: string) => linearRegExp(pattern).regExp.exec(text)?.[0] ?? '',
   );
   define('string.findAll(string): list<string>', (text: string, pattern: string) =>
     findAll(text, pattern, -1n),
@@ -29,9 +29,18 @@ export function addStrings(environment: Environment): void {
   define(`${strings}.quote(string): string`, (_: unknown, text: string) => JSON.stringify(text));
 }
 
+/** One match takes time in proportion to the text; a thousand of them take a thousand times that. */
+const MAX_SEARCH_MS = 500;
+
 function findAll(text: string, pattern: string, limit: bigint): string[] {
-  const found = [...text.matchAll(new RegExp(linearRegExp(pattern), 'g'))].map(([match]) => match);
-  return limit < 0n ? found : found.slice(0, Number(limit));
+  const found: string[] = [];
+  const until = performance.now() + MAX_SEARCH_MS;
+  for (const [match] of text.matchAll(new RegExp(linearRegExp(pattern).regExp, 'gl'))) {
+    if (limit >= 0n && BigInt(found.length) >= limit) break;
+    if (performance.now() > until) throw new RangeError(`findAll of '${pattern}' takes too long`);
+    found.push(match);
+  }
+  return found;
 }
 
 function replaceSome(text: string, from: string, to: string, limit: bigint): string {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { linearRegExp } from './linear-regexp.ts';
+import { linearRegExp, PatternBudget } from './linear-regexp.ts';
 
 describe('linearRegExp', () => {
   it.each([
@@ -20,8 +20,15 @@ describe('linearRegExp', () => {
     ['^\\x41\\x{42}\\103\\_\\/$', ['ABC_/'], ['ABC']],
     ['^[\\w.-]{2,3}$', ['a.-'], ['a', 'a+b']],
     ['^$', [''], ['a']],
+    ['^a{20}$', ['a'.repeat(20)], ['a'.repeat(19), 'a'.repeat(21)]],
+    ['^(?:ab){2,40}?$', ['ab'.repeat(2), 'ab'.repeat(40)], ['ab', 'ab'.repeat(41)]],
+    ['^(a{10}){10}$', ['a'.repeat(100)], ['a'.repeat(99), 'a'.repeat(101)]],
+    ['^x|(?:a{5}|b){3,}$', ['x', 'b'.repeat(3), 'a'.repeat(35)], ['bb', 'a'.repeat(14)]],
+    ['^(?i:k{17,}\\.)$', [`${'kK'.repeat(20)}.`], [`${'k'.repeat(16)}.`]],
+    ['^\\Qab\\E{20}$', [`a${'b'.repeat(20)}`], ['ab'.repeat(20)]],
+    ['^(?:a{0}b{0,1}){2}$', ['', 'b', 'bb'], ['a']],
   ])('reads %s as Go does', (pattern, matching, others) => {
-    const regExp = linearRegExp(pattern);
+    const { regExp } = linearRegExp(pattern);
     expect(matching.filter((text) => !regExp.test(text))).toEqual([]);
     expect(others.filter((text) => regExp.test(text))).toEqual([]);
   });
@@ -42,6 +49,8 @@ describe('linearRegExp', () => {
     ['[[:foo:]]', 'invalid character class range: `[:foo:]`'],
     ['a{1001}', 'invalid repeat count: `{1001}`'],
     ['a{2,1}', 'invalid repeat count: `{2,1}`'],
+    ['((a{100}){10}){2}', 'invalid repeat count: `{2}`'],
+    [`(?:${'a'.repeat(30)}){1000}`, 'expression too large'],
     ['(?=a)', 'invalid or unsupported Perl syntax: `(?=`'],
     ['(?P<n', 'invalid named capture: `(?P<n`'],
     ['(?P<n-x>a)', 'invalid named capture: `(?P<n-x>`'],
@@ -54,7 +63,27 @@ describe('linearRegExp', () => {
     'matches %s in linear time',
     (pattern) => {
       // In another it would take longer than the test has.
-      expect(linearRegExp(pattern).test(`${'a'.repeat(60)}!`)).toBe(false);
+      expect(linearRegExp(pattern).regExp.test(`${'a'.repeat(60)}!`)).toBe(false);
     },
   );
+
+  it.each([
+    ['^(a?){30}a{30}$', 'a'.repeat(29)],
+    [`^${'a?'.repeat(80)}${'a'.repeat(80)}$`, 'a'.repeat(79)],
+    ['(?m)^(a+)+$', `${'a'.repeat(60)}!`],
+    ['^((a{0,20}){0,20})*b$', 'a'.repeat(1000)],
+  ])('matches %s in linear time, too', (pattern, text) => {
+    expect(linearRegExp(pattern).regExp.test(text)).toBe(false);
+  });
+});
+
+describe('a budget for patterns', () => {
+  it('is used up by long texts of large patterns, not by either alone', () => {
+    const budget = new PatternBudget();
+    expect(budget.test('^[a-z]{900}$', 'a'.repeat(900))).toBe(true);
+    expect(budget.test('^[a-z]*$', 'a'.repeat(1_000_000))).toBe(true);
+    expect(() => budget.test('^[a-z]{900}', 'a'.repeat(1_000_000))).toThrow(
+      "is too long to be matched against '^[a-z]{900}'",
+    );
+  });
 });

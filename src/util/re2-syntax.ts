@@ -1,9 +1,20 @@
+import { NOT_POSIX, POSIX } from './re2-classes.ts';
+import { byNumber, CONTROLS, type Part } from './re2-escapes.ts';
+import { type Piece, repeatPiece } from './re2-repeat.ts';
+
+/** `size` is about how many instructions its program has: matching takes as many steps for each character of a text. */
+export interface Translated {
+  readonly source: string;
+  readonly size: number;
+}
+
 /**
  * Go's regular expressions (RE2 syntax) in JavaScript's: POSIX classes, named groups, \A, \z, \Q…\E and flags become what
  * JavaScript knows; what Go refuses is refused in Go's words. The result needs no flags: V8's linear-time engine takes
- * neither `i` nor `u`, so `(?i)` becomes classes of both cases, and \p{…} is not supported, and says so.
+ * neither `i` nor `u`, so `(?i)` becomes classes of both cases, and \p{…} is not supported, and says so. It has no
+ * look-ahead either: in `(?m)` the end of a line is JavaScript's, where a carriage return ends one too.
  */
-export function translateRe2(pattern: string): string {
+export function translateRe2(pattern: string): Translated {
   return new Translation(pattern).run();
 }
 
@@ -17,6 +28,10 @@ export class PatternError extends SyntaxError {
 }
 
 const MAX_REPEAT = 1000;
+/** Larger programs are no patterns for fields. Go's own limit is higher. */
+const MAX_SIZE = 20_000;
+/** A range of a class as it is written: `\u0061-\u007a`. */
+const RANGE = 13;
 const SYNTAX = /[\\^$.*+?()[\]{}|/]/;
 const SAME = new Set('fnrtvbBdDwW');
 /** Go's white space is ASCII's, without the vertical tab. */
@@ -25,44 +40,18 @@ const SPACE = '\\t\\n\\f\\r ';
 const NOT_SPACE = '\\x00-\\x08\\x0b\\x0e-\\x1f!-\\uffff';
 const PUNCTUATION = /^[!-/:-@[-`{-~]$/;
 
-const POSIX: Readonly<Record<string, string>> = {
-  alnum: '0-9A-Za-z',
-  alpha: 'A-Za-z',
-  ascii: '\\x00-\\x7f',
-  blank: '\\t ',
-  cntrl: '\\x00-\\x1f\\x7f',
-  digit: '0-9',
-  graph: '!-~',
-  lower: 'a-z',
-  print: ' -~',
-  punct: '!-\\/:-@\\[-`{-~',
-  space: '\\t\\n\\v\\f\\r ',
-  upper: 'A-Z',
-  word: '0-9A-Za-z_',
-  xdigit: '0-9A-Fa-f',
-};
-/** What is left of all characters. */
-const NOT_POSIX: Readonly<Record<string, string>> = {
-  alnum: '\\x00-\\/:-@\\[-`{-\\uffff',
-  alpha: '\\x00-@\\[-`{-\\uffff',
-  ascii: '\\x80-\\uffff',
-  blank: '\\x00-\\x08\\n-\\x1f!-\\uffff',
-  cntrl: ' -~\\x80-\\uffff',
-  digit: '\\x00-\\/:-\\uffff',
-  graph: '\\x00- \\x7f-\\uffff',
-  lower: '\\x00-`{-\\uffff',
-  print: '\\x00-\\x1f\\x7f-\\uffff',
-  punct: '\\x00- 0-9A-Za-z\\x7f-\\uffff',
-  space: '\\x00-\\x08\\x0e-\\x1f!-\\uffff',
-  upper: '\\x00-@\\[-\\uffff',
-  word: '\\x00-\\/:-@\\[-^`{-\\uffff',
-  xdigit: '\\x00-\\/:-@G-`g-\\uffff',
-};
+/** What is outside of an open group, and where in the result the group starts. */
+interface Outside {
+  readonly flags: Flags;
+  readonly start: number;
+  readonly sequence: Sequence;
+}
 
-/** What a part of the pattern means, and how long it is there. */
-interface Part {
-  readonly text: string;
-  readonly length: number;
+/** What the group that is being read holds so far. */
+interface Sequence {
+  size: number;
+  factor: number;
+  repeats: number;
 }
 
 interface Flags {
@@ -76,8 +65,11 @@ class Translation {
   #at = 0;
   #out = '';
   #flags: Flags = { i: false, m: false, s: false };
-  /** The flags outside of each open group. */
-  readonly #groups: Flags[] = [];
+  readonly #groups: Outside[] = [];
+  #sequence: Sequence = { size: 0, factor: 1, repeats: 1 };
+  /** What was written last, which an operator would repeat; it starts there in the result. */
+  #last: Piece = { size: 0, factor: 1, repeats: 1 };
+  #lastStart = 0;
   /** Where the operator of what was repeated last starts; undefined: what stands before was not repeated. */
   #repeated: number | undefined;
   #canRepeat = false;
@@ -86,10 +78,15 @@ class Translation {
     this.#pattern = pattern;
   }
 
-  run(): string {
-    while (this.#at < this.#pattern.length) this.#step();
+  run(): Translated {
+    while (this.#at < this.#pattern.length) {
+      this.#step();
+      if (this.#sequence.size > MAX_SIZE) {
+        throw new PatternError('expression too large', this.#pattern);
+      }
+    }
     if (this.#groups.length > 0) throw new PatternError('missing closing )', this.#pattern);
-    return this.#out;
+    return { source: this.#out, size: this.#sequence.size };
   }
 
   #step(): void {
@@ -109,12 +106,31 @@ class Translation {
     const { m, s } = this.#flags;
     if (c === '.') return s ? '[^]' : '[^\\n]';
     if (c === '^') return m ? '(?:^|(?<=\\n))' : '^';
-    return m ? '(?=\\n|$)' : '$';
+    return m ? '(?m:$)' : '$';
   }
 
   /** Writes what `length` characters of the pattern mean. */
   #emit(text: string, length: number, canRepeat = true): void {
+    // A class has an instruction for each of its ranges.
+    this.#add({ size: 1 + Math.floor(text.length / RANGE), factor: 1, repeats: 1 }, text);
+    this.#advance(length, canRepeat);
+  }
+
+  #add(piece: Piece, text: string): void {
+    this.#lastStart = this.#out.length;
     this.#out += text;
+    this.#last = piece;
+    this.#join(piece);
+  }
+
+  #join({ size, factor, repeats }: Piece): void {
+    const sequence = this.#sequence;
+    sequence.size += size;
+    sequence.factor = Math.max(sequence.factor, factor);
+    sequence.repeats = Math.max(sequence.repeats, repeats);
+  }
+
+  #advance(length: number, canRepeat: boolean): void {
     this.#at += length;
     this.#canRepeat = canRepeat;
     this.#repeated = undefined;
@@ -134,8 +150,7 @@ class Translation {
   #open(): void {
     const rest = this.#pattern.slice(this.#at);
     if (!rest.startsWith('(?')) {
-      this.#groups.push(this.#flags);
-      this.#emit('(', 1, false);
+      this.#begin('(', 1);
       return;
     }
     if (/^\(\?P?</.test(rest) && !/^\(\?<[=!]/.test(rest)) this.#openNamed(rest);
@@ -146,9 +161,8 @@ class Translation {
     const [capture, name = ''] = /^\(\?P?<([^>]*)>/.exec(rest) ?? [];
     if (capture === undefined) throw new PatternError('invalid named capture', rest);
     if (!/^\w+$/.test(name)) throw new PatternError('invalid named capture', capture);
-    this.#groups.push(this.#flags);
     // Nobody asks for the name.
-    this.#emit('(', capture.length, false);
+    this.#begin('(', capture.length);
   }
 
   #openFlags(rest: string): void {
@@ -161,21 +175,31 @@ class Translation {
     const flag = (name: 'i' | 'm' | 's') =>
       on.includes(name) || (this.#flags[name] && !off.includes(name));
     const flags = { i: flag('i'), m: flag('m'), s: flag('s') };
-    if (end === ':') {
-      this.#groups.push(this.#flags);
-      this.#emit('(?:', all.length, false);
-    } else this.#emit('', all.length, false);
+    if (end === ':') this.#begin('(?:', all.length);
+    else this.#emit('', all.length, false);
     this.#flags = flags;
+  }
+
+  #begin(text: string, length: number): void {
+    const [flags, sequence, start] = [this.#flags, this.#sequence, this.#out.length];
+    this.#groups.push({ flags, sequence, start });
+    this.#sequence = { size: 0, factor: 1, repeats: 1 };
+    this.#emit(text, length, false);
   }
 
   #close(): void {
     const outside = this.#groups.pop();
     if (!outside) throw new PatternError('unexpected )', this.#pattern);
-    this.#flags = outside;
-    this.#emit(')', 1);
+    this.#flags = outside.flags;
+    this.#out += ')';
+    this.#last = this.#sequence;
+    this.#lastStart = outside.start;
+    this.#sequence = outside.sequence;
+    this.#join(this.#last);
+    this.#advance(1, true);
   }
 
-  #repeat(operator: string): void {
+  #repeat(operator: string, count?: { least: number; most: number }): void {
     const start = this.#at;
     const lazy = this.#pattern[start + operator.length] === '?' ? '?' : '';
     const text = operator + lazy;
@@ -184,8 +208,23 @@ class Translation {
       throw new PatternError('invalid nested repetition operator', both);
     }
     if (!this.#canRepeat) throw new PatternError('missing argument to repetition operator', text);
-    this.#emit(text, text.length);
+    if (count) this.#replicate(operator, count, lazy);
+    else this.#out += text;
+    this.#advance(text.length, true);
     this.#repeated = start;
+  }
+
+  #replicate(operator: string, count: { least: number; most: number }, lazy: string): void {
+    const text = this.#out.slice(this.#lastStart);
+    const { source, piece } = repeatPiece({ ...this.#last, text }, count, lazy);
+    if (piece.repeats > MAX_REPEAT) throw new PatternError('invalid repeat count', operator);
+    // Before it is written out: what is too large is not.
+    if (this.#sequence.size + piece.size > MAX_SIZE) {
+      throw new PatternError('expression too large', this.#pattern);
+    }
+    this.#out = this.#out.slice(0, this.#lastStart) + source();
+    this.#sequence.size -= this.#last.size;
+    this.#join(piece);
   }
 
   #count(): void {
@@ -199,7 +238,11 @@ class Translation {
     if (Number(least) > MAX_REPEAT || upper > MAX_REPEAT || upper < Number(least)) {
       throw new PatternError('invalid repeat count', text);
     }
-    this.#repeat(text);
+    const isOpen = comma !== '' && most === '';
+    this.#repeat(text, {
+      least: Number(least),
+      most: isOpen ? Number.POSITIVE_INFINITY : upper,
+    });
   }
 
   #escape(): void {
@@ -220,7 +263,9 @@ class Translation {
     const end = this.#pattern.indexOf('\\E', this.#at);
     const text = this.#pattern.slice(this.#at + 2, end < 0 ? undefined : end);
     const length = end < 0 ? this.#pattern.length - this.#at : text.length + 4;
-    this.#emit([...text].map((c) => this.#character(c)).join(''), length, text !== '');
+    const all = [...text].map((c) => this.#character(c));
+    for (const one of all) this.#emit(one, 0);
+    this.#advance(length, all.length > 0);
   }
 
   /** The one character that an escape sequence means, and how long that is. */
@@ -311,25 +356,6 @@ class Translation {
   }
 }
 
-const CONTROLS: Readonly<Record<string, string | undefined>> = {
-  a: '\u0007',
-  f: '\f',
-  n: '\n',
-  r: '\r',
-  t: '\t',
-  v: '\v',
-};
-
-/** Octal and hexadecimal escape sequences. */
-function byNumber(rest: string): Part | undefined {
-  const [octal] = /^\\(?:0[0-7]{0,2}|[1-7][0-7]{1,2})/.exec(rest) ?? [];
-  if (octal) return { text: codePoint(octal.slice(1), 8), length: octal.length };
-  const [hex, two, more] = /^\\x(?:([0-9A-Fa-f]{2})|\{([0-9A-Fa-f]{1,6})\})/.exec(rest) ?? [];
-  const digits = two ?? more ?? '';
-  if (!hex || Number.parseInt(digits, 16) > 0x10ffff) return undefined;
-  return { text: codePoint(digits, 16), length: hex.length };
-}
-
 /** The part of a range that is within `from`-`to`, in the other case. */
 function otherCase(low: string, high: string, from: string, to: string): string {
   const first = low > from ? low : from;
@@ -341,10 +367,6 @@ function otherCase(low: string, high: string, from: string, to: string): string 
 
 function isLetter(c: string): boolean {
   return /^[A-Za-z]$/.test(c);
-}
-
-function codePoint(digits: string, base: number): string {
-  return String.fromCodePoint(Number.parseInt(digits, base));
 }
 
 /** Within brackets; characters beyond 16 bits stand there as their halves. */

@@ -163,8 +163,13 @@ describe('bad input is refused with a Status, whatever it is:', () => {
   });
 
   it('patterns of definitions that would run away', async () => {
-    const pattern = '^(([a-z])+.)+[A-Z]([a-z])+$';
-    const spec = { type: 'object', properties: { text: { type: 'string', pattern } } };
+    const text = (pattern: string) => ({ type: 'string', pattern });
+    const properties = {
+      nested: text('^(([a-z])+.)+[A-Z]([a-z])+$'),
+      counted: text('^(a?){30}a{30}$'),
+      large: text('^([a-z]?){900}x'),
+    };
+    const spec = { type: 'object', properties };
     const body = {
       apiVersion: 'apiextensions.k8s.io/v1',
       kind: 'CustomResourceDefinition',
@@ -182,11 +187,17 @@ describe('bad input is refused with a Status, whatever it is:', () => {
     expect((await server.request('POST', CRDS, { body })).status).toBe(201);
     const path = '/apis/example.com/v1/namespaces/default/slows';
     await eventually('served', async () => (await server.request('GET', path)).status === 200);
-    const slow = {
-      ...{ apiVersion: 'example.com/v1', kind: 'Slow', metadata: { name: 'slow' } },
-      spec: { text: 'a'.repeat(100_000) },
-    };
-    await refused(server.request('POST', path, { body: slow }));
+    for (const [field, length] of [
+      ['nested', 1e5],
+      ['counted', 29],
+      ['large', 1e6],
+    ] as const) {
+      const slow = {
+        ...{ apiVersion: 'example.com/v1', kind: 'Slow', metadata: { name: 'slow' } },
+        spec: { [field]: 'a'.repeat(length) },
+      };
+      await refused(server.request('POST', path, { body: slow }));
+    }
   });
 
   it('and nobody else is the worse for it', async () => {

@@ -9,7 +9,7 @@ import {
 } from '../../api/field-errors.ts';
 import { isWhole } from '../../util/exact-json.ts';
 import { isObject, type JsonObject, jsonEqual, own } from '../../util/json.ts';
-import { linearRegExp } from '../../util/linear-regexp.ts';
+import { PatternBudget, PatternBudgetError } from '../../util/linear-regexp.ts';
 import { checkFormat } from './formats.ts';
 import { type JsonSchema, memberSchema } from './json-schema.ts';
 
@@ -21,8 +21,22 @@ export interface Checked {
   readonly path: string;
 }
 
+/** With what the patterns of the whole object may cost. */
+interface Judged extends Checked {
+  readonly patterns: PatternBudget;
+}
+
 /** What the OpenAPI schema finds wrong, in upstream's words (kube-openapi validation). */
 export function validateValue(schema: JsonSchema, checked: Checked): FieldError[] {
+  try {
+    return judge(schema, { ...checked, patterns: new PatternBudget() });
+  } catch (err) {
+    if (!(err instanceof PatternBudgetError)) throw err;
+    return [invalid(checked.path, 'object', err.message)];
+  }
+}
+
+function judge(schema: JsonSchema, checked: Judged): FieldError[] {
   const { value, old, path } = checked;
   if (value === null && schema.nullable) return [];
   if (old !== undefined && jsonEqual(value, old)) return [];
@@ -31,7 +45,7 @@ export function validateValue(schema: JsonSchema, checked: Checked): FieldError[
   return [
     ...checkEnum(schema, value, path),
     ...checkCombinations(schema, checked),
-    ...(typeof value === 'string' ? checkString(schema, value, path) : []),
+    ...(typeof value === 'string' ? checkString(schema, value, checked) : []),
     ...(typeof value === 'number' || typeof value === 'bigint'
       ? checkNumber(schema, value, path)
       : []),
@@ -88,7 +102,8 @@ function checkEnum(schema: JsonSchema, value: unknown, path: string): FieldError
   return [notSupported(path, value, supported)];
 }
 
-function checkString(schema: JsonSchema, value: string, path: string): FieldError[] {
+function checkString(schema: JsonSchema, value: string, checked: Judged): FieldError[] {
+  const { path, patterns } = checked;
   const errors: FieldError[] = [];
   const length = [...value].length;
   if (schema.maxLength !== undefined && length > schema.maxLength) {
@@ -98,7 +113,7 @@ function checkString(schema: JsonSchema, value: string, path: string): FieldErro
     const detail = `${inBody(path)} should be at least ${schema.minLength} chars long`;
     errors.push(invalid(path, value, detail));
   }
-  if (schema.pattern !== undefined && !linearRegExp(schema.pattern).test(value)) {
+  if (schema.pattern !== undefined && !patterns.test(schema.pattern, value)) {
     errors.push(invalid(path, value, `${inBody(path)} should match '${schema.pattern}'`));
   }
   if (schema.format !== undefined && !checkFormat(schema.format, value)) {
@@ -130,8 +145,8 @@ function isMultiple(value: number | bigint, of: number): boolean {
   return Number.isInteger(Number(value) / of);
 }
 
-function checkArray(schema: JsonSchema, value: readonly unknown[], checked: Checked): FieldError[] {
-  const { path, old } = checked;
+function checkArray(schema: JsonSchema, value: readonly unknown[], checked: Judged): FieldError[] {
+  const { path, old, patterns } = checked;
   const errors: FieldError[] = [];
   if (schema.maxItems !== undefined && value.length > schema.maxItems) {
     errors.push(tooMany(path, value.length, schema.maxItems));
@@ -146,7 +161,8 @@ function checkArray(schema: JsonSchema, value: readonly unknown[], checked: Chec
   const before = olderItems(schema, old);
   value.forEach((item, i) => {
     const known = before(item);
-    errors.push(...validateValue(items, { value: item, old: known, path: `${path}[${i}]` }));
+    const at = { value: item, old: known, path: `${path}[${i}]`, patterns };
+    errors.push(...judge(items, at));
   });
   return errors;
 }
@@ -195,8 +211,8 @@ function canonical(value: unknown): string {
   );
 }
 
-function checkObject(schema: JsonSchema, value: JsonObject, checked: Checked): FieldError[] {
-  const { path } = checked;
+function checkObject(schema: JsonSchema, value: JsonObject, checked: Judged): FieldError[] {
+  const { path, patterns } = checked;
   const errors: FieldError[] = [];
   const old = isObject(checked.old) ? checked.old : {};
   const count = Object.keys(value).length;
@@ -213,8 +229,8 @@ function checkObject(schema: JsonSchema, value: JsonObject, checked: Checked): F
   for (const key of Object.keys(value)) {
     const member = memberSchema(schema, key);
     if (!member) continue;
-    const at = { value: value[key], old: own(old, key), path: below(path, key) };
-    errors.push(...validateValue(member, at));
+    const at = { value: value[key], old: own(old, key), path: below(path, key), patterns };
+    errors.push(...judge(member, at));
   }
   return errors;
 }
@@ -223,12 +239,12 @@ export function below(path: string, key: string): string {
   return path === '' ? key : `${path}.${key}`;
 }
 
-function checkCombinations(schema: JsonSchema, checked: Checked): FieldError[] {
-  const { value, path } = checked;
-  const passes = (one: JsonSchema) => validateValue(one, { value, path }).length === 0;
+function checkCombinations(schema: JsonSchema, checked: Judged): FieldError[] {
+  const { value, path, patterns } = checked;
+  const passes = (one: JsonSchema) => judge(one, { value, path, patterns }).length === 0;
   const fail = (detail: string) => [invalid(path, shownValue(value), detail)];
   const name = JSON.stringify(path);
-  const errors = (schema.allOf ?? []).flatMap((one) => validateValue(one, checked));
+  const errors = (schema.allOf ?? []).flatMap((one) => judge(one, checked));
   if (schema.anyOf && !schema.anyOf.some(passes)) {
     errors.push(...fail(`${name} must validate at least one schema (anyOf)`));
   }
