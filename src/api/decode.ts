@@ -167,6 +167,9 @@ const EMPTY_TEXT_COUNTS: ReadonlySet<string> = new Set([
   'PodSpec.hostnameOverride',
   'CronJobSpec.timeZone',
   'IngressClassParametersReference.apiGroup',
+  'WindowsSecurityContextOptions.gmsaCredentialSpec',
+  'WindowsSecurityContextOptions.gmsaCredentialSpecName',
+  'WindowsSecurityContextOptions.runAsUserName',
 ]);
 
 function isDropped(decoded: unknown, definition: Definition, key: string): boolean {

@@ -3,6 +3,8 @@ import type { PodSpec } from '../../../api/types.ts';
 import { isObject } from '../../../util/json.ts';
 import { oneOf } from '../validation.ts';
 
+type Context = PodSpec['securityContext'] | PodSpec['containers'][0]['securityContext'];
+
 /** What belongs to Linux alone: nobody can give it to a Pod of Windows. */
 const LINUX_POD = ['hostPID', 'hostIPC'] as const;
 const LINUX_POD_CONTEXT = [
@@ -70,7 +72,7 @@ function given(of: unknown, fields: readonly string[], at: string, detail: strin
 }
 
 /** The security contexts of the Pod and of its containers, with where they are. */
-function contextsOf(spec: PodSpec, path: string): { context: unknown; at: string }[] {
+export function contextsOf(spec: PodSpec, path: string): { context: Context; at: string }[] {
   const lists = ['initContainers', 'containers', 'ephemeralContainers'] as const;
   return [
     { context: spec.securityContext, at: `${path}.securityContext` },

@@ -27,6 +27,7 @@ import { validateResourceName, validateResources } from './validate-resources.ts
 import { validateAffinity, validateSpread, validateTolerations } from './validate-scheduling.ts';
 import { validatePodSecurityContext } from './validate-security.ts';
 import { validateVolumes } from './validate-volume.ts';
+import { validateWindows } from './validate-windows.ts';
 
 const RESTART_POLICIES = ['Always', 'OnFailure', 'Never'];
 const DNS_POLICIES = ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None'];
@@ -42,6 +43,7 @@ export function validatePodSpec(spec: PodSpec, path: string): FieldError[] {
     ...validateLabels(spec.nodeSelector, `${path}.nodeSelector`),
     ...validateHost(spec, path),
     ...validateOs(spec, path),
+    ...validateWindows(spec, path),
     ...validatePodSecurityContext(spec.securityContext, `${path}.securityContext`),
     ...validateAffinity(spec.affinity, `${path}.affinity`),
     ...validateDns(spec, path),
