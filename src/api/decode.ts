@@ -1,3 +1,4 @@
+import type { Fractions } from '../util/exact-json.ts';
 import { isObject, type JsonObject, put } from '../util/json.ts';
 import { ApiError } from './errors.ts';
 import { decodeScalar, GO_TYPES, shown } from './scalars.ts';
@@ -12,6 +13,8 @@ export interface DecodeOptions {
    * patches and apply configurations, where absence means something.
    */
   readonly complete?: boolean;
+  /** Numbers that Go would not read into integers. */
+  readonly fractions?: Fractions | undefined;
 }
 
 export interface Decoded {
@@ -38,6 +41,7 @@ interface Walk {
   readonly schema: Schema;
   readonly complete: boolean;
   readonly unknown: string[];
+  readonly fractions: Fractions | undefined;
 }
 
 const MAX_UNKNOWN = 100;
@@ -53,6 +57,7 @@ export function decodeObject(value: unknown, options: DecodeOptions): Decoded {
     schema: options.schema,
     complete: options.complete ?? true,
     unknown: [],
+    fractions: options.fractions,
   };
   if (!isObject(value)) {
     const type = goName(options.definition);
@@ -95,6 +100,7 @@ function decodeFields(
       if (walk.unknown.length < MAX_UNKNOWN) walk.unknown.push(`unknown field "${pathOf(here)}"`);
       continue;
     }
+    if (walk.fractions) refuseFraction(value, field.type, here, walk.fractions);
     const decoded = decodeValue(value[key], field.type, here, walk);
     if (decoded === undefined || (!field.required && isDropped(decoded, definition, key))) continue;
     put(out, key, decoded);
@@ -128,6 +134,7 @@ function decodeArray(value: unknown, type: ListType, place: Place, walk: Walk): 
   if (!Array.isArray(value)) throw wrongType(value, type, place);
   return value.map((item, index) => {
     const here: Place = { parent: place, key: index, struct: place.struct };
+    if (walk.fractions) refuseFraction(value, type.of, here, walk.fractions);
     return decodeValue(item, type.of, here, walk) ?? zeroOf(type.of, walk);
   });
 }
@@ -140,6 +147,15 @@ function decodeMap(value: unknown, type: ListType, place: Place, walk: Walk): Js
     put(out, key, decodeValue(value[key], type.of, here, walk) ?? zeroOf(type.of, walk));
   }
   return out;
+}
+
+const INTEGERS: ReadonlySet<TypeRef['kind']> = new Set(['int32', 'int64', 'intOrString']);
+
+function refuseFraction(holder: object, type: TypeRef, place: Place, fractions: Fractions): void {
+  const source = fractions.get(holder)?.get(String(place.key));
+  if (source === undefined || !INTEGERS.has(type.kind)) return;
+  if (type.kind !== 'intOrString') throw unreadable(`number ${source}`, type, place);
+  throw new DecodeError(`json: cannot unmarshal number ${source} into Go value of type int32`);
 }
 
 function decodeReference(value: unknown, name: string, place: Place, walk: Walk): unknown {
@@ -221,10 +237,14 @@ function zeroOf(type: TypeRef, walk: Walk): unknown {
 }
 
 function wrongType(value: unknown, type: TypeRef, place: Place): DecodeError {
+  return unreadable(shown(value), type, place);
+}
+
+function unreadable(what: string, type: TypeRef, place: Place): DecodeError {
   const struct = place.struct.slice(place.struct.lastIndexOf('.') + 1);
   const path = goPathOf(place);
   return new DecodeError(
-    `json: cannot unmarshal ${shown(value)} into Go struct field ${struct}.${path} of type ${goType(type)}`,
+    `json: cannot unmarshal ${what} into Go struct field ${struct}.${path} of type ${goType(type)}`,
   );
 }
 

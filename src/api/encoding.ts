@@ -1,4 +1,4 @@
-import { fitting, parseJson } from '../util/exact-json.ts';
+import { type Fractions, fitting, parseNoting } from '../util/exact-json.ts';
 import { badRequest } from './errors.ts';
 import { duplicateFields, exceedsDepth } from './json-scan.ts';
 
@@ -6,6 +6,8 @@ import { duplicateFields, exceedsDepth } from './json-scan.ts';
 export interface DecodedText {
   readonly value: unknown;
   readonly duplicates: readonly string[];
+  /** Whole numbers that are not written as such. */
+  readonly fractions?: Fractions | undefined;
 }
 
 /** Deeper bodies are refused: no kind needs them, and recursion over them would not end well. */
@@ -20,8 +22,7 @@ const MAX_ALIASES = 100;
 export function decodeJson(text: string, findDuplicates = true): DecodedText {
   refuseDeep(text);
   try {
-    const value = parseJson(text);
-    return { value, duplicates: findDuplicates ? duplicateFields(text) : [] };
+    return { ...parseNoting(text), duplicates: findDuplicates ? duplicateFields(text) : [] };
   } catch (err) {
     throw badRequest(`couldn't get version/kind; json parse error: ${parseMessage(err, text)}`);
   }

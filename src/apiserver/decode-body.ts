@@ -7,6 +7,7 @@ import { apiVersionOf } from '../api/resource-types.ts';
 import type { Schema } from '../api/schema.ts';
 import type { KubeObject } from '../api/types.ts';
 import { readBody } from '../http/body.ts';
+import type { Fractions } from '../util/exact-json.ts';
 import { isObject, type JsonObject } from '../util/json.ts';
 import type { Exchange } from './exchange.ts';
 import type { ResourceKind } from './resource-kind.ts';
@@ -83,7 +84,7 @@ export async function readObject(exchange: Exchange, rules: DecodeRules): Promis
     );
   }
   checkType(data.value, kind);
-  return decodeTyped(data.value, data.duplicates, rules, exchange.warnings);
+  return decodeTyped(data.value, data, rules, exchange.warnings);
 }
 
 /** What a sub-resource's body is to be: a type that is not stored itself. */
@@ -101,13 +102,13 @@ export async function readObjectAs(
   exchange: Exchange,
   type: BodyType,
 ): Promise<KubeObject> {
-  const value = (await readData(exchange))?.value ?? {};
+  const { value = {}, fractions } = (await readData(exchange)) ?? {};
   if (!isObject(value)) throw badRequest(`the body is no ${type.kind}`);
   const name = value.kind ?? type.kind;
   if (name !== type.kind) {
     throw badRequest(`${name} cannot be handled as a ${type.kind}: unknown conversion`);
   }
-  const { object } = decode(value, schema, type);
+  const { object } = decode(value, schema, type, fractions);
   const { metadata = {}, ...rest } = object;
   return { ...rest, apiVersion: apiVersionOf(type), kind: type.kind, metadata } as KubeObject;
 }
@@ -131,15 +132,18 @@ export function checkType(data: JsonObject, kind: ResourceKind): void {
   data.kind = kind.kind;
 }
 
+/** For what no text says. */
+export const NOTHING_NOTED: Pick<DecodedText, 'duplicates'> = { duplicates: [] };
+
 /** Plain data as an object of its kind: pruned, canonical, defaulted. Unknown fields are refused or warned of. */
 export function decodeTyped(
   data: JsonObject,
-  duplicates: readonly string[],
+  { duplicates, fractions }: Pick<DecodedText, 'duplicates' | 'fractions'>,
   rules: DecodeRules,
   warnings: string[],
 ): KubeObject {
   const { schema, kind, fieldValidation } = rules;
-  const decoded = kind.custom?.decode(data) ?? decode(data, schema, kind);
+  const decoded = kind.custom?.decode(data) ?? decode(data, schema, kind, fractions);
   if (fieldValidation !== 'Ignore') {
     const messages = [...decoded.unknown, ...duplicates];
     if (fieldValidation === 'Warn') warnings.push(...messages);
@@ -161,9 +165,9 @@ function strictError(
   return invalidObject({ group: '', kind: '' }, '', [invalid('patch', JSON.stringify(data), why)]);
 }
 
-function decode(data: JsonObject, schema: Schema, kind: BodyType) {
+function decode(data: JsonObject, schema: Schema, kind: BodyType, fractions?: Fractions) {
   try {
-    return decodeObject(data, { schema, definition: kind.definition, complete: true });
+    return decodeObject(data, { schema, definition: kind.definition, fractions });
   } catch (err) {
     if (err instanceof DecodeError) throw cannotBeHandled(kind, [err.message]);
     throw err;

@@ -41,6 +41,28 @@ function exact(_key: string, value: unknown, { source }: { source: string }): un
   return fitting(BigInt(source)) ?? value;
 }
 
+/** How whole numbers are written that are not written as such: `1.0` and `1e3`, by the object or list that holds them. */
+export type Fractions = ReadonlyMap<object, ReadonlyMap<string, string>>;
+
+/** Only a text with such a number needs to be looked at again. */
+const FRACTION = /[:,[]\s*-?\d+(?:\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+)\s*[,}\]]/;
+
+/** As `parseJson`, noting whole numbers that are not written as such: `1.0`, `1e3`. Costs little where there are none. */
+export function parseNoting(text: string): { value: unknown; fractions?: Fractions } {
+  if (!FRACTION.test(text)) return { value: parseJson(text) };
+  const fractions = new Map<object, Map<string, string>>();
+  const note: Noting = function (key, value, { source }) {
+    if (Number.isInteger(value) && !WHOLE.test(source)) {
+      const known = fractions.get(this) ?? new Map<string, string>();
+      fractions.set(this, known.set(key, source));
+    }
+    return exact(key, value, { source });
+  };
+  return { value: JSON.parse(text, note as Reviver), fractions };
+}
+
+type Noting = (this: object, key: string, value: unknown, context: { source: string }) => unknown;
+
 /** A bigint of 64 bits as it is held in memory: a `number` where that is exact. Undefined if it needs more bits. */
 export function fitting(whole: bigint): number | bigint | undefined {
   const small = Number(whole);

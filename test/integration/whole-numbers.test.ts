@@ -147,4 +147,33 @@ describe('a whole number above 2^53', () => {
       'spec.template.spec.activeDeadlineSeconds',
     );
   });
+
+  it('is written as one, where integers are declared', async () => {
+    const path = '/apis/apps/v1/namespaces/default/deployments?dryRun=All';
+    const deployment = (replicas: string, surge = '1', more = '') =>
+      `{"metadata":{"name":"w"},"spec":{"replicas":${replicas},"strategy":{"rollingUpdate":{"maxSurge":${surge}}},"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"securityContext":{"supplementalGroups":[1${more}]},"containers":[{"name":"a","image":"b:1.0"}]}}}}`;
+    const answer = async (body: string) => (await server.request('POST', path, { body })).body;
+    expect((await answer(deployment('1'))).kind).toBe('Deployment');
+    for (const [body, why] of [
+      [
+        deployment('1.0'),
+        'number 1.0 into Go struct field DeploymentSpec.spec.replicas of type int32',
+      ],
+      [
+        deployment('1e0'),
+        'number 1e0 into Go struct field DeploymentSpec.spec.replicas of type int32',
+      ],
+      [deployment('1', '1.0'), 'number 1.0 into Go value of type int32'],
+      [
+        deployment('1', '1', ', 2.0'),
+        'spec.template.spec.securityContext.supplementalGroups of type int64',
+      ],
+    ] as const) {
+      expect((await answer(body)).message).toContain(why);
+    }
+    const yaml = await server.request('POST', path, {
+      ...{ type: 'application/yaml', body: deployment('1.0') },
+    });
+    expect(yaml.body.spec.replicas).toBe(1);
+  });
 });

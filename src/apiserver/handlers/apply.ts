@@ -2,7 +2,7 @@ import { decodeYaml } from '../../api/encoding.ts';
 import { badRequest, conflict, isAlreadyExists, isNotFound } from '../../api/errors.ts';
 import type { KubeObject } from '../../api/types.ts';
 import { isObject, type JsonObject } from '../../util/json.ts';
-import { checkType, decodeTyped, requestBody } from '../decode-body.ts';
+import { checkType, decodeTyped, NOTHING_NOTED, requestBody } from '../decode-body.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import { sendObject, shapeOf } from '../reading.ts';
@@ -36,7 +36,7 @@ export async function apply(
       ...{ kind, schema, subresource, manager, force, now },
     });
     const rules = { schema, kind, fieldValidation: 'Ignore' as const };
-    const object = decodeTyped(merged, [], rules, exchange.warnings);
+    const object = decodeTyped(merged, NOTHING_NOTED, rules, exchange.warnings);
     return kind.storedAs ? kind.storedAs.toStored(object) : object;
   };
   const change = () =>

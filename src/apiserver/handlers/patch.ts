@@ -8,6 +8,7 @@ import {
   contentTypeOf,
   type DecodeRules,
   decodeTyped,
+  NOTHING_NOTED,
   requestBody,
   unsupportedMediaType,
 } from '../decode-body.ts';
@@ -49,7 +50,7 @@ export async function patch(
     const patched = applyPatch(rules, live, patch);
     if (!isObject(patched)) throw badRequest('the patched object is not an object');
     checkType(patched, kind);
-    const object = decodeTyped(patched, [], rules, exchange.warnings);
+    const object = decodeTyped(patched, NOTHING_NOTED, rules, exchange.warnings);
     trackUpdate(live, object, fields);
     return kind.storedAs ? kind.storedAs.toStored(object) : object;
   };

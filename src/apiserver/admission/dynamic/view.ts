@@ -3,7 +3,7 @@ import type { Schema } from '../../../api/schema.ts';
 import type { KubeObject } from '../../../api/types.ts';
 import { cloneJson } from '../../../util/json.ts';
 import type { AdmissionRequest } from '../../admission.ts';
-import { decodeTyped } from '../../decode-body.ts';
+import { decodeTyped, NOTHING_NOTED } from '../../decode-body.ts';
 import type { ResourceKind } from '../../resource-kind.ts';
 
 /** The objects of a request as another version of its kind shows them. Copies. */
@@ -48,7 +48,7 @@ export function takeBack(
     return;
   }
   const rules = { schema, kind, fieldValidation: 'Ignore' as const };
-  const decoded = decodeTyped(cloneJson(changed) as never, [], rules, []);
+  const decoded = decodeTyped(cloneJson(changed) as never, NOTHING_NOTED, rules, []);
   replace(object, kind.storedAs ? kind.storedAs.toStored(decoded) : decoded);
 }
 
