@@ -1,7 +1,7 @@
 import type { KubeObject } from '../api/types.ts';
 import type { Representation } from './negotiation.ts';
 import type { Column, ResourceKind } from './resource-kind.ts';
-import { parseObject } from './stored-object.ts';
+import { fromMetadata, parseObject, type ServedBytes } from './stored-object.ts';
 
 /** What rows of a Table carry besides their cells (query parameter includeObject). */
 export type IncludeObject = 'None' | 'Metadata' | 'Object';
@@ -44,17 +44,44 @@ function shapeParsed(shape: Shape, object: KubeObject): unknown {
   }
 }
 
-/** An item of a list. */
-export function shapeItem(shape: Shape, bytes: Buffer): Buffer {
-  if (isPlain(shape)) return bytes;
-  const object = inServedVersion(shape.kind, parseObject(bytes));
-  const item =
-    shape.representation.as === 'Table'
-      ? tableRow(shape, object)
-      : shape.representation.as === undefined
-        ? object
-        : partial(shape, object);
-  return Buffer.from(JSON.stringify(item));
+/**
+ * An item of a list, without the brace that it begins with. As in upstream's typed lists, items of built-in kinds do not
+ * repeat what they are.
+ */
+export function shapeItem(shape: Shape, served: ServedBytes): Buffer {
+  if (isPlain(shape)) return isNamed(shape) ? served.bytes.subarray(1) : fromMetadata(served);
+  const object = inServedVersion(shape.kind, parseObject(served.bytes));
+  return Buffer.from(JSON.stringify(itemOf(shape, object))).subarray(1);
+}
+
+function isNamed({ kind }: Shape): boolean {
+  return kind.custom !== undefined;
+}
+
+/** An object in its served version as an item of a list. */
+function itemOf(shape: Shape, object: KubeObject): object {
+  const { as } = shape.representation;
+  if (as === 'Table') return tableRow(shape, object);
+  if (as !== undefined) return partial(shape, object);
+  const { apiVersion, kind, ...rest } = object;
+  return isNamed(shape) ? object : rest;
+}
+
+/** A whole list of items that are at hand. */
+export function shapeList(
+  shape: Shape,
+  metadata: ListMeta,
+  items: readonly (ServedBytes | KubeObject)[],
+): Buffer {
+  const { head, tail } = listEnvelope(shape, metadata);
+  const texts = items.map((item) =>
+    isServed(item) ? `{${shapeItem(shape, item)}` : JSON.stringify(itemOf(shape, item)),
+  );
+  return Buffer.from(head + texts.join(',') + tail);
+}
+
+function isServed(item: ServedBytes | KubeObject): item is ServedBytes {
+  return 'versionAt' in item;
 }
 
 export interface ListMeta {

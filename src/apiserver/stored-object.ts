@@ -36,6 +36,13 @@ export function withRevision(stored: Buffer, revision: number): ServedBytes {
   return { bytes, versionAt: head.length + FIELD.length };
 }
 
+const BEFORE_VERSION = `"metadata":{${FIELD}`.length;
+
+/** The bytes of an object from its metadata on: without its first brace, apiVersion and kind. */
+export function fromMetadata({ bytes, versionAt }: ServedBytes): Buffer {
+  return bytes.subarray(versionAt - BEFORE_VERSION);
+}
+
 /** The same object with another resourceVersion. */
 export function replaceRevision(served: ServedBytes, revision: number): ServedBytes {
   const { bytes, versionAt } = served;

@@ -54,6 +54,22 @@ describe('list', () => {
     );
   });
 
+  it('leaves out of items of built-in kinds what they are, in JSON and YAML', async () => {
+    const path = '/api/v1/namespaces?fieldSelector=metadata.name%3Ddefault';
+    const plain = (await server.request('GET', path)).body;
+    expect(plain).toMatchObject({
+      kind: 'NamespaceList',
+      items: [{ metadata: { name: 'default' } }],
+    });
+    expect(Object.keys(plain.items[0])).not.toContain('kind');
+    expect((await server.request('GET', `${path}&pretty=1`)).body).toEqual(plain);
+    const yaml = await server.request('GET', path, { accept: 'application/yaml' });
+    expect(yaml.text).toMatch(/^apiVersion: v1\nitems:\n +- metadata:\n/);
+    const partial = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
+    const { items } = (await server.request('GET', path, { accept: partial })).body;
+    expect(items[0]).toMatchObject({ apiVersion: 'meta.k8s.io/v1', kind: 'PartialObjectMetadata' });
+  });
+
   it('pages through one revision while objects come and go', async () => {
     for (const name of ['a', 'b', 'c', 'd', 'e']) await make(name);
     const first = await list('limit=2');

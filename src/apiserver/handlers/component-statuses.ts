@@ -5,7 +5,7 @@ import { errorMessage } from '../../util/errors.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import { sendJson, sendObject, shapeOf } from '../reading.ts';
-import { listEnvelope, shapeItem } from '../representation.ts';
+import { shapeList } from '../representation.ts';
 
 type Health = { readonly message: string; readonly error?: string };
 
@@ -30,9 +30,7 @@ export async function componentStatuses(
     return;
   }
   const statuses = await Promise.all([...checks].map(([one, check]) => statusOf(one, check)));
-  const items = statuses.map((status) => shapeItem(shape, bytesOf(status)).toString());
-  const { head, tail } = listEnvelope(shape, { resourceVersion: '' });
-  const json = Buffer.from(head + items.join(',') + tail);
+  const json = shapeList(shape, { resourceVersion: '' }, statuses);
   await sendJson(exchange, 200, json, shape.representation.format);
 }
 

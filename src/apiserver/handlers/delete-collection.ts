@@ -3,8 +3,9 @@ import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import { parseListOptions } from '../list-options.ts';
 import { sendJson, shapeOf } from '../reading.ts';
-import { listEnvelope, shapeItem } from '../representation.ts';
+import { shapeList } from '../representation.ts';
 import { parseSelection } from '../selection.ts';
+import type { ServedBytes } from '../stored-object.ts';
 import { writeContext } from '../write-options.ts';
 import { readDeleteOptions } from './delete.ts';
 import { selectAll } from './list.ts';
@@ -26,17 +27,16 @@ export async function deleteCollection(
   const options = await readDeleteOptions(exchange);
   const context = writeContext(exchange, options, now);
   const entries = await selectAll(deps, target, selection);
-  const items: string[] = [];
+  const items: ServedBytes[] = [];
   for (let i = 0; i < entries.length; i += AT_ONCE) {
     await Promise.all(
       entries.slice(i, i + AT_ONCE).map(async (entry) => {
         await deps.store.delete(kind, entry, options, context).catch(ignoreGone);
-        items.push(shapeItem(shape, entry.served.bytes).toString());
+        items.push(entry.served);
       }),
     );
   }
-  const { head, tail } = listEnvelope(shape, { resourceVersion: String(deps.state.revision) });
-  const json = Buffer.from(head + items.join(',') + tail);
+  const json = shapeList(shape, { resourceVersion: String(deps.state.revision) }, items);
   await sendJson(exchange, 200, json, shape.representation.format);
 }
 

@@ -9,7 +9,13 @@ import type { HandlerDeps, Target } from '../handler-deps.ts';
 import { type ListOptions, parseListOptions } from '../list-options.ts';
 import { pastEntries } from '../past-entries.ts';
 import { sendJson, shapeOf } from '../reading.ts';
-import { type ListMeta, listEnvelope, type Shape, shapeItem } from '../representation.ts';
+import {
+  type ListMeta,
+  listEnvelope,
+  type Shape,
+  shapeItem,
+  shapeList,
+} from '../representation.ts';
 import { parseSelection, type Selection, selectsAll, selectsEntry } from '../selection.ts';
 import { lowerBound } from '../sorted-entries.ts';
 import type { Turns } from '../turns.ts';
@@ -178,13 +184,13 @@ function expired(revision: number, after: string | undefined): ApiError {
 }
 
 async function sendList(exchange: Exchange, shape: Shape, page: Page, turns: Turns): Promise<void> {
-  const { head, tail } = listEnvelope(shape, page.metadata);
   if (shape.representation.format === 'yaml' || exchange.query.has('pretty')) {
-    const items = page.items.map((entry) => shapeItem(shape, entry.served.bytes).toString());
-    const json = Buffer.from(head + items.join(',') + tail);
+    const items = page.items.map(({ served }) => served);
+    const json = shapeList(shape, page.metadata, items);
     await sendJson(exchange, 200, json, shape.representation.format);
     return;
   }
+  const { head, tail } = listEnvelope(shape, page.metadata);
   const { res } = exchange;
   const bytes = page.items.reduce((sum, { served }) => sum + served.bytes.length, 0);
   const { sink, headers } = wantsGzip(exchange, bytes) ? gzipInto(res) : { sink: res, headers: {} };
@@ -192,8 +198,8 @@ async function sendList(exchange: Exchange, shape: Shape, page: Page, turns: Tur
   const out = new Gathered(sink);
   out.add(Buffer.from(head));
   for (const [index, entry] of page.items.entries()) {
-    if (index > 0) out.add(COMMA);
-    out.add(shapeItem(shape, entry.served.bytes));
+    out.add(index > 0 ? NEXT : FIRST);
+    out.add(shapeItem(shape, entry.served));
     if (!out.isFull) continue;
     await turns.next();
     if (!(await out.flush())) return;
@@ -203,4 +209,5 @@ async function sendList(exchange: Exchange, shape: Shape, page: Page, turns: Tur
   sink.end();
 }
 
-const COMMA = Buffer.from(',');
+const FIRST = Buffer.from('{');
+const NEXT = Buffer.from(',{');
