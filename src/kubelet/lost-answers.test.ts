@@ -26,7 +26,7 @@ async function runs(code: string, answers: readonly (string | undefined)[]) {
 
 describe('runsAllTheSame', () => {
   it.each<[string, string, (string | undefined)[], boolean]>([
-    ['it has started', 'UNAVAILABLE', ['RUNNING'], true],
+    ['it has started', 'INTERNAL', ['RUNNING'], true],
     ['the engine is back later', 'UNAVAILABLE', [undefined, undefined, 'RUNNING'], true],
     ['it is still on its way', 'DEADLINE_EXCEEDED', ['CREATED', 'RUNNING'], true],
     ['it has ended', 'CANCELLED', ['CREATED', 'EXITED'], false],

@@ -24,9 +24,12 @@ const codeIs = (err: unknown, ...codes: string[]): boolean =>
   err instanceof RpcError && codes.includes(err.code);
 
 export const isRpcNotFound = (err: unknown): boolean => codeIs(err, 'NOT_FOUND');
-/** Whether the other side did what it was asked is not known: the connection broke, or it took too long. */
+/**
+ * Whether the other side did what it was asked is not known: the connection broke, the stream ended without a status
+ * (INTERNAL), or it took too long.
+ */
 export const isRpcCutOff = (err: unknown): boolean =>
-  codeIs(err, 'UNAVAILABLE', 'CANCELLED', 'DEADLINE_EXCEEDED');
+  codeIs(err, 'UNAVAILABLE', 'CANCELLED', 'DEADLINE_EXCEEDED', 'INTERNAL');
 export const isRpcUnimplemented = (err: unknown): boolean => codeIs(err, 'UNIMPLEMENTED');
 export const isRpcDeadline = (err: unknown): boolean => codeIs(err, 'DEADLINE_EXCEEDED');
 
