@@ -35,3 +35,18 @@ it.each(['Failed Tests 1', 'Failed Suites 2', 'Unhandled Errors'])(
 it('shows the end of a log that broke off', () => {
   expect(failuresOf(passing)).toEqual(passing.slice(-80));
 });
+
+it('names all that failed, however much the first one says', () => {
+  const second = ' FAIL  src/b.test.ts > b';
+  const stray = 'This error originated in "src/c.test.ts" test file.';
+  const shown = failuresOf([
+    ...passing,
+    '⎯⎯⎯ Failed Tests 2 ⎯⎯⎯',
+    ' FAIL  src/a.test.ts > a',
+    ...Array.from({ length: 200 }, (_, i) => `+ ${i}`),
+    second,
+    '⎯⎯⎯ Unhandled Errors ⎯⎯⎯',
+    stray,
+  ]);
+  expect(shown).toEqual(expect.arrayContaining([second, stray]));
+});

@@ -5,16 +5,19 @@ import { stripVTControlCharacters } from 'node:util';
 const LINES_OF_FAILURES = 80;
 /** Vitest rules off what failed, and errors that belong to no test, with this. */
 const HEADING = /⎯ (Failed (Tests|Suites)|Unhandled (Errors|Rejection|Error)|Uncaught)/;
+/** What failed, in one line each; and which file an error belongs to that is no test's. */
+const NAME = /^ FAIL |^This error originated in |Worker exited unexpectedly|\[vitest-pool/;
 
 /**
- * `node deploy/test-failures.ts LOG` prints what a log of vitest says of failures: from the first heading of one on, or
- * the end of the log when the run broke off without any.
+ * `node deploy/test-failures.ts LOG` prints what a log of vitest says of failures: the names of all, then the log from the
+ * first heading of one on, or the end of it when the run broke off without any.
  */
 function main([log = '']: string[]): void {
   const lines = stripVTControlCharacters(readFileSync(log, 'utf8')).trimEnd().split('\n');
   const first = lines.findIndex((line) => HEADING.test(line));
-  const shown =
-    first < 0 ? lines.slice(-LINES_OF_FAILURES) : lines.slice(first, first + LINES_OF_FAILURES);
+  const told = first < 0 ? lines.slice(-LINES_OF_FAILURES) : lines.slice(first);
+  const names = first < 0 ? [] : told.filter((line) => NAME.test(line));
+  const shown = [...new Set(names), ...told.slice(0, LINES_OF_FAILURES)];
   process.stdout.write(`${shown.join('\n')}\n`);
 }
 
