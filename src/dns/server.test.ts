@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import dnsPacket, { type DecodedPacket, type RecordType } from 'dns-packet';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../../test/support/free-port.ts';
 import { ENDPOINT_SLICES, PODS, SERVICES } from '../api/resource-types.ts';
 import type { EndpointSlice, Pod, Service } from '../api/types.ts';
 import { FakeClient } from '../client/client.fake.ts';
@@ -112,8 +113,10 @@ beforeAll(async () => {
   const autopath = new Autopath(pods, zone, ['corp.example']);
   const resolver = new Resolver({ records, forwarder, zone, autopath });
   const server = new DnsServer({ resolver, metrics: dnsMetrics() });
+  // For datagrams and for connections: not any that is free for one of them.
+  const free = await freePort();
   port = await new Promise<number>((resolve) => {
-    void server.run({ host: '127.0.0.1', port: 0 }, resolve, stop.signal);
+    void server.run({ host: '127.0.0.1', port: free }, resolve, stop.signal);
   });
 });
 afterAll(() => stop.abort());
