@@ -11,7 +11,7 @@ describe('kubectl apply of a Deployment and a Service', () => {
   beforeAll(async () => {
     await cluster.kubectl('create', 'namespace', NS);
     await cluster.apply(MANIFEST, '-n', NS);
-    await cluster.kubectl('rollout', 'status', 'deployment/web', '-n', NS, '--timeout=60s');
+    await cluster.kubectl('rollout', 'status', 'deployment/web', '-n', NS, '--timeout=120s');
   });
   afterAll(() => cluster.kubectl('delete', 'namespace', NS, '--wait=false'));
 

@@ -68,7 +68,7 @@ const claiming = (name: string, source: object) => {
   return podOf(name, [main], { resourceClaims: [{ name: 'thing', ...source }] });
 };
 const ready = (name: string) =>
-  ns.kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=60s');
+  ns.kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=120s');
 const thingOf = (pod: string) =>
   ns.kubectl('exec', pod, '--', 'sh', '-c', 'test -c /dev/thing && echo $THING');
 const callsOf = (method: string) =>

@@ -80,7 +80,7 @@ describe('k8ts up --static-pods', () => {
 
   it('runs workloads, whose Services the proxy in its Pod routes', async () => {
     await cluster.apply(list(webDeployment('web', 2), service('web')));
-    await cluster.kubectl('rollout', 'status', 'deployment/web', '--timeout=90s');
+    await cluster.kubectl('rollout', 'status', 'deployment/web', '--timeout=120s');
     const { spec } = await cluster.get('service', 'web');
     const answer = await eventually('it answers', () =>
       cluster.fetch(`http://${spec.clusterIP}/`, 2),

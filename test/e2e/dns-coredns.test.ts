@@ -12,7 +12,7 @@ import { testNamespace } from '../support/test-namespace.ts';
 const cluster = sharedCluster();
 const ns = testNamespace(cluster, 'coredns');
 const inSystem = (...args: string[]) => cluster.kubectl('-n', 'kube-system', ...args);
-const rolledOut = () => inSystem('rollout', 'status', 'deployment/coredns', '--timeout=90s');
+const rolledOut = () => inSystem('rollout', 'status', 'deployment/coredns', '--timeout=120s');
 
 async function withoutDns(): Promise<void> {
   await inSystem('delete', 'deployment/coredns', 'service/kube-dns', '--ignore-not-found');
@@ -24,7 +24,7 @@ beforeAll(async () => {
   await cluster.k8ts('images', 'import', archive);
   rmSync(archive);
   await ns.apply(shellPod('client', 'sleep 3600'));
-  await ns.kubectl('wait', '--for=condition=Ready', 'pod/client', '--timeout=60s');
+  await ns.kubectl('wait', '--for=condition=Ready', 'pod/client', '--timeout=120s');
 });
 
 // The other tests of this cluster want its own server.

@@ -32,8 +32,8 @@ const ask = (name: string, type: string, pod?: string) =>
 
 beforeAll(async () => {
   const system = ['-n', 'kube-system'];
-  await cluster.kubectl(...system, 'wait', '--for=create', 'deployment/coredns', '--timeout=60s');
-  await cluster.kubectl(...system, 'rollout', 'status', 'deployment/coredns', '--timeout=60s');
+  await cluster.kubectl(...system, 'wait', '--for=create', 'deployment/coredns', '--timeout=120s');
+  await cluster.kubectl(...system, 'rollout', 'status', 'deployment/coredns', '--timeout=120s');
   await ns.apply(
     list(
       nodePod('client'),
@@ -43,7 +43,7 @@ beforeAll(async () => {
       service('outside', { type: 'ExternalName', externalName: 'foo.example.com', ports: port }),
     ),
   );
-  await ns.kubectl('wait', '--for=condition=Ready', 'pod/client', 'pod/member', '--timeout=60s');
+  await ns.kubectl('wait', '--for=condition=Ready', 'pod/client', 'pod/member', '--timeout=120s');
 });
 
 describe('from inside a Pod, cluster DNS', () => {
@@ -121,7 +121,7 @@ describe('another server', () => {
   it('is asked for all other names, and a Pod may choose its own servers and search path', async () => {
     await cluster.apply(binding('dns'));
     await ns.apply(nodePod('world', WORLD));
-    await ns.kubectl('wait', '--for=condition=Ready', 'pod/world', '--timeout=60s');
+    await ns.kubectl('wait', '--for=condition=Ready', 'pod/world', '--timeout=120s');
     const world = (await ns.get('pod', 'world')).status.podIP;
     const server = shellPod('server', '', {
       image: K8TS_IMAGE,
@@ -130,14 +130,14 @@ describe('another server', () => {
       readinessProbe: { httpGet: { path: '/ready', port: 8181 }, periodSeconds: 1 },
     });
     await ns.apply(server);
-    await ns.kubectl('wait', '--for=condition=Ready', 'pod/server', '--timeout=60s');
+    await ns.kubectl('wait', '--for=condition=Ready', 'pod/server', '--timeout=120s');
     const dnsConfig = {
       nameservers: [(await ns.get('pod', 'server')).status.podIP],
       searches: ['resolv.conf.local'],
       options: [{ name: 'ndots', value: '2' }],
     };
     await ns.apply(nodePod('chooser', FOREVER, { dnsPolicy: 'None', dnsConfig }));
-    await ns.kubectl('wait', '--for=condition=Ready', 'pod/chooser', '--timeout=60s');
+    await ns.kubectl('wait', '--for=condition=Ready', 'pod/chooser', '--timeout=120s');
     expect(await ask('www.example.com', 'A', 'chooser')).toEqual(['192.0.2.33']);
     expect(await lookup('notexistname', 'chooser')).toBe('192.0.2.33'); // With the search path.
     expect(await lookup('kubernetes.default.svc.cluster.local', 'chooser')).toBe('10.96.0.1');

@@ -61,7 +61,7 @@ describe('k8ts doctor', () => {
 
   it('names the selector that chooses nothing, and finds nothing with a Service that answers', async () => {
     await ns.apply(list(webDeployment('well', 1), service('well'), service('lonely')));
-    await ns.kubectl('rollout', 'status', 'deployment/well', '--timeout=60s');
+    await ns.kubectl('rollout', 'status', 'deployment/well', '--timeout=120s');
     await diagnosis(
       ['service', 'lonely'],
       /WRONG +selector +no Pod of doctor has the labels app=lonely/,

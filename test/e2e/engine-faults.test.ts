@@ -15,7 +15,7 @@ afterAll(() => cluster.remove());
 const ns = testNamespace(cluster, 'engine-faults');
 const { socket } = cluster.paths.containerd;
 const ready = (name: string) =>
-  ns.kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=90s');
+  ns.kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=120s');
 
 /** The calls of one Pod's life, in its order: up to readiness, and after its deletion. */
 const RISE = ['RunPodSandbox', 'PodSandboxStatus', 'CreateContainer', 'StartContainer', 'ExecSync'];
@@ -35,7 +35,7 @@ beforeAll(async () => {
   await ns.apply(podOf('witness', [shell('main', 'sleep 3600')]));
   await ready('witness');
   witness = await containerOf('witness');
-}, 120_000);
+});
 
 afterAll(async () => {
   signalProcess(await componentPid(cluster, 'kubelet'), 'SIGCONT');
@@ -62,7 +62,7 @@ async function life(name: string, rise: readonly Fault[], fall: readonly Fault[]
   const falling = fall.map((fault) => proxy.next(fault));
   await ns.kubectl('delete', 'pod', name, '--wait=false');
   await Promise.all(falling);
-  await ns.kubectl('wait', '--for=delete', `pod/${name}`, '--timeout=90s');
+  await ns.kubectl('wait', '--for=delete', `pod/${name}`, '--timeout=120s');
   await eventually('no trace is left', async () => {
     const traces = await tracesOfGonePods(cluster);
     if (traces.length > 0) throw new Error(traces.join('\n'));
@@ -88,17 +88,17 @@ describe('an engine that', () => {
       },
     });
     await life('hung', RISE.map(hang), FALL.map(hang));
-  }, 120_000);
+  });
 
   it('does each step but is cut off before it says so has it done once', async () => {
     const lose = (method: string): Fault => ({ method, losesAnswer: true });
     await life('unheard', chosen(RISE).map(lose), chosen(FALL).map(lose));
-  }, 180_000);
+  });
 
   it('dies at each step does it when it is back', async () => {
     const kill = (method: string): Fault => ({ method, before: restartEngine });
     await life('killed', chosen(RISE).map(kill), chosen(FALL).map(kill));
-  }, 180_000);
+  });
 });
 
 /** Kills containerd and waits for the next one; the kubelet, stopped meanwhile, can reach it through the proxy alone. */

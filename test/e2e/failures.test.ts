@@ -57,7 +57,7 @@ describe('kill -9', () => {
   let before: string[] = [];
   beforeAll(async () => {
     await ns.apply(list(webDeployment('steady', 2), service('steady')));
-    await ns.kubectl('rollout', 'status', 'deployment/steady', '--timeout=60s');
+    await ns.kubectl('rollout', 'status', 'deployment/steady', '--timeout=120s');
     url = `http://${(await ns.get('service', 'steady')).spec.clusterIP}/`;
     await eventually('the Service answers', () => cluster.fetch(url));
     before = await containers();
@@ -80,7 +80,7 @@ describe('kill -9', () => {
       await eventually('objects can be written', () =>
         ns.apply(list(webDeployment(probe, 1), service(probe))),
       );
-      await ns.kubectl('rollout', 'status', `deployment/${probe}`, '--timeout=90s');
+      await ns.kubectl('rollout', 'status', `deployment/${probe}`, '--timeout=120s');
       const { spec } = await ns.get('service', probe);
       await eventually('its Service answers', () => cluster.fetch(`http://${spec.clusterIP}/`, 2));
       expect(await containers()).toEqual(before);
@@ -130,7 +130,7 @@ describe('kill -9', () => {
 describe('a stop and start of everything', () => {
   beforeAll(async () => {
     await ns.apply(list(webDeployment('returning', 2), service('returning')));
-    await ns.kubectl('rollout', 'status', 'deployment/returning', '--timeout=60s');
+    await ns.kubectl('rollout', 'status', 'deployment/returning', '--timeout=120s');
   });
   // Later files find a cluster that works.
   afterAll(() => cluster.up());
@@ -152,7 +152,7 @@ describe('a stop and start of everything', () => {
     const before = { uids: await uids(), ids: await ids() };
     await cluster.k8ts('down', '--keep-pods');
     await cluster.up();
-    await ns.kubectl('rollout', 'status', 'deployment/returning', '--timeout=60s');
+    await ns.kubectl('rollout', 'status', 'deployment/returning', '--timeout=120s');
     expect({ uids: await uids(), ids: await ids() }).toEqual(before);
   });
 
@@ -160,14 +160,10 @@ describe('a stop and start of everything', () => {
     const before = { uids: await uids(), ids: await ids() };
     await cluster.k8ts('down');
     await cluster.up();
-    await eventually(
-      'new containers of the same Pods are ready',
-      async () => {
-        const { status } = await ns.get('deployment', 'returning');
-        return status.readyReplicas === 2 && (await ids()).every((id) => !before.ids.includes(id));
-      },
-      60_000,
-    );
+    await eventually('new containers of the same Pods are ready', async () => {
+      const { status } = await ns.get('deployment', 'returning');
+      return status.readyReplicas === 2 && (await ids()).every((id) => !before.ids.includes(id));
+    });
     expect(await uids()).toEqual(before.uids);
     const { spec } = await ns.get('service', 'returning');
     expect(
@@ -179,14 +175,10 @@ describe('a stop and start of everything', () => {
     const before = { uids: await uids(), ids: await ids() };
     await cutPower();
     await cluster.up();
-    await eventually(
-      'new containers of the same Pods are ready',
-      async () => {
-        const { status } = await ns.get('deployment', 'returning');
-        return status.readyReplicas === 2 && (await ids()).every((id) => !before.ids.includes(id));
-      },
-      60_000,
-    );
+    await eventually('new containers of the same Pods are ready', async () => {
+      const { status } = await ns.get('deployment', 'returning');
+      return status.readyReplicas === 2 && (await ids()).every((id) => !before.ids.includes(id));
+    });
     expect(await uids()).toEqual(before.uids);
     const { spec } = await ns.get('service', 'returning');
     expect(

@@ -86,9 +86,9 @@ it('k8ts up --network none leaves Pods to a CNI plugin that a DaemonSet installs
     data: { 'cni-conf.json': JSON.stringify(conflist) },
   });
   await cluster.apply(daemonSet(join(cluster.paths.root, 'etc/cni/net.d')));
-  await eventually('the node is Ready', async () => (await readiness()).status === 'True', 90_000);
+  await eventually('the node is Ready', async () => (await readiness()).status === 'True');
   await cluster.apply(shellPod('placed', 'sleep 1000'));
-  await cluster.kubectl('wait', '--for=condition=Ready', 'pod/placed', '--timeout=60s');
+  await cluster.kubectl('wait', '--for=condition=Ready', 'pod/placed', '--timeout=120s');
   const { status } = await cluster.get('pod', 'placed');
   expect(status.podIP).toMatch(/^10\.250\.0\./);
 });

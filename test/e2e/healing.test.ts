@@ -19,7 +19,7 @@ function podProcesses(uid: string): number[] {
 describe('the cluster heals', () => {
   beforeAll(async () => {
     await ns.apply(webDeployment('healed', 2));
-    await ns.kubectl('rollout', 'status', 'deployment/healed', '--timeout=60s');
+    await ns.kubectl('rollout', 'status', 'deployment/healed', '--timeout=120s');
   });
 
   it('a container whose process died: the same Pod, one restart more', async () => {
@@ -41,7 +41,7 @@ describe('the cluster heals', () => {
   it('a Pod that was deleted: another one takes its place', async () => {
     const [pod] = (await ns.get('pods', '-l', 'app=healed')).items;
     await ns.kubectl('delete', 'pod', pod.metadata.name);
-    await ns.kubectl('rollout', 'status', 'deployment/healed', '--timeout=60s');
+    await ns.kubectl('rollout', 'status', 'deployment/healed', '--timeout=120s');
     const { items } = await ns.get('pods', '-l', 'app=healed');
     const names = items.map((item: { metadata: { name: string } }) => item.metadata.name);
     expect(names).toHaveLength(2);
@@ -55,7 +55,7 @@ describe('the cluster heals', () => {
       const [after] = (await ns.get('replicasets', '-l', 'app=healed')).items;
       return after !== undefined && after.metadata.uid !== before.metadata.uid;
     });
-    await ns.kubectl('rollout', 'status', 'deployment/healed', '--timeout=60s');
+    await ns.kubectl('rollout', 'status', 'deployment/healed', '--timeout=120s');
   });
 });
 
@@ -76,7 +76,7 @@ describe('a Job', () => {
       ...{ apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'tries' } },
       spec: { completions: 2, parallelism: 2, template },
     });
-    await ns.kubectl('wait', '--for=condition=complete', 'job/tries', '--timeout=60s');
+    await ns.kubectl('wait', '--for=condition=complete', 'job/tries', '--timeout=120s');
     expect((await ns.get('job', 'tries')).status).toMatchObject({ succeeded: 2 });
     const { items } = await ns.get('pods', '-l', 'app=tries');
     const restarts = items.map(
@@ -90,14 +90,10 @@ describe('a Job', () => {
 describe('what cannot run says why', () => {
   it('an image that cannot be had: ErrImagePull, then ImagePullBackOff, with events', async () => {
     await ns.apply(shellPod('no-image', 'true', { image: 'localhost/k8ts/missing:1' }));
-    await eventually(
-      'the back-off',
-      async () => {
-        const { status } = await ns.get('pod', 'no-image');
-        return status.containerStatuses?.[0].state.waiting?.reason === 'ImagePullBackOff';
-      },
-      60_000,
-    );
+    await eventually('the back-off', async () => {
+      const { status } = await ns.get('pod', 'no-image');
+      return status.containerStatuses?.[0].state.waiting?.reason === 'ImagePullBackOff';
+    });
     const told = await ns.kubectl('describe', 'pod', 'no-image');
     expect(told).toMatch(/Warning +Failed .*Failed to pull image "localhost\/k8ts\/missing:1"/);
     expect(told).toMatch(/Warning +Failed .*Error: ErrImagePull/);

@@ -23,7 +23,7 @@ const configMap = (data: object, name = 'settings') => ({
 describe('kubectl', () => {
   beforeAll(async () => {
     await namespace.apply(shellPod('box', 'sleep 600'));
-    await namespace.kubectl('wait', '--for=condition=Ready', 'pod/box', '--timeout=60s');
+    await namespace.kubectl('wait', '--for=condition=Ready', 'pod/box', '--timeout=120s');
   });
 
   it('diff shows what would change, and changes nothing', async () => {
@@ -65,7 +65,7 @@ describe('kubectl', () => {
     await namespace.kubectl(...args, '--', 'sh', '-c', 'echo seen');
     const ended =
       '--for=jsonpath={.status.ephemeralContainerStatuses[0].state.terminated.exitCode}=0';
-    await namespace.kubectl('wait', ended, 'pod/box', '--timeout=60s');
+    await namespace.kubectl('wait', ended, 'pod/box', '--timeout=120s');
     expect(await namespace.kubectl('logs', 'box', '-c', 'look')).toBe('seen\n');
   });
 

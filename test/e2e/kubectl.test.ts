@@ -31,7 +31,7 @@ function background(...args: string[]) {
 describe('kubectl get', () => {
   it('prints Pods as upstream does, narrow and wide', async () => {
     await ns.apply(webPod('shown'));
-    await ns.kubectl('wait', '--for=condition=Ready', 'pod/shown', '--timeout=60s');
+    await ns.kubectl('wait', '--for=condition=Ready', 'pod/shown', '--timeout=120s');
     const narrow = (await ns.kubectl('get', 'pod', 'shown')).trim().split('\n');
     expect(narrow[0]).toMatch(/^NAME +READY +STATUS +RESTARTS +AGE$/);
     expect(narrow[1]).toMatch(/^shown +1\/1 +Running +0 +\d+s$/);
@@ -109,7 +109,7 @@ describe('kubectl get', () => {
 describe('kubectl describe', () => {
   it('tells of a node, a Pod, a Deployment and a Service, with events', async () => {
     await ns.apply(list(webDeployment('told', 1), service('told')));
-    await ns.kubectl('rollout', 'status', 'deployment/told', '--timeout=60s');
+    await ns.kubectl('rollout', 'status', 'deployment/told', '--timeout=120s');
     expect(await cluster.kubectl('describe', 'node', NODE_NAME)).toMatch(/Ready +True/);
     const pod = await ns.kubectl('describe', 'pod', '-l', 'app=told');
     expect(pod).toMatch(/Normal +Started .*kubelet/);
@@ -185,7 +185,7 @@ describe('kubectl writes', () => {
     expect(await ns.kubectl('expose', 'pod', 'made', '--port=80', '--target-port=8080')).toBe(
       'service/made exposed\n',
     );
-    await ns.kubectl('wait', '--for=condition=Ready', 'pod/made', '--timeout=60s');
+    await ns.kubectl('wait', '--for=condition=Ready', 'pod/made', '--timeout=120s');
     const { spec } = await ns.get('service', 'made');
     const answer = () => cluster.fetch(`http://${spec.clusterIP}/`);
     expect(await eventually('the Service answers', answer)).toBe('made');
@@ -199,7 +199,7 @@ describe('kubectl writes', () => {
 describe('kubectl rollout', () => {
   it('changes the image, keeps a history, goes back and restarts', async () => {
     await ns.apply(webDeployment('rolled', 2));
-    const status = () => ns.kubectl('rollout', 'status', 'deployment/rolled', '--timeout=90s');
+    const status = () => ns.kubectl('rollout', 'status', 'deployment/rolled', '--timeout=120s');
     expect(await status()).toContain('successfully rolled out');
     await ns.kubectl('set', 'image', 'deployment/rolled', 'web=localhost/k8ts/missing:1');
     await ns.kubectl('rollout', 'undo', 'deployment/rolled');
@@ -219,17 +219,17 @@ describe('kubectl rollout', () => {
   it('scales up and down', async () => {
     await ns.apply(webDeployment('scaled', 1));
     await ns.kubectl('scale', 'deployment/scaled', '--replicas=3');
-    await ns.kubectl('rollout', 'status', 'deployment/scaled', '--timeout=60s');
+    await ns.kubectl('rollout', 'status', 'deployment/scaled', '--timeout=120s');
     expect((await ns.get('pods', '-l', 'app=scaled')).items).toHaveLength(3);
     await ns.kubectl('scale', 'deployment/scaled', '--replicas=0');
-    await ns.kubectl('wait', '--for=delete', 'pod', '-l', 'app=scaled', '--timeout=60s');
+    await ns.kubectl('wait', '--for=delete', 'pod', '-l', 'app=scaled', '--timeout=120s');
   });
 });
 
 describe('kubectl delete of an owner', () => {
   const owned = async (name: string) => {
     await ns.apply(webDeployment(name, 1));
-    await ns.kubectl('rollout', 'status', `deployment/${name}`, '--timeout=60s');
+    await ns.kubectl('rollout', 'status', `deployment/${name}`, '--timeout=120s');
   };
   const count = async (kind: string, name: string) =>
     (await ns.get(kind, '-l', `app=${name}`)).items.length;
@@ -280,7 +280,7 @@ describe('kubectl logs, exec and port-forward', () => {
 
   it('runs commands, passes their exit code on, and works interactively', async () => {
     await ns.apply(shellPod('doer', 'sleep 3600'));
-    await ns.kubectl('wait', '--for=condition=Ready', 'pod/doer', '--timeout=60s');
+    await ns.kubectl('wait', '--for=condition=Ready', 'pod/doer', '--timeout=120s');
     expect(await ns.kubectl('exec', 'doer', '--', 'echo', 'a b', 'c')).toBe('a b c\n');
     const failed = await cluster.tryKubectl(
       ['-n', ns.name, 'exec', 'doer', '--', 'sh', '-c', 'exit 7'],
@@ -302,7 +302,7 @@ describe('kubectl logs, exec and port-forward', () => {
 
   it('forwards a port', async () => {
     await ns.apply(webPod('forwarded'));
-    await ns.kubectl('wait', '--for=condition=Ready', 'pod/forwarded', '--timeout=60s');
+    await ns.kubectl('wait', '--for=condition=Ready', 'pod/forwarded', '--timeout=120s');
     const forward = background('port-forward', 'pod/forwarded', '18080:8080');
     try {
       await eventually('it listens', () =>

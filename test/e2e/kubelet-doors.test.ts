@@ -37,7 +37,7 @@ beforeAll(async () => {
     { name: 'memory', emptyDir: { medium: 'Memory' } },
   ];
   await ns.apply(pod as never);
-  await ns.kubectl('wait', '--for=condition=Ready', 'pod/busy', '--timeout=60s');
+  await ns.kubectl('wait', '--for=condition=Ready', 'pod/busy', '--timeout=120s');
 });
 
 describe('/stats/summary', () => {
@@ -167,14 +167,10 @@ describe('a log', () => {
       'i=0; line=$(printf "%100s" | tr " " x); while [ $i -lt 120000 ]; do echo $line $i; i=$((i+1)); done; ' +
       'while [ ! -e /tmp/more ]; do sleep 0.2; done; echo after; sleep 3600';
     await ns.apply(shellPod('chatty', script));
-    await ns.kubectl('wait', '--for=condition=Ready', 'pod/chatty', '--timeout=60s');
+    await ns.kubectl('wait', '--for=condition=Ready', 'pod/chatty', '--timeout=120s');
     const { metadata } = await ns.get('pod', 'chatty');
     const directory = join(cluster.paths.podLogs, `${ns.name}_chatty_${metadata.uid}`, 'main');
-    await eventually(
-      'a file that was moved aside',
-      () => readdirSync(directory).length > 1,
-      60_000,
-    );
+    await eventually('a file that was moved aside', () => readdirSync(directory).length > 1);
     await ns.kubectl('exec', 'chatty', '--', 'touch', '/tmp/more');
     const lines = await eventually('the last line', async () => {
       const all = (await ns.kubectl('logs', 'chatty')).trimEnd().split('\n');

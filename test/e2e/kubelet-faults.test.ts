@@ -24,7 +24,7 @@ const cluster = sharedCluster();
 const ns = testNamespace(cluster, 'faults');
 const describePod = (name: string) => ns.kubectl('describe', 'pod', name);
 const ready = (name: string) =>
-  ns.kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=90s');
+  ns.kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=120s');
 
 /** How many network devices the Pods of the cluster have. */
 async function podDevices(): Promise<number> {
@@ -66,14 +66,10 @@ describe('a container', () => {
     await ready('long');
     const env = { KUBECONFIG: cluster.paths.kubeconfig('admin'), KUBECTL: kubectlProgram() };
     const line = `$KUBECTL -n ${ns.name} logs long | wc -c`;
-    await eventually(
-      'all of it is there',
-      async () => {
-        const { stdout } = await cluster.network.run('sh', ['-c', line], { env });
-        return Number(stdout) === 100_000_001;
-      },
-      60_000,
-    );
+    await eventually('all of it is there', async () => {
+      const { stdout } = await cluster.network.run('sh', ['-c', line], { env });
+      return Number(stdout) === 100_000_001;
+    });
     expect(await componentPid(cluster, 'kubelet')).toBe(pid);
     expect(peakMemory(pid)).toBeLessThan(400);
     await ns.kubectl('delete', 'pod', 'long');
@@ -133,13 +129,10 @@ describe('a node without CNI configuration', () => {
   it('says so in the Pod, which starts when the configuration is back', async () => {
     move(config, away);
     await ns.apply(podOf('unplugged', [shell('main', 'sleep 3600')]));
-    await eventually(
-      'the event',
-      async () =>
-        /Warning +(NetworkNotReady|FailedCreatePodSandBox) .*cni/.test(
-          await describePod('unplugged'),
-        ),
-      60_000,
+    await eventually('the event', async () =>
+      /Warning +(NetworkNotReady|FailedCreatePodSandBox) .*cni/.test(
+        await describePod('unplugged'),
+      ),
     );
     restore();
     await ready('unplugged');

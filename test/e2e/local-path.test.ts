@@ -52,23 +52,23 @@ describe('the default storage class', () => {
         ],
       },
     });
-    await ns.kubectl('rollout', 'status', 'statefulset/db', '--timeout=90s');
+    await ns.kubectl('rollout', 'status', 'statefulset/db', '--timeout=120s');
     const claim = await ns.get('pvc', 'data-db-0');
     expect(claim.spec.storageClassName).toBe('local-path');
     expect(claim.status).toMatchObject({ phase: 'Bound', capacity: { storage: '1Mi' } });
     expect(directories()).toHaveLength(2);
 
     await ns.kubectl('delete', 'pod', 'db-0');
-    await ns.kubectl('rollout', 'status', 'statefulset/db', '--timeout=60s');
+    await ns.kubectl('rollout', 'status', 'statefulset/db', '--timeout=120s');
     const mine = directories().find((name) => name.endsWith('_data-db-0')) ?? '';
     await eventually('a second start on the same volume', () => {
       return readFileSync(join(volumes, mine, 'starts'), 'utf8') === 'db-0\ndb-0\n';
     });
 
     await ns.kubectl('scale', 'statefulset/db', '--replicas=1');
-    await eventually('one volume', () => directories().join() === mine, 60_000);
+    await eventually('one volume', () => directories().join() === mine);
     await ns.kubectl('delete', 'statefulset/db');
-    await eventually('no volume', () => directories().length === 0, 60_000);
+    await eventually('no volume', () => directories().length === 0);
     await eventually('no PersistentVolume', async () => {
       const { items } = await cluster.get('pv');
       return items.every((pv: PersistentVolume) => pv.spec?.claimRef?.namespace !== ns.name);

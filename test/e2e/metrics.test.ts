@@ -10,14 +10,10 @@ const ns = testNamespace(cluster, 'metrics');
 
 describe('kubectl top', () => {
   it('shows what the node uses', async () => {
-    const line = await eventually(
-      'the metrics are there',
-      async () => {
-        const table = await cluster.kubectl('top', 'node', '--no-headers');
-        return table.split('\n').find((row) => row.startsWith(NODE_NAME));
-      },
-      90_000,
-    );
+    const line = await eventually('the metrics are there', async () => {
+      const table = await cluster.kubectl('top', 'node', '--no-headers');
+      return table.split('\n').find((row) => row.startsWith(NODE_NAME));
+    });
     expect(line).toMatch(/^\S+ +\d+m +\d+% +\d+Mi +\d+%/);
   });
 
@@ -29,20 +25,16 @@ describe('kubectl top', () => {
         shell('idle', hold),
       ]),
     );
-    const rows = await eventually(
-      'the Pod is measured',
-      async () => {
-        const table = await ns.kubectl('top', 'pod', 'worker', '--containers', '--no-headers');
-        const cells = table
-          .trim()
-          .split('\n')
-          .map((row) => row.split(/ +/));
-        const cpu = (name: string) =>
-          Number.parseInt(cells.find((c) => c[1] === name)?.[2] ?? '0', 10);
-        return cpu('busy') > 50 && cells.length === 2 ? cells : undefined;
-      },
-      90_000,
-    );
+    const rows = await eventually('the Pod is measured', async () => {
+      const table = await ns.kubectl('top', 'pod', 'worker', '--containers', '--no-headers');
+      const cells = table
+        .trim()
+        .split('\n')
+        .map((row) => row.split(/ +/));
+      const cpu = (name: string) =>
+        Number.parseInt(cells.find((c) => c[1] === name)?.[2] ?? '0', 10);
+      return cpu('busy') > 50 && cells.length === 2 ? cells : undefined;
+    });
     const busy = rows.find(([, container]) => container === 'busy');
     // Half more than the limit would be a wrong figure, not a burst.
     expect(Number.parseInt(busy?.[2] ?? '', 10)).toBeLessThan(300);

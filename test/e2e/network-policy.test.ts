@@ -36,7 +36,7 @@ describe('a NetworkPolicy', () => {
       ),
     );
     const pods = ['web', 'friend', 'stranger'].map((name) => `pod/${name}`);
-    await ns.kubectl('wait', '--for=condition=Ready', ...pods, '--timeout=60s');
+    await ns.kubectl('wait', '--for=condition=Ready', ...pods, '--timeout=120s');
     await eventually('the Service answers everybody', () => ask('stranger'));
   });
 

@@ -5,7 +5,7 @@ import { localNodes } from '../../src/cluster/local-nodes.ts';
 import { type ProcessStatus, statusFile } from '../../src/cluster/supervisor.ts';
 import { run } from '../../src/host/exec.ts';
 import { type Cluster, createCluster, K8TS, NODE_NAME } from '../support/cluster.ts';
-import { drillRows } from '../support/drill.ts';
+import { DRILL_LIMIT_MS, drillRows } from '../support/drill.ts';
 import { eventually } from '../support/eventually.ts';
 import { list, service, webDeployment } from '../support/manifests.ts';
 
@@ -41,7 +41,7 @@ async function spread(name: string): Promise<PodLine[]> {
     },
   ];
   await cluster.apply(list(deployment, service(name)));
-  await cluster.kubectl('rollout', 'status', `deployment/${name}`, '--timeout=60s');
+  await cluster.kubectl('rollout', 'status', `deployment/${name}`, '--timeout=120s');
   return (await cluster.get('pods', '-l', `app=${name}`)).items;
 }
 
@@ -90,16 +90,20 @@ describe('a second node', () => {
     }
   });
 
-  it('that is switched off, or cut off, takes its own Pods only: they run elsewhere once it is NotReady, and it comes back', async () => {
-    const [node, network, disk] = await drillRows(cluster, 'node', 'network', 'disk');
-    expect(node).toMatchObject({ part: 'node', pods: 'kept' });
-    expect(network).toMatchObject({ part: 'network', pods: 'kept' });
-    expect(network?.said).toMatch(new RegExp(`^${WORKER} NotReady `));
-    // The store's disk is full meanwhile: nothing is written, and all that runs goes on.
-    expect(disk).toMatchObject({ part: 'disk', pods: 'kept' });
-    expect(disk?.service).toMatch(/^\d+ answers$/);
-    expect(disk?.said).toContain('no space left on the disk of the store');
-  });
+  it(
+    'that is switched off, or cut off, takes its own Pods only: they run elsewhere once it is NotReady, and it comes back',
+    async () => {
+      const [node, network, disk] = await drillRows(cluster, 'node', 'network', 'disk');
+      expect(node).toMatchObject({ part: 'node', pods: 'kept' });
+      expect(network).toMatchObject({ part: 'network', pods: 'kept' });
+      expect(network?.said).toMatch(new RegExp(`^${WORKER} NotReady `));
+      // The store's disk is full meanwhile: nothing is written, and all that runs goes on.
+      expect(disk).toMatchObject({ part: 'disk', pods: 'kept' });
+      expect(disk?.service).toMatch(/^\d+ answers$/);
+      expect(disk?.said).toContain('no space left on the disk of the store');
+    },
+    DRILL_LIMIT_MS,
+  );
 });
 
 describe('k8ts certs rotate-ca', () => {
@@ -121,7 +125,6 @@ describe('k8ts certs rotate-ca', () => {
     await eventually(
       'the node believes the new authority alone',
       async () => readFileSync(join(worker().pki, 'ca.crt'), 'utf8') === authority(),
-      30_000,
     );
     const pods = await spread('rotated');
     for (const { metadata } of pods) await cluster.kubectl('exec', metadata.name, '--', 'true');

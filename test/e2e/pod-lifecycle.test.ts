@@ -20,7 +20,7 @@ afterAll(() => rmSync(journal, { recursive: true, force: true }));
 const lines = (name: string): string[] =>
   readFileSync(join(journal, name), 'utf8').trim().split('\n');
 const ready = (name: string) =>
-  ns.kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=60s');
+  ns.kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=120s');
 const describePod = (name: string) => ns.kubectl('describe', 'pod', name);
 
 describe.concurrent('init containers', () => {
@@ -64,14 +64,10 @@ describe.concurrent('init containers', () => {
     const failing = shell('init', 'exit 3');
     const spec = { initContainers: [failing], restartPolicy: 'Always' };
     await ns.apply(podOf('retrying', [shell('main', 'sleep 3600')], spec));
-    const pod = await eventually(
-      'the second failure',
-      async () => {
-        const found = await ns.get('pod', 'retrying');
-        return found.status.initContainerStatuses?.[0].restartCount >= 1 ? found : undefined;
-      },
-      60_000,
-    );
+    const pod = await eventually('the second failure', async () => {
+      const found = await ns.get('pod', 'retrying');
+      return found.status.initContainerStatuses?.[0].restartCount >= 1 ? found : undefined;
+    });
     expect(pod.status.phase).toBe('Pending');
     const [init] = pod.status.initContainerStatuses;
     expect(init.lastState.terminated).toMatchObject({ exitCode: 3, reason: 'Error' });
@@ -190,7 +186,7 @@ describe.concurrent('restarts', () => {
         { volumes, initContainers: [shell('init', 'echo init >> /j/anew', { volumeMounts })] },
       ),
     );
-    await eventually('the second round', () => lines('anew').length === 4, 60_000);
+    await eventually('the second round', () => lines('anew').length === 4);
     expect(lines('anew')).toEqual(['init', 'steady', 'init', 'steady']);
     await eventually('all run again', async () => {
       const { status } = await ns.get('pod', 'anew');
@@ -207,14 +203,10 @@ describe.concurrent('restarts', () => {
 
   it('wait longer each time, and say so', async () => {
     await ns.apply(podOf('crashing', [shell('main', 'exit 1')], { restartPolicy: 'Always' }));
-    const status = await eventually(
-      'the back-off',
-      async () => {
-        const [found] = (await ns.get('pod', 'crashing')).status.containerStatuses ?? [];
-        return found?.state.waiting?.reason === 'CrashLoopBackOff' ? found : undefined;
-      },
-      60_000,
-    );
+    const status = await eventually('the back-off', async () => {
+      const [found] = (await ns.get('pod', 'crashing')).status.containerStatuses ?? [];
+      return found?.state.waiting?.reason === 'CrashLoopBackOff' ? found : undefined;
+    });
     expect(status.state.waiting.message).toMatch(
       /^back-off 10s restarting failed container=main pod=crashing_lifecycle\(/,
     );
@@ -258,7 +250,7 @@ describe.concurrent('hooks', () => {
     const begin = Date.now();
     await ns.kubectl('delete', 'pod', 'sleepy');
     expect(Date.now() - begin).toBeGreaterThan(1900);
-    expect(Date.now() - begin).toBeLessThan(15_000);
+    expect(Date.now() - begin).toBeLessThan(30_000); // What it is given at most.
   });
 
   it('that take their time hold back that the container runs, not that it could be started', async () => {

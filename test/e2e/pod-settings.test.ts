@@ -258,14 +258,14 @@ describe.concurrent('volumes', () => {
     await ns.apply(
       podOf('following', [shell('main', 'sleep 3600', { volumeMounts })], { volumes }),
     );
-    await ns.kubectl('wait', '--for=condition=Ready', 'pod/following', '--timeout=60s');
+    await ns.kubectl('wait', '--for=condition=Ready', 'pod/following', '--timeout=120s');
     const file = (path: string) => ns.kubectl('exec', 'following', '--', 'cat', path);
     expect(await file('/map/key')).toBe('old');
     await ns.kubectl('patch', 'configmap', 'changing', '-p', '{"data":{"key":"new"}}');
     await ns.kubectl('create', 'configmap', 'later', '--from-literal=key=there');
     await ns.kubectl('label', 'pod', 'following', 'colour=green');
     const shows = (path: string, text: string) =>
-      eventually(path, async () => (await file(path)).includes(text), 10_000);
+      eventually(path, async () => (await file(path)).includes(text));
     await shows('/map/key', 'new');
     await shows('/later/key', 'there');
     await shows('/labels/l', 'colour="green"');
@@ -367,7 +367,7 @@ describe('host paths', () => {
         { volumes: volumes('Directory') },
       ),
     );
-    await ns.kubectl('wait', '--for=condition=Ready', 'pod/propagating', '--timeout=60s');
+    await ns.kubectl('wait', '--for=condition=Ready', 'pod/propagating', '--timeout=120s');
     writeFileSync(join(scratch, 'go'), '');
     const seenBy = async (container: string) =>
       (

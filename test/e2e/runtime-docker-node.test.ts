@@ -25,18 +25,18 @@ beforeAll(async () => {
   [plane, engine] = await Promise.all([startControlPlane({ controllers: true }), startDocker()]);
   writeFileSync(join(root, 'kubelet.json'), JSON.stringify(await configuration()));
   startKubelet();
-  await kubectl('wait', '--for=create', `node/${NODE}`, '--timeout=30s');
-  await kubectl('wait', '--for=condition=Ready', `node/${NODE}`, '--timeout=30s');
-}, 120_000);
+  await kubectl('wait', '--for=create', `node/${NODE}`, '--timeout=120s');
+  await kubectl('wait', '--for=condition=Ready', `node/${NODE}`, '--timeout=120s');
+});
 afterAll(async () => {
   // What still runs would keep the engine from ending.
-  await kubectl('delete', 'pods', '--all', '--now', '--timeout=30s').catch(() => {});
+  await kubectl('delete', 'pods', '--all', '--now', '--timeout=120s').catch(() => {});
   await endKubelet('SIGTERM');
   await engine?.stop();
   await plane?.stop();
   await unmountMemory();
   rmSync(root, { recursive: true, force: true });
-}, 120_000);
+});
 
 async function configuration(): Promise<object> {
   const { pki, kubelet: state } = pathsUnder(plane.root);
@@ -95,7 +95,7 @@ const get = async (...args: string[]): Promise<any> =>
   JSON.parse(await kubectl('get', ...args, '-o', 'json'));
 async function ready(name: string): Promise<void> {
   try {
-    await kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=60s');
+    await kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=120s');
   } catch (err) {
     throw new Error(await kubectl('describe', 'pod', name), { cause: err });
   }
@@ -170,7 +170,7 @@ describe('a node on Docker Engine', { timeout: 90_000 }, () => {
   });
 
   it('leaves nothing of Pods that are gone', async () => {
-    await kubectl('delete', 'pods', '--all', '--timeout=60s');
+    await kubectl('delete', 'pods', '--all', '--timeout=120s');
     await eventually('no container is left', async () => {
       const sandboxes = await engine.runtime.listPodSandboxes();
       return sandboxes.length === 0 && readdirSync(join(root, 'state', 'pods')).length === 0;

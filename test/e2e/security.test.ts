@@ -84,14 +84,14 @@ async function work(): Promise<void> {
   const items = [pod, webDeployment('web', 2), service, claim, job, daemonSet, budget];
   await cluster.apply({ apiVersion: 'v1', kind: 'List', items }, '-n', 'work');
   const wait = (...args: string[]) =>
-    cluster.kubectl('-n', 'work', 'wait', '--timeout=90s', ...args);
+    cluster.kubectl('-n', 'work', 'wait', '--timeout=120s', ...args);
   await wait('--for=condition=Ready', 'pod/reader');
   await wait('--for=condition=Available', 'deployment/web');
   await wait('--for=condition=Complete', 'job/job');
   await cluster.kubectl('-n', 'work', 'exec', 'reader', '--', 'cat', '/tmp/p');
   await cluster.kubectl('-n', 'work', 'logs', 'reader');
   await cluster.kubectl('-n', 'work', 'scale', 'deployment/web', '--replicas=1');
-  await cluster.kubectl('delete', 'namespace', 'work', '--timeout=90s');
+  await cluster.kubectl('delete', 'namespace', 'work', '--timeout=120s');
 }
 
 /** Of the metrics server, as its own upstream manifest has them. */
@@ -303,7 +303,7 @@ describe('k8ts certs', () => {
       'wait',
       '--for=condition=Available',
       `deployment/${name}`,
-      '--timeout=90s',
+      '--timeout=120s',
     );
     const pod = (await cluster.kubectl('get', 'pod', '-l', `app=${name}`, '-o', 'name')).trim();
     await eventually('the kubelet lets the API server in', () =>

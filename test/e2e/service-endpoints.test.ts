@@ -13,7 +13,7 @@ const ips: Record<string, string> = {};
 
 beforeAll(async () => {
   await ns.apply(list(webPod('a'), webPod('b'), shellPod('client', 'sleep 3600')));
-  await ns.kubectl('wait', '--for=condition=Ready', 'pod', '--all', '--timeout=90s');
+  await ns.kubectl('wait', '--for=condition=Ready', 'pod', '--all', '--timeout=120s');
   for (const name of ['a', 'b']) ips[name] = (await ns.get('pod', name)).status.podIP;
 });
 
@@ -141,7 +141,7 @@ describe('a host port', () => {
       list(pod('host-1', '127.0.0.1'), pod('host-2', address), pod('host-3', address, 'UDP')),
     );
     const names = ['pod/host-1', 'pod/host-2', 'pod/host-3'];
-    await ns.kubectl('wait', '--for=condition=Ready', ...names, '--timeout=60s');
+    await ns.kubectl('wait', '--for=condition=Ready', ...names, '--timeout=120s');
     const at = (ip: string) => cluster.fetch(`http://${ip}:54323/`, 2);
     expect(await eventually('on the node', () => at(address))).toBe('host-2');
     expect(await eventually('on the loopback', () => at('127.0.0.1'))).toBe('host-1');
@@ -155,7 +155,7 @@ describe('a Pod in the network of its node', () => {
       'mkdir -p /tmp/w; echo on-node > /tmp/w/index.html; exec httpd -f -p 18099 -h /tmp/w',
     );
     await ns.apply({ ...pod, spec: { ...(pod.spec as object), hostNetwork: true } });
-    await ns.kubectl('wait', '--for=condition=Ready', 'pod/on-node', '--timeout=60s');
+    await ns.kubectl('wait', '--for=condition=Ready', 'pod/on-node', '--timeout=120s');
     const { clusterIP } = (await ns.get('service', 'a')).spec;
     for (const url of [`http://${ips.a}:8080/`, `http://${clusterIP}/`]) {
       const wget = ['timeout', '3', 'wget', '-q', '-O', '-', url];

@@ -16,7 +16,7 @@ function balanced(name: string, spec: object = {}) {
 describe('a Service of type LoadBalancer', () => {
   beforeAll(async () => {
     await ns.apply(list(webPod('web'), shellPod('client', 'sleep 3600')));
-    await ns.kubectl('wait', '--for=condition=Ready', 'pod/web', 'pod/client', '--timeout=60s');
+    await ns.kubectl('wait', '--for=condition=Ready', 'pod/web', 'pod/client', '--timeout=120s');
   });
   const ips = async (name: string): Promise<string[]> =>
     ((await ns.get('service', name)).status.loadBalancer.ingress ?? []).map(

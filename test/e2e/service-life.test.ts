@@ -22,7 +22,7 @@ beforeAll(async () => {
   await ns.apply(
     list(backEnd('web-1'), backEnd('web-2'), backEnd('web-3'), shellPod('client', 'sleep 3600')),
   );
-  await ns.kubectl('wait', '--for=condition=Ready', 'pod', '--all', '--timeout=90s');
+  await ns.kubectl('wait', '--for=condition=Ready', 'pod', '--all', '--timeout=120s');
 });
 
 /** Who answers, asked from a Pod; undefined: nobody. */

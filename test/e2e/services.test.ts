@@ -33,8 +33,8 @@ describe('a Service', () => {
         shellPod('client', 'sleep 3600'),
       ),
     );
-    await ns.kubectl('rollout', 'status', 'deployment/spread', '--timeout=60s');
-    await ns.kubectl('wait', '--for=condition=Ready', 'pod/client', '--timeout=60s');
+    await ns.kubectl('rollout', 'status', 'deployment/spread', '--timeout=120s');
+    await ns.kubectl('wait', '--for=condition=Ready', 'pod/client', '--timeout=120s');
   });
   const fromPod = async (url: string) =>
     (await ns.kubectl('exec', 'client', '--', 'timeout', '3', 'wget', '-q', '-O', '-', url)).trim();
@@ -54,7 +54,7 @@ describe('a Service', () => {
 
   it('lets a Pod reach itself', async () => {
     await ns.apply(list(webPod('alone'), service('alone')));
-    await ns.kubectl('wait', '--for=condition=Ready', 'pod/alone', '--timeout=60s');
+    await ns.kubectl('wait', '--for=condition=Ready', 'pod/alone', '--timeout=120s');
     const { spec } = await ns.get('service', 'alone');
     const ask = () =>
       ns.kubectl(
@@ -135,7 +135,7 @@ describe('a UDP Service', () => {
         service('udp', { ports: [{ port: 53, protocol: 'UDP', targetPort: 5353 }] }),
       ),
     );
-    await ns.kubectl('wait', '--for=condition=Ready', 'pod/udp-1', '--timeout=60s');
+    await ns.kubectl('wait', '--for=condition=Ready', 'pod/udp-1', '--timeout=120s');
     const { spec } = await ns.get('service', 'udp');
     const { podIP } = (await ns.get('pod', 'udp-1')).status;
     const entries = async () => {
@@ -152,10 +152,6 @@ describe('a UDP Service', () => {
       return (await entries()).includes(podIP);
     });
     await ns.kubectl('delete', 'pod', 'udp-1', '--grace-period=1');
-    await eventually(
-      'conntrack has forgotten it',
-      async () => !(await entries()).includes(podIP),
-      10_000,
-    );
+    await eventually('conntrack has forgotten it', async () => !(await entries()).includes(podIP));
   });
 });

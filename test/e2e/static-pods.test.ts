@@ -26,7 +26,7 @@ describe('a static Pod', () => {
   it('runs from its file, and its mirror shows it', async () => {
     write('echo one; sleep 3600');
     await eventually('the mirror is there', mirror);
-    await cluster.kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=60s');
+    await cluster.kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=120s');
     const { metadata, status } = await mirror();
     expect(metadata.annotations).toMatchObject({ 'kubernetes.io/config.source': 'file' });
     expect(metadata.ownerReferences).toMatchObject([{ kind: 'Node', name: NODE_NAME }]);

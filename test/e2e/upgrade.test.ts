@@ -51,7 +51,7 @@ describe('two nodes with a tunnel between them', () => {
       spec: { minAvailable: 1, selector: { matchLabels: { app: 'web' } } },
     };
     await cluster.apply(list(deployment, service('web'), budget));
-    await cluster.kubectl('rollout', 'status', 'deployment/web', '--timeout=90s');
+    await cluster.kubectl('rollout', 'status', 'deployment/web', '--timeout=120s');
     const pods = await web();
     expect(new Set(pods.map(({ spec }) => spec.nodeName)).size).toBe(2);
     const [one, two] = pods as [PodLine, PodLine];
@@ -110,6 +110,6 @@ describe('k8ts upgrade', () => {
     }
     const { items } = await cluster.get('nodes');
     for (const { spec } of items) expect(spec.unschedulable).toBeUndefined();
-    await cluster.kubectl('rollout', 'status', 'deployment/web', '--timeout=90s');
+    await cluster.kubectl('rollout', 'status', 'deployment/web', '--timeout=120s');
   });
 });

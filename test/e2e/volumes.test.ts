@@ -83,9 +83,9 @@ async function boundClaim(name: string, source: Fields, mode = 'Filesystem'): Pr
 }
 
 const running = (name: string) =>
-  ns.kubectl('wait', '--for=jsonpath={.status.phase}=Running', `pod/${name}`, '--timeout=60s');
+  ns.kubectl('wait', '--for=jsonpath={.status.phase}=Running', `pod/${name}`, '--timeout=120s');
 const succeeded = (name: string) =>
-  ns.kubectl('wait', '--for=jsonpath={.status.phase}=Succeeded', `pod/${name}`, '--timeout=60s');
+  ns.kubectl('wait', '--for=jsonpath={.status.phase}=Succeeded', `pod/${name}`, '--timeout=120s');
 
 describe('trust bundles', () => {
   afterAll(() => cluster.kubectl('delete', 'clustertrustbundle', 'roots'));
@@ -100,12 +100,12 @@ describe('trust bundles', () => {
     await cluster.apply(bundle(first));
     const sources = [{ clusterTrustBundle: { name: 'roots', path: 'ca.pem' } }];
     await ns.apply(podWith('believing', { projected: { sources } }));
-    await ns.kubectl('wait', '--for=condition=Ready', 'pod/believing', '--timeout=60s');
+    await ns.kubectl('wait', '--for=condition=Ready', 'pod/believing', '--timeout=120s');
     const shown = async () =>
       (await ns.kubectl('exec', 'believing', '--', 'cat', '/v/ca.pem')).trim();
     expect(await shown()).toBe(first.trim());
     await cluster.apply(bundle(second));
-    await eventually('the file follows', async () => (await shown()) === second.trim(), 10_000);
+    await eventually('the file follows', async () => (await shown()) === second.trim());
     await ns.kubectl('delete', 'pod', 'believing');
   });
 });

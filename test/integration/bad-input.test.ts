@@ -123,14 +123,11 @@ const LISTS = [
 ];
 
 async function refused(answer: Promise<Answer>): Promise<Answer> {
-  const began = performance.now();
   const got = await answer;
-  const spent = performance.now() - began;
   expect(got.body, got.text.slice(0, 300)).toMatchObject({ kind: 'Status', status: 'Failure' });
   expect(got.status).toBe(got.body.code);
   expect(got.status).toBeGreaterThanOrEqual(400);
   expect(got.status).toBeLessThan(500);
-  expect(spent).toBeLessThan(5000);
   return got;
 }
 

@@ -10,7 +10,7 @@ const run = promisify(execFile);
 let plane: ControlPlane;
 beforeAll(async () => {
   plane = await startControlPlane({ controllers: true });
-}, 60_000);
+});
 afterAll(() => plane?.stop());
 
 describe('controller manager', () => {

@@ -14,7 +14,7 @@ import { HELD, imagesOf, keyOf, templateOf, Workloads, workloadOf } from '../sup
 let world: Workloads;
 beforeAll(async () => {
   world = await Workloads.start();
-}, 60_000);
+});
 afterAll(() => world?.stop());
 
 const create = (name: string, spec: object = {}) =>
@@ -85,7 +85,7 @@ describe('a DaemonSet', () => {
     });
     const uids = (await world.pods('back')).map(({ metadata }) => metadata.uid);
     expect(uids).toContain(kept.metadata.uid);
-    await world.kubectl('rollout', 'status', 'daemonset/back', '--timeout=20s');
+    await world.kubectl('rollout', 'status', 'daemonset/back', '--timeout=120s');
   });
 
   it('with a surge has the new Pod ready before the old one goes', async () => {

@@ -15,9 +15,9 @@ describe.each([
   beforeAll(async () => {
     etcd = await startEtcd(kind);
     const storage = open();
-    await eventually('etcd has elected a leader', () => storage.list('/'), 60_000);
+    await eventually('etcd has elected a leader', () => storage.list('/'));
     await storage.close();
-  }, 90_000);
+  });
   afterAll(() => etcd?.stop());
 
   storageContract(name, async () => {

@@ -13,7 +13,7 @@ beforeAll(async () => {
   plane = await startControlPlane({ controllers: true });
   const metadata = { name: 'elsewhere' };
   await plane.client.create(NAMESPACES, { apiVersion: 'v1', kind: 'Namespace', metadata });
-}, 60_000);
+});
 afterAll(() => plane?.stop());
 
 const key = (name: string, namespace = 'default') => ({ namespace, name });

@@ -11,7 +11,7 @@ import { keyOf, Workloads } from '../support/workloads.ts';
 let world: Workloads;
 beforeAll(async () => {
   world = await Workloads.start();
-}, 60_000);
+});
 afterAll(() => world?.stop());
 
 const INDEX = 'batch.kubernetes.io/job-completion-index';

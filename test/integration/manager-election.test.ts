@@ -17,7 +17,7 @@ beforeAll(async () => {
       '--leader-elect-retry-period=500ms',
     ],
   });
-}, 60_000);
+});
 afterAll(() => plane?.stop());
 
 const holder = async () => (await plane.client.get(LEASES, lease)).spec?.holderIdentity ?? '';

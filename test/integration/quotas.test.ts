@@ -8,7 +8,7 @@ import { Workloads } from '../support/workloads.ts';
 let world: Workloads;
 beforeAll(async () => {
   world = await Workloads.start();
-}, 60_000);
+});
 afterAll(() => world?.stop());
 
 let count = 0;

@@ -16,7 +16,7 @@ import { HELD, imagesOf, keyOf, templateOf, Workloads, workloadOf } from '../sup
 let world: Workloads;
 beforeAll(async () => {
   world = await Workloads.start();
-}, 60_000);
+});
 afterAll(() => world?.stop());
 
 const REVISION = 'deployment.kubernetes.io/revision';
@@ -152,7 +152,7 @@ describe('a Deployment', () => {
     await world.patch(DEPLOYMENTS, 'paused', { spec: { template: stuck } });
     await reason('ProgressDeadlineExceeded');
     await expect(
-      world.kubectl('rollout', 'status', 'deployment/paused', '--timeout=20s'),
+      world.kubectl('rollout', 'status', 'deployment/paused', '--timeout=120s'),
     ).rejects.toThrow('exceeded its progress deadline');
   });
 

@@ -9,7 +9,7 @@ import { imagesOf, keyOf, templateOf, Workloads, workloadOf } from '../support/w
 let world: Workloads;
 beforeAll(async () => {
   world = await Workloads.start();
-}, 60_000);
+});
 afterAll(() => world?.stop());
 
 const REVISION = 'controller-revision-hash';

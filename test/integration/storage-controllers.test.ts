@@ -15,7 +15,7 @@ import { eventually } from '../support/eventually.ts';
 let plane: ControlPlane;
 beforeAll(async () => {
   plane = await startControlPlane({ controllers: true });
-}, 60_000);
+});
 afterAll(() => plane?.stop());
 
 const key = { namespace: 'default', name: 'data' };

@@ -45,7 +45,7 @@ const revisionsOf = (items: readonly KeyValue[]): number[] =>
 
 describe('a full disk', () => {
   it('fails writes, keeps reads and watches, and takes writes again when space returns', {
-    timeout: 30_000,
+    timeout: 300_000,
   }, async () => {
     run('mount', '-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', disk);
     const ballast = join(disk, 'ballast');
@@ -94,7 +94,7 @@ describe('an API server on a full disk', () => {
   const path = '/api/v1/namespaces/default/configmaps';
 
   it('refuses writes with a Status and raises an alarm, reads go on, and it recovers', {
-    timeout: 60_000,
+    timeout: 300_000,
   }, async () => {
     run('mount', '-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', disk);
     const ballast = join(disk, 'ballast');
@@ -167,7 +167,7 @@ describe('a disk that loses its power', () => {
   const CUTS = 12;
 
   it('holds every acknowledged write, whatever had not been flushed', {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const image = join(directory, 'image');
     const after = join(directory, 'after');

@@ -53,7 +53,7 @@ export class Cluster {
   /** kubectl with any exit code, and perhaps with standard input. */
   tryKubectl(args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
     const env = { HOME: this.paths.root, KUBECONFIG: this.paths.kubeconfig('admin') };
-    return this.network.run(kubectlProgram(), args, { timeoutMs: 120_000, ...options, env });
+    return this.network.run(kubectlProgram(), args, { timeoutMs: 150_000, ...options, env });
   }
 
   /** kubectl with a manifest on standard input. */

@@ -168,10 +168,8 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
 /** Resolves when all API servers answer. */
 export async function awaitApi({ machines }: ControlPlanes): Promise<void> {
   for (const machine of machines) {
-    await eventually(
-      `${machine.name} is ready`,
-      () => machine.kubectl('get', '--raw', '/readyz', '--request-timeout=3s'),
-      90_000,
+    await eventually(`${machine.name} is ready`, () =>
+      machine.kubectl('get', '--raw', '/readyz', '--request-timeout=3s'),
     );
   }
 }

@@ -10,11 +10,14 @@ interface Row {
   readonly said: string;
 }
 
+/** Some of its failures last for a minute each. */
+export const DRILL_LIMIT_MS = 600_000;
+
 /** `k8ts drill` on a cluster, of all parts or those named. */
 export async function drillRows(cluster: Cluster, ...parts: string[]): Promise<Row[]> {
   const env = { PATH: `${dirname(kubectlProgram())}:${process.env.PATH}` };
   const words = ['drill', ...parts, '--root', cluster.paths.root];
-  const { stdout } = await cluster.network.run(K8TS, words, { env, timeoutMs: 170_000 });
+  const { stdout } = await cluster.network.run(K8TS, words, { env, timeoutMs: DRILL_LIMIT_MS });
   return stdout
     .split('\n')
     .map((line) => line.split(/ {2,}/))

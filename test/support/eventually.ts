@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const LOOK_MS = 100;
+/** Only what never comes takes as long, on any machine. */
+const HANGS_MS = 120_000;
 
 /**
  * Tries until the attempt neither throws nor answers undefined or false, and answers what it answered. For
@@ -9,7 +11,7 @@ const LOOK_MS = 100;
 export async function eventually<T>(
   what: string,
   attempt: () => Promise<T> | T,
-  timeoutMs = 30_000,
+  timeoutMs = HANGS_MS,
 ): Promise<NonNullable<T>> {
   const deadline = Date.now() + timeoutMs;
   let last: unknown;

@@ -27,14 +27,10 @@ export function podOf(
 /** Waits until the Pod's phase is one of these, and answers the Pod. */
 // biome-ignore lint/suspicious/noExplicitAny: tests look into every field
 export function inPhase(ns: TestNamespace, name: string, ...phases: string[]): Promise<any> {
-  return eventually(
-    `${name} is ${phases.join(' or ')}`,
-    async () => {
-      const pod = await ns.get('pod', name);
-      return phases.includes(pod.status.phase) ? pod : undefined;
-    },
-    60_000,
-  );
+  return eventually(`${name} is ${phases.join(' or ')}`, async () => {
+    const pod = await ns.get('pod', name);
+    return phases.includes(pod.status.phase) ? pod : undefined;
+  });
 }
 
 /** Applies a Pod that ends by itself, and answers what its container printed. */

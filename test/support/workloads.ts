@@ -113,7 +113,7 @@ export class Workloads {
   /** What kubectl printed. */
   async kubectl(...args: string[]): Promise<string> {
     const env = { ...process.env, KUBECONFIG: this.plane.kubeconfig, HOME: this.plane.root };
-    return (await run(kubectlProgram(), args, { env, timeout: 60_000 })).stdout;
+    return (await run(kubectlProgram(), args, { env, timeout: 150_000 })).stdout;
   }
 }
 
