@@ -73,6 +73,29 @@ describe('Scheduler', () => {
     expect(nodeOf('second')).toBeUndefined();
   });
 
+  it('places a Pod that wants to be with its like once the last of them is gone', async () => {
+    const { client, nodeOf, condition } = start();
+    const cordoned = { ...makeNode('cordoned'), spec: { unschedulable: true } };
+    client.seed(NODES, cordoned, makeNode('free'));
+    const labels = { app: 'db' };
+    client.seed(PODS, makePod('first', { nodeName: 'cordoned', labels }));
+    const term = { labelSelector: { matchLabels: labels }, topologyKey: 'kubernetes.io/hostname' };
+    const podAffinity = { requiredDuringSchedulingIgnoredDuringExecution: [term] };
+    await client.create(PODS, makePod('second', { labels, spec: { affinity: { podAffinity } } }));
+    await vi.waitFor(
+      () => expect(condition('second')?.message).toContain('match pod affinity rules'),
+      30_000,
+    );
+    await client.delete(
+      PODS,
+      { namespace: 'default', name: 'first' },
+      {
+        gracePeriodSeconds: 0,
+      },
+    );
+    await vi.waitFor(() => expect(nodeOf('second')).toBeDefined(), 30_000);
+  });
+
   it('tries again when a binding fails, and frees what it had booked', async () => {
     const { client, nodeOf } = start();
     client.seed(NODES, makeNode('one', { cpu: '1' }));

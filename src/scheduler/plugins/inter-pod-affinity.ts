@@ -94,6 +94,8 @@ export function interPodAffinity(
 /** A Pod helps when it (or its going) bears on one of the terms; a node when it has all topology keys. */
 function wakes(meets: Meets): Wake[] {
   const info = (pod: unknown) => new PodInfo(pod as Pod);
+  const joins = (other: PodInfo, { requiredAffinity }: PodInfo) =>
+    requiredAffinity.length > 0 && requiredAffinity.every((term) => meets(term, other));
   return [
     {
       on: ['AssignedPod/Add', 'AssignedPod/UpdateLabel'],
@@ -108,7 +110,9 @@ function wakes(meets: Meets): Wake[] {
         const other = info(before);
         return (
           pod.requiredAntiAffinity.some((term) => meets(term, other)) ||
-          other.requiredAntiAffinity.some((term) => meets(term, pod))
+          other.requiredAntiAffinity.some((term) => meets(term, pod)) ||
+          // The last of its group has left: it may be the first of a new one, anywhere.
+          (joins(other, pod) && joins(pod, pod))
         );
       },
     },
