@@ -46,7 +46,7 @@ describe('parseVirtualServers', () => {
 });
 
 describe('parseServices', () => {
-  it('reads the table of the kernel as ipvsadm writes it', () => {
+  it.each([1, 7, 100, 10_000])('reads the table of the kernel in pieces of %i', async (size) => {
     const table = [
       'IP Virtual Server version 1.2.1 (size=4096)',
       'Prot LocalAddress:Port Scheduler Flags',
@@ -60,7 +60,10 @@ describe('parseServices', () => {
       'FWM  00000007 rr ',
       '',
     ].join('\n');
-    expect([...parseServices(table)]).toEqual([
+    async function* pieces() {
+      for (let at = 0; at < table.length; at += size) yield table.slice(at, at + size);
+    }
+    expect([...(await parseServices(pieces()))]).toEqual([
       '-t 10.96.0.10:80',
       '-u 10.96.0.27:53',
       '-t [fd00:10:96::28]:80',

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
 import { run } from './exec.ts';
 
 /** A virtual server of the kernel's load balancer, as `ipvsadm -Ln` tells it. */
@@ -36,7 +36,7 @@ export const ipvs: Ipvs = {
   },
   async services(signal) {
     // The program asks the kernel anew for each server's destinations.
-    return parseServices(await readFile('/proc/net/ip_vs', { encoding: 'utf8', signal }));
+    return await parseServices(createReadStream('/proc/net/ip_vs', { encoding: 'utf8', signal }));
   },
   async restore(lines, signal) {
     if (lines.length === 0) return;
@@ -51,17 +51,27 @@ export const ipvs: Ipvs = {
 /** How ipvsadm names a protocol's services. */
 export const SERVICE_FLAGS = { TCP: '-t', UDP: '-u', SCTP: '--sctp-service' } as const;
 
-/** Reads /proc/net/ip_vs: ports, and addresses of IPv4, are hexadecimal there, and IPv6 is written in full. */
-export function parseServices(table: string): Set<string> {
-  const lines = table.matchAll(/^(TCP|UDP|SCTP) +(?:\[([^\]]+)\]|(\w{8})):(\w{4}) /gm);
-  return new Set(
-    [...lines].map(([, protocol, v6, v4 = '', port = '']) => {
+/**
+ * Reads /proc/net/ip_vs, in any pieces, as with 10,000 servers it is some megabytes: ports, and addresses of IPv4, are
+ * hexadecimal there, and IPv6 is written in full.
+ */
+export async function parseServices(table: AsyncIterable<string>): Promise<Set<string>> {
+  const services = new Set<string>();
+  let rest = '';
+  for await (const piece of table) {
+    const text = rest + piece;
+    const end = text.lastIndexOf('\n') + 1;
+    for (const [, protocol, v6, v4 = '', port = ''] of text.slice(0, end).matchAll(SERVICE)) {
       const ip = v6 === undefined ? dotted(v4) : new URL(`http://[${v6}]`).hostname;
       const flag = SERVICE_FLAGS[protocol as keyof typeof SERVICE_FLAGS];
-      return `${flag} ${ip}:${Number.parseInt(port, 16)}`;
-    }),
-  );
+      services.add(`${flag} ${ip}:${Number.parseInt(port, 16)}`);
+    }
+    rest = text.slice(end);
+  }
+  return services;
 }
+
+const SERVICE = /^(TCP|UDP|SCTP) +(?:\[([^\]]+)\]|(\w{8})):(\w{4}) /gm;
 
 function dotted(hex: string): string {
   return [0, 2, 4, 6].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)).join('.');
