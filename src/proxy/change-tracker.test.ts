@@ -83,6 +83,25 @@ describe('ChangeTracker', () => {
     expect(t.state().services.get(ID)).not.toBe(before);
   });
 
+  it('names the service ports that are not what they were in the last state, and no others', () => {
+    const t = tracker();
+    const changed = () => [...(t.state().changed ?? [])];
+    const other = { name: 'other', port: 81 };
+    t.setService(service({ ports: [{ name: 'http', port: 80, protocol: 'TCP' }, other] }));
+    expect(changed()).toEqual([ID, 'default/web:other/TCP']);
+    t.setSlice(slice([at('10.0.0.1')]));
+    expect(changed()).toEqual([ID]);
+    t.setSlice(slice([at('10.0.0.1')]));
+    expect(changed()).toEqual([]);
+    t.setService(service());
+    expect(changed()).toEqual(['default/web:other/TCP']);
+    t.deleteService(service());
+    t.setService(service());
+    expect(changed()).toEqual([]);
+    t.deleteService(service());
+    expect(changed()).toEqual([ID]);
+  });
+
   it('forgets a Service, a port and a slice that are gone', () => {
     const t = tracker();
     t.setService(service());

@@ -21,6 +21,8 @@ export class ChangeTracker {
   readonly #ids = new Map<string, string[]>();
   readonly #ports = new Map<string, ServicePort>();
   readonly #dirty = new Set<string>();
+  /** Service ports that are not what they were in the last state. */
+  #changed = new Set<string>();
   #triggerTimes: number[] = [];
 
   constructor(family: IpFamily, node: NodeTopology, options: ServicePortOptions) {
@@ -80,7 +82,9 @@ export class ChangeTracker {
   state(): ProxyState {
     for (const key of this.#dirty) this.#recompute(key);
     this.#dirty.clear();
-    return { family: this.#family, services: this.#ports };
+    const changed = this.#changed;
+    this.#changed = new Set();
+    return { family: this.#family, services: this.#ports, changed };
   }
 
   #touch(key: string, slice: EndpointSlice): void {
@@ -99,9 +103,14 @@ export class ChangeTracker {
       const all = endpoints.get(`${spec.portName}/${spec.protocol}`) ?? [];
       const port = servicePort(spec, all, this.#node);
       const known = this.#ports.get(spec.id);
-      if (!known || !sameRouting(known, port)) this.#ports.set(spec.id, port);
+      if (known && sameRouting(known, port)) continue;
+      this.#ports.set(spec.id, port);
+      this.#changed.add(spec.id);
     }
-    for (const id of before) this.#ports.delete(id);
+    for (const id of before) {
+      this.#ports.delete(id);
+      this.#changed.add(id);
+    }
     if (specs.length > 0)
       this.#ids.set(
         key,

@@ -24,8 +24,8 @@ export interface WholeChanges<Set extends string = string> {
 export class ElementStore<Set extends string = string> {
   /** Values wanted for an entry, by set and key, in the order of arrival; hardly ever more than one, so a lone one has no list. */
   readonly #wanted = new Map<string, string | string[]>();
-  /** What the kernel holds of the entries that were touched since `takeChanges`. */
-  readonly #before = new Map<string, string | undefined>();
+  /** What the kernel holds of the entries that were touched since the last question; absent before the first, when all is new. */
+  #before: Map<string, string | undefined> | undefined;
 
   add({ set, key, value }: Element<Set>): void {
     const id = `${set} ${key}`;
@@ -45,6 +45,7 @@ export class ElementStore<Set extends string = string> {
 
   /** What changed since the last call. */
   takeChanges(): ElementChanges<Set> {
+    if (!this.#before) return { gone: [], fresh: [...this.changesFrom([]).fresh] };
     const gone: Element<Set>[] = [];
     const fresh: Element<Set>[] = [];
     for (const [id, before] of this.#before) {
@@ -63,7 +64,7 @@ export class ElementStore<Set extends string = string> {
    * one by one. Forgets the changes that were not taken.
    */
   changesFrom(held: Iterable<Element<Set>>): WholeChanges<Set> {
-    this.#before.clear();
+    this.#before = new Map();
     const values = new Map<string, string>();
     const gone: Element<Set>[] = [];
     for (const element of held) {
@@ -88,7 +89,7 @@ export class ElementStore<Set extends string = string> {
 
   #touch(id: string): readonly string[] {
     const values = this.#valuesOf(id);
-    if (!this.#before.has(id)) this.#before.set(id, values[0]);
+    if (this.#before && !this.#before.has(id)) this.#before.set(id, values[0]);
     return values;
   }
 }

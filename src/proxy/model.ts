@@ -72,6 +72,16 @@ export interface ServicePort extends ServicePortSpec {
 export interface ProxyState {
   readonly family: IpFamily;
   readonly services: ReadonlyMap<string, ServicePort>;
+  /** Service ports that came, went or are other ones since the state before; absent where any of them may be. */
+  readonly changed?: ReadonlySet<string> | undefined;
+}
+
+/** Service ports that may differ between `before` and `state`. */
+export function changedIds(
+  before: ReadonlyMap<string, unknown>,
+  { services, changed }: Pick<ProxyState, 'services' | 'changed'>,
+): ReadonlySet<string> {
+  return changed ?? new Set([...before.keys(), ...services.keys()]);
 }
 
 /** NodePort, external IP or load balancer: traffic that does not come in by the cluster IP. */

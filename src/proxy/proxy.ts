@@ -95,7 +95,7 @@ class FamilyRouter {
   #full = true;
   #addresses = '[]';
   #retryMs = FIRST_RETRY_MS;
-  #synced: ReadonlyMap<string, ServicePort> = new Map();
+  readonly #udpServices = new Map<string, ServicePort>();
 
   constructor(backend: ProxyBackend, deps: RouterDeps, options: ProxyOptions) {
     this.#backend = backend;
@@ -199,17 +199,19 @@ class FamilyRouter {
     const full = this.#full;
     const started = performance.now();
     const triggers = this.#tracker.takeTriggerTimes();
-    const state = this.#tracker.state();
+    const now = this.#tracker.state();
+    // A sync that failed may have left anything behind.
+    const state = full ? { ...now, changed: undefined } : now;
     this.#full = false; // Before the wait: what happens meanwhile may ask for another full sync.
     const routed = await this.#backend.sync(state, { full }, this.#signal);
     const seconds = (performance.now() - started) / 1000;
     metrics.syncDuration.observe(this.#labels, seconds);
     (full ? metrics.syncFullDuration : metrics.syncPartialDuration).observe(this.#labels, seconds);
-    const now = clock.now();
-    metrics.lastSync.set(this.#labels, now / 1000);
+    const syncedAt = clock.now();
+    metrics.lastSync.set(this.#labels, syncedAt / 1000);
     for (const time of triggers) {
       if (time < this.#startedAt) continue;
-      metrics.networkProgramming.observe(this.#labels, (now - time) / 1000);
+      metrics.networkProgramming.observe(this.#labels, (syncedAt - time) / 1000);
     }
     log.debug({ ...this.#labels, full, seconds, services: state.services.size }, 'Synced rules');
     this.#countUnserved(state);
@@ -220,9 +222,7 @@ class FamilyRouter {
   /** UDP flows are cleared after the rules are there: the next packet must meet the new ones. */
   async #clearStaleFlows(state: ProxyState): Promise<void> {
     const { conntrack } = this.#deps;
-    const changed = changedUdpServices(this.#synced, state);
-    this.#synced = new Map(state.services);
-    if (!changed) return;
+    if (!changedUdpServices(this.#udpServices, state)) return;
     try {
       const flows = await conntrack.udpFlows(state.family, this.#signal);
       for (const flow of staleFlows(flows, state)) {

@@ -1,16 +1,19 @@
 import type { Flow } from '../host/conntrack.ts';
 import { joinHostPort } from '../util/ip.ts';
-import type { ProxyState, ServicePort } from './model.ts';
+import { changedIds, type ProxyState, type ServicePort } from './model.ts';
 
-/** The UDP service ports of `state` that are not the same object in `before`: their flows may have gone stale. */
-export function changedUdpServices(
-  before: ReadonlyMap<string, ServicePort>,
-  state: ProxyState,
-): boolean {
-  for (const [id, service] of state.services) {
-    if (service.protocol === 'UDP' && before.get(id) !== service) return true;
+/** Brings the UDP service ports in `known` up to `state`; whether one is new or another object: its flows may have gone stale. */
+export function changedUdpServices(known: Map<string, ServicePort>, state: ProxyState): boolean {
+  let changed = false;
+  for (const id of changedIds(known, state)) {
+    const service = state.services.get(id);
+    if (service?.protocol !== 'UDP') known.delete(id);
+    else if (known.get(id) !== service) {
+      known.set(id, service);
+      changed = true;
+    }
   }
-  return false;
+  return changed;
 }
 
 /**

@@ -75,7 +75,7 @@ export class IptablesBackend implements ProxyBackend {
   }
 
   async #writeChanges(state: ProxyState, signal: AbortSignal): Promise<void> {
-    const { write, remove } = this.#ruleset.update(state.services);
+    const { write, remove } = this.#ruleset.update(state.services, state.changed);
     if (write.size === 0 && remove.length === 0) return;
     const input = changeInput(write, remove);
     this.#deps.log.trace({ family: this.family, input }, 'Restoring iptables');

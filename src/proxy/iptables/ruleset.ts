@@ -1,5 +1,5 @@
 import type { Jump } from '../iptables-input.ts';
-import type { ServicePort } from '../model.ts';
+import { changedIds, type ServicePort } from '../model.ts';
 import { isServiceChain } from './chains.ts';
 import { type RuleOptions, renderService, type ServiceRules } from './service-rules.ts';
 
@@ -100,7 +100,7 @@ export interface RulesetChange {
  */
 export class Ruleset {
   readonly #options: RulesetOptions;
-  #services: ReadonlyMap<string, ServicePort> = new Map();
+  #services = new Map<string, ServicePort>();
   readonly #lines = new Map<string, SharedLines>();
 
   constructor(options: RulesetOptions) {
@@ -116,23 +116,21 @@ export class Ruleset {
     this.#services = new Map(services);
   }
 
-  update(services: ReadonlyMap<string, ServicePort>): RulesetChange {
+  /** `changed`: service ports that may differ from the last call; all of them without it. */
+  update(services: ReadonlyMap<string, ServicePort>, changed?: ReadonlySet<string>): RulesetChange {
     const write = new Map<string, readonly string[]>();
     const remove: string[] = [];
     const dirty = new Set<SharedPart>();
-    for (const [id, service] of services) {
-      const before = this.#services.get(id);
+    for (const id of changedIds(this.#services, { services, changed })) {
+      const [before, service] = [this.#services.get(id), services.get(id)];
       if (before === service) continue;
-      const after = renderService(service, this.#options);
-      this.#lines.set(id, linesOf(after));
+      const after = service && renderService(service, this.#options);
+      if (service) this.#services.set(id, service);
+      else this.#services.delete(id);
+      if (after) this.#lines.set(id, linesOf(after));
+      else this.#lines.delete(id);
       compare(before && renderService(before, this.#options), after, { write, remove, dirty });
     }
-    for (const [id, before] of this.#services) {
-      if (services.has(id)) continue;
-      compare(renderService(before, this.#options), undefined, { write, remove, dirty });
-      this.#lines.delete(id);
-    }
-    this.#services = new Map(services);
     for (const part of dirty) {
       const { table, chain } = COLLECTED[part];
       write.set(`${table} ${chain}`, this.#collect(part));

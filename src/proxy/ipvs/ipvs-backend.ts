@@ -7,7 +7,7 @@ import type { Logger } from '../../util/log.ts';
 import type { ProxyBackend } from '../backend.ts';
 import { type ElementChanges, ElementStore, type WholeChanges } from '../element-store.ts';
 import { CANARY, CANARY_TABLES, cleanupInput, fullInput, parseSave } from '../iptables-input.ts';
-import type { IpFamily, ProxyState, ServicePort } from '../model.ts';
+import { changedIds, type IpFamily, type ProxyState, type ServicePort } from '../model.ts';
 import { type IpvsCommands, ipvsCommands } from './commands.ts';
 import { isOurs, type RuleOptions, wholeRules } from './iptables-rules.ts';
 import { idleDestinations, type KernelState, ownElements } from './kernel-state.ts';
@@ -45,7 +45,7 @@ export class IpvsBackend implements ProxyBackend {
   #store = new ElementStore<IpvsSet>();
   #owners = new ServerOwners();
   /** What of them is wanted can be rendered again: kept it would take as much memory as they do. */
-  #services: ReadonlyMap<string, ServicePort> = new Map();
+  #services = new Map<string, ServicePort>();
   /** Of service ports that are denied a part of what they want: what is left to them. */
   readonly #reduced = new Map<string, IpvsElement[]>();
   /** Destinations of weight 0 that keep what connections they have. */
@@ -68,7 +68,7 @@ export class IpvsBackend implements ProxyBackend {
   ): Promise<ProxyState> {
     if (options.full) await this.#writeAll(state, signal);
     else {
-      this.#update(state.services);
+      this.#update(state);
       await this.#apply(this.#commands(this.#store.takeChanges()), signal);
     }
     await this.#reap(signal);
@@ -85,7 +85,7 @@ export class IpvsBackend implements ProxyBackend {
     const servers = await ipvs.services(signal);
     return (
       [...this.#services.values()].every(({ clusterIP }) => addresses.has(clusterIP)) &&
-      servers.isSupersetOf(this.#wantedServers())
+      servers.isSupersetOf(this.#owners.servers)
     );
   }
 
@@ -112,7 +112,7 @@ export class IpvsBackend implements ProxyBackend {
     this.#owners = new ServerOwners();
     this.#services = new Map();
     this.#reduced.clear();
-    this.#update(state.services);
+    this.#update({ ...state, changed: undefined });
     await device.ensure(signal);
     await ipset.restore(
       SET_NAMES.map((set) => createLine(set, this.family)),
@@ -121,19 +121,11 @@ export class IpvsBackend implements ProxyBackend {
     const saved = parseSave(await iptables.save(undefined, signal));
     await iptables.restore(fullInput(wholeRules(this.#current), saved), signal);
     const held = await this.#held(signal);
-    const { elements, draining } = ownElements(held, this.family, this.#wantedServers());
+    const { elements, draining } = ownElements(held, this.family, this.#owners.servers);
     this.#draining = draining;
     for (const changes of inParts(this.#store.changesFrom(elements))) {
       await this.#apply(this.#commands(changes), signal);
     }
-  }
-
-  #wantedServers(): Set<string> {
-    const servers = new Set<string>();
-    for (const id of this.#services.keys()) {
-      for (const { set, key } of this.#elementsOf(id)) if (set === 'server') servers.add(key);
-    }
-    return servers;
   }
 
   /** What a service port that is known has in the kernel. */
@@ -153,26 +145,27 @@ export class IpvsBackend implements ProxyBackend {
     };
   }
 
-  #update(services: ReadonlyMap<string, ServicePort>): void {
-    for (const id of this.#services.keys()) if (!services.has(id)) this.#replace(id, []);
-    for (const [id, service] of services) {
-      if (this.#services.get(id) === service) continue;
-      this.#replace(id, renderService(service, this.#current));
-    }
-    for (const id of this.#owners.takeHopeful()) {
-      const service = services.get(id);
-      if (service) this.#replace(id, renderService(service, this.#current));
-    }
-    this.#services = new Map(services);
+  #update(state: ProxyState): void {
+    const { services } = state;
+    const ids = [...changedIds(this.#services, state)];
+    const isOther = (id: string) => this.#services.get(id) !== services.get(id);
+    // Those that go first: others may want what they had.
+    for (const id of ids) if (!services.has(id)) this.#replace(id, undefined);
+    for (const id of ids) if (isOther(id)) this.#replace(id, services.get(id));
+    for (const id of this.#owners.takeHopeful()) this.#replace(id, services.get(id));
   }
 
-  #replace(id: string, wanted: IpvsElement[]): void {
-    const elements = this.#owners.grant(id, wanted);
+  #replace(id: string, service: ServicePort | undefined): void {
+    const wanted = service ? renderService(service, this.#current) : [];
+    const had = this.#elementsOf(id);
+    const elements = this.#owners.grant(id, wanted, had);
     // Adding first: what is in both never counts as gone.
     for (const element of elements) this.#store.add(element);
-    for (const element of this.#elementsOf(id)) this.#store.remove(element);
+    for (const element of had) this.#store.remove(element);
     if (elements.length === wanted.length) this.#reduced.delete(id);
     else this.#reduced.set(id, elements);
+    if (service) this.#services.set(id, service);
+    else this.#services.delete(id);
   }
 
   #commands(changes: ElementChanges<IpvsSet>): IpvsCommands {

@@ -20,7 +20,7 @@ export interface KernelState {
 export function ownElements(
   { servers, sets, addresses }: KernelState,
   family: IpFamily,
-  wanted: ReadonlySet<string> = new Set(),
+  wanted: { has(server: string): boolean } = new Set<string>(),
 ): { elements: IpvsElement[]; draining: Set<string> } {
   const elements: IpvsElement[] = addresses.map((key) => ({ set: 'address', key, value: '' }));
   for (const set of SET_NAMES) {

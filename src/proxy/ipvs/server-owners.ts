@@ -8,25 +8,29 @@ import type { IpvsElement } from './service-rules.ts';
 export class ServerOwners {
   /** Service ports by the virtual server that they have. */
   readonly #owners = new Map<string, string>();
-  readonly #held = new Map<string, Set<string>>();
   readonly #denied = new Set<string>();
   #freed = false;
 
-  /** What of `wanted` service port `id` may have. */
-  grant(id: string, wanted: readonly IpvsElement[]): IpvsElement[] {
-    const keys = new Set(wanted.filter(({ set }) => set === 'server').map(({ key }) => key));
-    for (const key of this.#held.get(id) ?? []) {
-      if (keys.has(key)) continue;
+  /** All virtual servers that somebody has. */
+  get servers(): ReadonlyMap<string, string> {
+    return this.#owners;
+  }
+
+  /** What of `wanted` service port `id` may have, which `had` these. */
+  grant(id: string, wanted: IpvsElement[], had: readonly IpvsElement[]): IpvsElement[] {
+    const keys = serverKeys(wanted);
+    for (const key of serverKeys(had)) {
+      if (keys.includes(key)) continue;
       this.#owners.delete(key);
       this.#freed = true;
     }
-    const lost = new Set([...keys].filter((key) => (this.#owners.get(key) ?? id) !== id));
-    const held = new Set([...keys].filter((key) => !lost.has(key)));
-    for (const key of held) this.#owners.set(key, id);
-    if (held.size > 0) this.#held.set(id, held);
-    else this.#held.delete(id);
-    if (lost.size > 0) this.#denied.add(id);
-    else this.#denied.delete(id);
+    const lost = new Set(keys.filter((key) => (this.#owners.get(key) ?? id) !== id));
+    for (const key of keys) if (!lost.has(key)) this.#owners.set(key, id);
+    if (lost.size === 0) {
+      this.#denied.delete(id);
+      return wanted;
+    }
+    this.#denied.add(id);
     return wanted.filter(({ set, key }) => {
       return !(lost.has(key) || (set === 'destination' && lost.has(serverOf(key))));
     });
@@ -38,4 +42,8 @@ export class ServerOwners {
     this.#freed = false;
     return hopeful;
   }
+}
+
+function serverKeys(elements: readonly IpvsElement[]): string[] {
+  return elements.filter(({ set }) => set === 'server').map(({ key }) => key);
 }

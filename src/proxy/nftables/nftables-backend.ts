@@ -40,7 +40,7 @@ export class NftablesBackend implements ProxyBackend {
       await nft.transaction(this.#ruleset.create(services), signal);
       return state;
     }
-    const commands = this.#ruleset.update(services);
+    const commands = this.#ruleset.update(services, state.changed);
     log.trace({ family: this.family, commands }, 'Running an nftables transaction');
     if (commands.length > 0) await nft.transaction(commands, signal);
     return state;

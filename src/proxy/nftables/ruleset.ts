@@ -1,5 +1,5 @@
 import { type Element, type ElementChanges, ElementStore } from '../element-store.ts';
-import type { ServicePort } from '../model.ts';
+import { changedIds, type ServicePort } from '../model.ts';
 import { fixedTable, type TableOptions } from './fixed-table.ts';
 import { renderService, type ServiceRules } from './service-rules.ts';
 
@@ -14,23 +14,25 @@ const NOTHING: ServiceRules = { elements: [], chains: new Map(), affinitySets: n
 export class Ruleset {
   readonly #options: TableOptions;
   readonly #elements = new ElementStore();
-  #services: ReadonlyMap<string, ServicePort> = new Map();
+  #services = new Map<string, ServicePort>();
 
   constructor(options: TableOptions) {
     this.#options = options;
   }
 
-  /** nft commands for one transaction; empty when nothing changed. */
-  update(services: ReadonlyMap<string, ServicePort>): string[] {
+  /**
+   * nft commands for one transaction; empty when nothing changed. `changed`: service ports that may differ from the last call;
+   * all of them without it.
+   */
+  update(services: ReadonlyMap<string, ServicePort>, changed?: ReadonlySet<string>): string[] {
     const changes = new Changes(tableOf(this.#options));
-    for (const [id, service] of services) {
-      const before = this.#services.get(id);
-      if (before !== service) this.#replace(before, service, changes);
+    for (const id of changedIds(this.#services, { services, changed })) {
+      const [before, service] = [this.#services.get(id), services.get(id)];
+      if (before === service) continue;
+      this.#replace(before, service, changes);
+      if (service) this.#services.set(id, service);
+      else this.#services.delete(id);
     }
-    for (const [id, before] of this.#services) {
-      if (!services.has(id)) this.#replace(before, undefined, changes);
-    }
-    this.#services = new Map(services);
     const commands = changes.commands(this.#elements.takeChanges());
     return changes.rebuild ? [...new Ruleset(this.#options).create(services)] : commands;
   }
@@ -51,7 +53,8 @@ export class Ruleset {
       yield* changes.commands(NO_ELEMENTS);
     }
     // Maps lead to chains, so these come last.
-    yield* new Changes(table).commands(this.#elements.takeChanges());
+    for (const entry of this.#elements.changesFrom([]).fresh)
+      yield elementLine('add', table, entry);
   }
 
   #replace(old: ServicePort | undefined, young: ServicePort | undefined, changes: Changes): void {
@@ -115,8 +118,7 @@ class Changes {
   }
 
   commands(elements: ElementChanges): string[] {
-    const on = (verb: string) => (entry: Element) =>
-      `${verb} element ${this.#table} ${entryText(entry)}`;
+    const on = (verb: string) => (entry: Element) => elementLine(verb, this.#table, entry);
     return [
       ...this.#create,
       ...this.#fill,
@@ -128,6 +130,6 @@ class Changes {
   }
 }
 
-function entryText({ set, key, value }: Element): string {
-  return `${set} { ${key}${value === '' ? '' : ` : ${value}`} }`;
+function elementLine(verb: string, table: string, { set, key, value }: Element): string {
+  return `${verb} element ${table} ${set} { ${key}${value === '' ? '' : ` : ${value}`} }`;
 }

@@ -4,6 +4,7 @@ import { joinHostPort } from '../../util/ip.ts';
 import type { Logger } from '../../util/log.ts';
 import type { ProxyBackend } from '../backend.ts';
 import {
+  changedIds,
   type Endpoint,
   type EndpointChoice,
   type IpFamily,
@@ -62,19 +63,19 @@ export class UserspaceBackend implements ProxyBackend {
     signal: AbortSignal,
   ): Promise<ProxyState> {
     if (options.full) this.#settle();
-    for (const [id, service] of state.services) {
-      if (this.#seen.get(id) === service) continue;
-      this.#show(id, await this.#withRelays(service));
-      this.#seen.set(id, service);
+    const ids = changedIds(this.#seen, state);
+    for (const id of ids) {
+      const service = state.services.get(id);
+      if (!service) this.#shown.delete(id);
+      else if (this.#seen.get(id) !== service) {
+        this.#show(id, await this.#withRelays(service));
+        this.#seen.set(id, service);
+      }
     }
-    const shown: ProxyState = { family: this.family, services: new Map(this.#shown) };
-    for (const id of this.#seen.keys()) {
-      if (!state.services.has(id)) (shown.services as Map<string, ServicePort>).delete(id);
-    }
+    const shown: ProxyState = { ...state, services: this.#shown };
     await this.#deps.rules.sync(shown, options, signal);
-    for (const id of this.#seen.keys()) {
-      if (!state.services.has(id)) this.#retire(id);
-    }
+    // Nothing leads to them any more.
+    for (const id of ids) if (!state.services.has(id)) this.#retire(id);
     return shown;
   }
 
@@ -163,7 +164,6 @@ export class UserspaceBackend implements ProxyBackend {
       this.#relays.delete(`${id} ${policy}`);
     }
     this.#seen.delete(id);
-    this.#shown.delete(id);
   }
 }
 
