@@ -1,4 +1,5 @@
 import type { KubeObject } from '../../api/types.ts';
+import { cloneJson } from '../../util/json.ts';
 
 /** Objects with a status: creators and ordinary writers cannot set it. */
 export function withoutStatus(object: object): void {
@@ -9,7 +10,7 @@ export function withoutStatus(object: object): void {
 export function keepStatus(object: object, old: object): void {
   const [next, stored] = [object as { status?: unknown }, old as { status?: unknown }];
   if (stored.status === undefined) delete next.status;
-  else next.status = structuredClone(stored.status);
+  else next.status = cloneJson(stored.status);
 }
 
 /** An update through `status` keeps everything else but metadata, which most kinds let pass. */
@@ -19,7 +20,7 @@ export function keepAllButStatus(object: object, old: object): void {
     if (!KEPT_BY_STATUS.has(field)) delete next[field];
   }
   for (const [field, value] of Object.entries(stored)) {
-    if (!KEPT_BY_STATUS.has(field)) next[field] = structuredClone(value);
+    if (!KEPT_BY_STATUS.has(field)) next[field] = cloneJson(value);
   }
 }
 
@@ -29,7 +30,7 @@ export function keepAllButStatusAlone(object: object, old: object): void {
   const [next, stored] = [(object as KubeObject).metadata, (old as KubeObject).metadata];
   for (const field of ['labels', 'annotations', 'finalizers', 'ownerReferences'] as const) {
     if (stored[field] === undefined) delete next[field];
-    else Object.assign(next, { [field]: structuredClone(stored[field]) });
+    else Object.assign(next, { [field]: cloneJson(stored[field]) });
   }
 }
 

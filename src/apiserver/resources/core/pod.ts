@@ -2,6 +2,7 @@ import { defaultPod } from '../../../api/pod-defaults.ts';
 import { qosClassOf } from '../../../api/pods.ts';
 import { PODS } from '../../../api/resource-types.ts';
 import type { Pod } from '../../../api/types.ts';
+import { cloneJson } from '../../../util/json.ts';
 import type { Strategy } from '../../resource-kind.ts';
 import { connectSubresource, defineKind, statusSubresource, viewSubresource } from '../kind.ts';
 import { mergeLabelKeys } from '../pod-spec/label-keys.ts';
@@ -49,7 +50,7 @@ const status: Strategy<Pod> = {
     keepAllButStatus(pod, old);
     // A kubelet may not hand its Pods to another owner.
     if (old.metadata.ownerReferences) {
-      pod.metadata.ownerReferences = structuredClone(old.metadata.ownerReferences);
+      pod.metadata.ownerReferences = cloneJson(old.metadata.ownerReferences);
     } else delete pod.metadata.ownerReferences;
     if (pod.status && old.status?.qosClass) pod.status.qosClass = old.status.qosClass;
   },
@@ -62,7 +63,7 @@ const ephemeralContainers: Strategy<Pod> = {
     const added = pod.spec?.ephemeralContainers;
     keepStatus(pod, old);
     if (!old.spec) return;
-    pod.spec = structuredClone(old.spec);
+    pod.spec = cloneJson(old.spec);
     if (added) pod.spec.ephemeralContainers = added;
   },
   validateUpdate: validateEphemeralUpdate,
@@ -80,7 +81,7 @@ const resize: Strategy<Pod> = {
     );
     keepStatus(pod, old);
     if (!old.spec) return;
-    pod.spec = structuredClone(old.spec);
+    pod.spec = cloneJson(old.spec);
     for (const container of [...(pod.spec.initContainers ?? []), ...pod.spec.containers]) {
       const wanted = asked.get(container.name);
       if (wanted?.resources) container.resources = wanted.resources;
