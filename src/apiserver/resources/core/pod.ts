@@ -6,8 +6,8 @@ import { cloneJson } from '../../../util/json.ts';
 import type { Strategy } from '../../resource-kind.ts';
 import { connectSubresource, defineKind, statusSubresource, viewSubresource } from '../kind.ts';
 import { mergeLabelKeys } from '../pod-spec/label-keys.ts';
-import { validatePodSpec } from '../pod-spec/validate-pod-spec.ts';
 import { keepAllButStatus, keepStatus } from '../status.ts';
+import { takeResizes, validatePodResize } from './pod-resize.ts';
 import { POD_COLUMNS, podRow, podRowConditions } from './pod-row.ts';
 import {
   validateEphemeralUpdate,
@@ -73,22 +73,13 @@ const ephemeralContainers: Strategy<Pod> = {
 const resize: Strategy<Pod> = {
   default: defaultPod,
   prepareForUpdate(pod, old) {
-    const asked = new Map(
-      [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map((c) => [
-        c.name,
-        c,
-      ]),
-    );
+    const { spec: asked } = pod;
     keepStatus(pod, old);
     if (!old.spec) return;
     pod.spec = cloneJson(old.spec);
-    for (const container of [...(pod.spec.initContainers ?? []), ...pod.spec.containers]) {
-      const wanted = asked.get(container.name);
-      if (wanted?.resources) container.resources = wanted.resources;
-      if (wanted?.resizePolicy) container.resizePolicy = wanted.resizePolicy;
-    }
+    if (asked) takeResizes(pod.spec, asked);
   },
-  validateUpdate: (pod) => (pod.spec ? validatePodSpec(pod.spec, 'spec') : []),
+  validateUpdate: validatePodResize,
   generationFields: ['spec'],
 };
 
