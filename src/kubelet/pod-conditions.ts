@@ -3,6 +3,7 @@ import { timeString } from '../api/times.ts';
 import type { ContainerStatus, Pod, PodStatus } from '../api/types.ts';
 import type { ContainerStatusInputs } from './container-status.ts';
 import { containersOf, initContainersOf, isHostNetwork } from './names.ts';
+import type { Resources } from './resize/container-resources.ts';
 import type { ResizeState } from './resize/resizer.ts';
 
 export interface PodStatusInputs extends ContainerStatusInputs {
@@ -11,6 +12,8 @@ export interface PodStatusInputs extends ContainerStatusInputs {
   hostIps: readonly string[];
   now: number;
   resize: ResizeState;
+  /** What the pod's own group has, where the pod as a whole asks for resources. */
+  actuatedPod?: Resources | undefined;
   /** All containers are being restarted by a rule. */
   restartingAll: boolean;
   /** Eviction, admission or deadline: the pod has failed whatever its containers say. */

@@ -124,6 +124,7 @@ export class PodLifecycle implements PodStages {
       over: state.over,
       failed: failure,
       actuated: (name) => allocations.actuatedOf(state.uid, name),
+      actuatedPod: allocations.actuatedOfPod(state.uid),
       resize: resizer.stateOf(pod),
       restartingAll: state.restartingAll,
     });

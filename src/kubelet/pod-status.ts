@@ -43,10 +43,21 @@ export function computePodStatus(inputs: PodStatusInputs): PodStatus {
     ...(initStatuses.length > 0 ? { initContainerStatuses: limited(initStatuses) } : {}),
     containerStatuses: limited(statuses),
     ...(ephemeral.length > 0 ? { ephemeralContainerStatuses: limited(ephemeral) } : {}),
+    ...ownResources(inputs),
     qosClass: previous.qosClass ?? (pod.spec && qosClassOf(pod.spec)),
     ...(pod.metadata.generation === undefined
       ? {}
       : { observedGeneration: pod.metadata.generation }),
+  };
+}
+
+/** Of a pod that asks for resources as a whole. */
+function ownResources({ pod, actuatedPod }: PodStatusInputs): Partial<PodStatus> {
+  const allocated = pod.spec?.resources;
+  if (!allocated) return {};
+  return {
+    ...(allocated.requests ? { allocatedResources: allocated.requests } : {}),
+    resources: actuatedPod ?? allocated,
   };
 }
 

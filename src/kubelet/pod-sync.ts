@@ -85,13 +85,13 @@ export class PodSync {
 
   /** One step. Answers the milliseconds after which to look again even if nothing happens. */
   async sync(state: PodState, signal: AbortSignal): Promise<number | undefined> {
-    const { pleg, verdicts, allocations } = this.#deps;
+    const { pleg, verdicts, allocations, resizer } = this.#deps;
     const actions = computePodActions(state.pod, pleg.get(state.uid), {
       liveness: (id) => verdicts.liveness(id),
       startup: (id) => verdicts.startup(id),
       resizeNeed: (spec) => allocations.need(state.uid, spec),
     });
-    if (isIdle(actions)) {
+    if (isIdle(actions) && !resizer.lags(state.uid)) {
       // Nothing to start, but files of volumes may have to follow what they show.
       return this.#refreshVolumes(state);
     }
@@ -130,7 +130,7 @@ export class PodSync {
     if (actions.kill.length > 0) await pleg.refresh(state.uid, signal);
     const wait = await this.#start(state, actions, signal);
     const resized = actions.kill.some(({ why }) => why === 'resize');
-    if (actions.resize.length === 0 && !resized) return wait;
+    if (actions.resize.length === 0 && !resized && !resizer.lags(state.uid)) return wait;
     const done = await resizer.actuate(state, actions.resize, signal);
     return done ? wait : soonest([wait, SYNC_RETRY_MS]);
   }

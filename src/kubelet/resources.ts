@@ -49,7 +49,8 @@ export function containerResources(
   node: NodeMemory,
 ): LinuxContainerResources {
   const { requests, limits } = container.resources ?? {};
-  const cpuLimit = milli(limits, 'cpu');
+  // What the pod as a whole may use bounds a container that has no limit of its own (KEP-2837).
+  const cpuLimit = milli(limits, 'cpu') || milli(pod.spec?.resources?.limits, 'cpu');
   const cpuRequest = requests?.cpu === undefined ? cpuLimit : milli(requests, 'cpu');
   const hugepageLimits = Object.entries(limits ?? {})
     .filter(([name]) => name.startsWith('hugepages-'))
@@ -57,7 +58,7 @@ export function containerResources(
       pageSize: `${name.slice('hugepages-'.length).replace(/i$/, '')}B`,
       limit: wholeValue(parseQuantity(text)),
     }));
-  const memory = whole(limits, 'memory');
+  const memory = whole(limits, 'memory') || whole(pod.spec?.resources?.limits, 'memory');
   return {
     cpuShares: cpuShares(cpuRequest),
     cpuPeriod: CPU_PERIOD_US,
@@ -102,14 +103,23 @@ export function oomScoreAdj(pod: Pod, container: Container, memoryCapacity: numb
   const qos = qosClassOf(pod.spec);
   if (qos === 'Guaranteed') return -997;
   if (qos === 'BestEffort') return 1000;
+  const unclaimed = unclaimedMemory(pod);
   const score = (c: Container): number => {
-    const request = whole(c.resources?.requests, 'memory');
+    const request = whole(c.resources?.requests, 'memory') + unclaimed;
     return Math.min(999, Math.max(3, 1000 - Math.floor((1000 * request) / memoryCapacity)));
   };
   if (!initContainersOf(pod).some((c) => c.name === container.name) || !isSidecar(container)) {
     return score(container);
   }
   return Math.min(score(container), ...containersOf(pod).map(score));
+}
+
+/** A container's part of the memory that its pod as a whole asks for beyond what its containers do (KEP-2837). */
+function unclaimedMemory(pod: Pod): number {
+  const own = whole(pod.spec?.resources?.requests, 'memory');
+  if (own === 0) return 0;
+  const claimed = totals(pod, (c) => whole(c.resources?.requests, 'memory'));
+  return Math.trunc((own - claimed) / (containersOf(pod).length + initContainersOf(pod).length));
 }
 
 const SYSTEM_NODE_CRITICAL = 2_000_001_000;

@@ -354,6 +354,29 @@ describe.concurrent('a Pod that runs', () => {
     await ns.kubectl('delete', 'pod', 'growing');
   });
 
+  it('gets more resources as a whole, which containers without their own share', async () => {
+    const resources = (memory: string) => ({ requests: { cpu: '10m' }, limits: { memory } });
+    const containers = ['a', 'b'].map((name) => shell(name, 'sleep 3600'));
+    await ns.apply(podOf('whole', containers, { resources: resources('32Mi') }));
+    await ready('whole');
+    const patch = JSON.stringify({ spec: { resources: resources('48Mi') } });
+    await ns.kubectl('patch', 'pod', 'whole', '--subresource=resize', '-p', patch);
+    const { status } = await eventually('the resize', async () => {
+      const pod = await ns.get('pod', 'whole');
+      return pod.status.resources?.limits?.memory === '48Mi' ? pod : undefined;
+    });
+    expect(status.containerStatuses.map((s: { restartCount: number }) => s.restartCount)).toEqual([
+      0, 0,
+    ]);
+    expect(status.conditions.map((c: { type: string }) => c.type)).not.toContain(
+      'PodResizePending',
+    );
+    const limit =
+      'cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes';
+    const held = await ns.kubectl('exec', 'whole', '-c', 'a', '--', 'sh', '-c', limit);
+    expect(Number(held)).toBe(48 * 2 ** 20);
+  });
+
   it('takes an ephemeral container', async () => {
     await ns.apply(podOf('debugged', [shell('main', 'sleep 3600')]));
     await ready('debugged');

@@ -63,6 +63,48 @@ describe('Allocations', () => {
   });
 });
 
+describe('Allocations of a pod as a whole', () => {
+  const pod = (limit: string, fields: Partial<Container> = {}): Pod =>
+    podWith({ resources: { limits: { cpu: limit } }, containers: [{ name: 'main', ...fields }] });
+  const limitOf = (view: Pod): string | undefined => view.spec?.resources?.limits?.cpu;
+  let root = '';
+  const open = (): Allocations => new Allocations({ dirs: podDirs(root, join(root, 'logs')) });
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'allocations-'));
+  });
+  afterEach(() => rmSync(root, { recursive: true }));
+
+  it('are shown until a wish is granted, and its group lags until it is changed', () => {
+    const first = open();
+    first.actuated('uid-1', mainOf(first.view(pod('1'))));
+    expect(limitOf(first.view(pod('2')))).toBe('1');
+    expect(first.podLags('uid-1')).toBe(false);
+    first.grant('uid-1');
+    expect(limitOf(first.view(pod('2')))).toBe('2');
+    // Also for a kubelet that was started meanwhile.
+    const second = open();
+    expect(limitOf(second.view(pod('3')))).toBe('2');
+    expect(second.podLags('uid-1')).toBe(true);
+    expect(second.actuatedOfPod('uid-1')?.limits).toEqual({ cpu: '1' });
+    second.podActuated('uid-1');
+    expect(second.podLags('uid-1')).toBe(false);
+    expect(second.actuatedOfPod('uid-1')?.limits).toEqual({ cpu: '2' });
+  });
+
+  it('change containers that have no limit of their own, by their policy', () => {
+    const resizePolicy = [{ resourceName: 'cpu', restartPolicy: 'RestartContainer' }];
+    const own = { name: 'own', resources: { limits: { cpu: '1' } } };
+    const allocations = open();
+    allocations.view(pod('1'));
+    const containers = [{ name: 'main' }, { name: 'strict', resizePolicy }, own];
+    for (const container of containers) allocations.actuated('uid-1', container);
+    allocations.view(pod('2'));
+    allocations.grant('uid-1');
+    const needs = containers.map((container) => allocations.need('uid-1', container));
+    expect(needs).toEqual(['update', 'restart', undefined]);
+  });
+});
+
 describe('resizeRefusal', () => {
   const allocatable = { cpu: '2', memory: '1Gi' };
   it('calls what is more than the node has infeasible', () => {

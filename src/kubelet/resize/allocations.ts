@@ -14,6 +14,8 @@ interface Entry {
   allocated: ByContainer;
   /** What each container was last started with or changed to. */
   actuated: ByContainer;
+  /** The pod's own resources (KEP-5419), beside those of its containers. */
+  pod: { allocated?: Resources | undefined; actuated?: Resources | undefined };
   /** The pod as its source wants it. */
   wanted: Pod;
 }
@@ -36,20 +38,17 @@ export class Allocations {
   /** The pod with the resources that are allocated to it; a pod seen for the first time gets what it asks for. */
   view(pod: Pod): Pod {
     const { uid } = pod.metadata;
-    const entry = this.#entries.get(uid) ?? this.#load(uid) ?? fresh(pod);
+    const entry = this.#entries.get(uid) ?? this.#load(pod) ?? fresh(pod);
     entry.wanted = pod;
     this.#entries.set(uid, entry);
-    return withResources(pod, entry.allocated);
+    return withResources(pod, entry);
   }
 
   /** The pod as its source wants it, when that differs from what it has been granted. */
   wanted(uid: string): Pod | undefined {
     const entry = this.#entries.get(uid);
     if (!entry) return undefined;
-    const differs = resizable(entry.wanted).some(
-      (c) => changedCompute(c.resources, entry.allocated[c.name]).length > 0,
-    );
-    return differs ? entry.wanted : undefined;
+    return lagsBehind(entry.wanted, entry) ? entry.wanted : undefined;
   }
 
   /** Grants what the pod wants now. Answers the pod with it. */
@@ -57,6 +56,7 @@ export class Allocations {
     const entry = this.#entries.get(uid);
     if (!entry) return undefined;
     entry.allocated = resourcesOf(entry.wanted);
+    entry.pod.allocated = ownResources(entry.wanted);
     this.#save(uid, entry);
     return entry.wanted;
   }
@@ -78,15 +78,43 @@ export class Allocations {
     return this.#entries.get(uid)?.actuated[name];
   }
 
+  /** The pod's own group has what is allocated to the pod as a whole. */
+  podActuated(uid: string): void {
+    const entry = this.#entries.get(uid);
+    if (!entry || !this.podLags(uid)) return;
+    entry.pod.actuated = entry.pod.allocated;
+    this.#save(uid, entry);
+  }
+
+  actuatedOfPod(uid: string): Resources | undefined {
+    return this.#entries.get(uid)?.pod.actuated;
+  }
+
+  /** Whether the pod's own group must change. */
+  podLags(uid: string): boolean {
+    const { allocated, actuated } = this.#entries.get(uid)?.pod ?? {};
+    return changedCompute(allocated, actuated).length > 0;
+  }
+
   need(uid: string, container: Container): ResizeNeed {
     const actuated = this.actuatedOf(uid, container.name);
     if (!actuated) return undefined;
-    const changed = changedCompute(container.resources, actuated);
+    const changed = [
+      ...changedCompute(container.resources, actuated),
+      ...this.#changedAbove(uid, container),
+    ];
     if (changed.length === 0) return undefined;
     const restarts = (container.resizePolicy ?? []).some(
       (p) => p.restartPolicy === 'RestartContainer' && changed.includes(p.resourceName),
     );
     return restarts ? 'restart' : 'update';
+  }
+
+  /** Limits that the container has none of its own for, and that have changed for the pod as a whole. */
+  #changedAbove(uid: string, { resources }: Container): readonly string[] {
+    const { allocated, actuated } = this.#entries.get(uid)?.pod ?? {};
+    const changed = changedCompute({ limits: allocated?.limits }, { limits: actuated?.limits });
+    return changed.filter((name) => resources?.limits?.[name] === undefined);
   }
 
   forget(uid: string): void {
@@ -97,9 +125,13 @@ export class Allocations {
     return join(this.#dirs.pod(uid), 'resources.json');
   }
 
-  #load(uid: string): Entry | undefined {
+  #load(pod: Pod): Entry | undefined {
     try {
-      return JSON.parse(readFileSync(this.#file(uid), 'utf8')) as Entry;
+      const kept = JSON.parse(readFileSync(this.#file(pod.metadata.uid), 'utf8')) as Omit<
+        Entry,
+        'wanted'
+      >;
+      return { ...kept, pod: kept.pod ?? startOf(pod), wanted: pod };
     } catch (err) {
       // A file that a crash has cut short tells nothing.
       if (errnoOf(err) === 'ENOENT' || err instanceof SyntaxError) return undefined;
@@ -107,13 +139,28 @@ export class Allocations {
     }
   }
 
-  #save(uid: string, { allocated, actuated }: Entry): void {
+  #save(uid: string, { allocated, actuated, pod }: Entry): void {
     mkdirSync(this.#dirs.pod(uid), { recursive: true, mode: 0o750 });
-    writeFileSync(this.#file(uid), JSON.stringify({ allocated, actuated }), { mode: 0o600 });
+    writeFileSync(this.#file(uid), JSON.stringify({ allocated, actuated, pod }), { mode: 0o600 });
   }
 }
 
-const fresh = (pod: Pod): Entry => ({ allocated: resourcesOf(pod), actuated: {}, wanted: pod });
+const fresh = (pod: Pod): Entry => ({
+  ...{ allocated: resourcesOf(pod), actuated: {} },
+  ...{ pod: startOf(pod), wanted: pod },
+});
+
+/** The group of a pod is made with what the pod asks for. */
+const startOf = (pod: Pod): Entry['pod'] => ({
+  allocated: ownResources(pod),
+  actuated: ownResources(pod),
+});
+
+const ownResources = (pod: Pod): Resources | undefined => pod.spec?.resources;
+
+const lagsBehind = (pod: Pod, { allocated, pod: own }: Pick<Entry, 'allocated' | 'pod'>): boolean =>
+  changedCompute(ownResources(pod), own.allocated).length > 0 ||
+  resizable(pod).some((c) => changedCompute(c.resources, allocated[c.name]).length > 0);
 
 const resizable = (pod: Pod): Container[] => [
   ...(pod.spec?.initContainers ?? []),
@@ -124,20 +171,18 @@ function resourcesOf(pod: Pod): ByContainer {
   return Object.fromEntries(allContainersOf(pod).map((c) => [c.name, c.resources ?? {}]));
 }
 
-function withResources(pod: Pod, allocated: ByContainer): Pod {
+function withResources(pod: Pod, entry: Entry): Pod {
   const { spec } = pod;
-  const lags = resizable(pod).some(
-    (c) => changedCompute(c.resources, allocated[c.name]).length > 0,
-  );
-  if (!spec || !lags) return pod;
+  if (!spec || !lagsBehind(pod, entry)) return pod;
   const held = (c: Container): Container => {
-    const own = allocated[c.name];
+    const own = entry.allocated[c.name];
     return own ? { ...c, resources: { ...c.resources, ...own } } : c;
   };
   return {
     ...pod,
     spec: {
       ...spec,
+      ...(entry.pod.allocated ? { resources: entry.pod.allocated } : {}),
       ...(spec.initContainers ? { initContainers: spec.initContainers.map(held) } : {}),
       containers: spec.containers.map(held),
     },

@@ -68,12 +68,18 @@ export class Resizer {
   stateOf(pod: Pod): ResizeState {
     const { uid } = pod.metadata;
     const { allocations } = this.#deps;
-    const lags = allContainersOf(pod).some((c) => allocations.need(uid, c) !== undefined);
+    const lags =
+      this.lags(uid) || allContainersOf(pod).some((c) => allocations.need(uid, c) !== undefined);
     const error = this.#errors.get(uid);
     return {
       pending: this.#pending.get(uid),
       progress: lags ? { ...(error === undefined ? {} : { error }) } : undefined,
     };
+  }
+
+  /** Whether the pod's own group must change, whatever its containers need. */
+  lags(uid: string): boolean {
+    return this.#deps.allocations.podLags(uid);
   }
 
   /** Resources became free: who waits for some is looked at again. */
@@ -94,7 +100,7 @@ export class Resizer {
     containers: readonly ContainerToResize[],
     signal: AbortSignal,
   ): Promise<boolean> {
-    const { groups } = this.#deps;
+    const { groups, allocations } = this.#deps;
     const { pod, uid } = state;
     try {
       // The pod's group must never be smaller than the containers inside it.
@@ -103,6 +109,7 @@ export class Resizer {
         await this.#update(pod, { id: container.id, spec }, signal);
       }
       await groups.ensure(pod);
+      allocations.podActuated(uid);
       this.#errors.delete(uid);
       this.#tellCompleted(pod);
       return true;
@@ -150,8 +157,9 @@ export class Resizer {
 function summary(pod: Pod): string {
   const of = (containers: readonly Container[] = []): object[] =>
     containers.map(({ name, resources = {} }) => ({ name, resources }));
-  const { initContainers, containers } = pod.spec ?? {};
+  const { initContainers, containers, resources } = pod.spec ?? {};
   return JSON.stringify({
+    ...(resources ? { resources } : {}),
     ...(initContainers?.length ? { initContainers: of(initContainers) } : {}),
     containers: of(containers),
     generation: pod.metadata.generation ?? 0,
