@@ -1,5 +1,6 @@
 import type { Stats } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
+import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { isNotFound } from '../../api/errors.ts';
 import { matchesNodeSelector } from '../../api/node-affinity.ts';
@@ -149,7 +150,9 @@ export async function mountNfs(
   const target = join(rootDir, 'pods', pod.metadata.uid, 'volumes', 'kubernetes.io~nfs', name);
   await mkdir(target, { recursive: true, mode: 0o750 });
   if (!(await isMountPoint(mounts, target))) {
-    const share = `${source.server}:${source.path}`;
+    // Else its colons would be taken for the one before the path.
+    const server = isIPv6(source.server) ? `[${source.server}]` : source.server;
+    const share = `${server}:${source.path}`;
     await mounts.mount({ source: share, target, fsType: 'nfs', options });
   }
   return { hostPath: target, readOnly };
