@@ -245,6 +245,8 @@ export class PodSync {
       const why = `Failed to create pod sandbox: ${rpcMessage(err)}`;
       recorder.event(pod, 'Warning', 'FailedCreatePodSandBox', why);
       log.warn({ pod: podKey(pod), err: errorMessage(err) }, 'Cannot create sandbox');
+      // There may be one all the same: its answer was lost, or it could not be taken away again.
+      await pleg.refresh(state.uid, signal).catch(() => signal.throwIfAborted());
       return undefined;
     }
   }
