@@ -7,6 +7,8 @@ readonly ADDRESS=192.168.56.10 TOKEN=abcdef.0123456789abcdef
 readonly STARTED=/var/lib/accepted-once LIMIT=240
 set -o pipefail
 
+. /vagrant/test/vm/accept-systemd.sh
+
 check() { # NAME COMMAND...
   local name=$1 output
   shift
@@ -80,6 +82,7 @@ second() {
   check 'rebooted: demo answers' await demo_answers
   check 'rebooted: service active' is active systemctl is-active k8ts
   check 'rebooted: logs in the journal' in_journal apiserver
+  with_systemd
   echo 'all done'
   systemctl poweroff
 }

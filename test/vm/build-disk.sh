@@ -11,10 +11,10 @@ version=$(ls "$kernel/lib/modules")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/root
-readonly PACKAGES=("${NODE_PACKAGES[@]}" "${IMAGE_PACKAGES[@]}" systemd-sysv dbus udev kmod procps curl)
-# Nobody logs in, nothing is updated, and Debian's containerd is not ours.
+readonly PACKAGES=("${NODE_PACKAGES[@]}" "${IMAGE_PACKAGES[@]}" systemd-sysv dbus udev kmod procps curl apparmor)
+# Nobody logs in, nothing is updated, Debian's containerd is not ours, and AppArmor's profiles are for programs that are not here.
 readonly SILENT=(serial-getty@ttyS0.service getty@tty1.service apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer
-  fstrim.timer containerd.service)
+  fstrim.timer containerd.service apparmor.service)
 
 # What package-lock.json says of the packages that are here.
 readonly PRODUCTION="

@@ -24,6 +24,17 @@ describe("a server with Debian's kernel, systemd and cgroup v2, set up as the Va
     ['rebooted: demo answers', 'serves the demo after a reboot'],
     ['rebooted: service active', 'runs as a service after a reboot'],
     ['rebooted: logs in the journal', 'logs to the journal after a reboot'],
+    ['systemd: swap', 'has swap'],
+    ['systemd: driver', 'leaves control groups to systemd'],
+    ['systemd: Pod runs', 'runs a Pod in them'],
+    ['systemd: slice', "has a slice of systemd's with the Pod's limits"],
+    ['systemd: scope', "has a scope of systemd's for the container"],
+    ['systemd: memory', "holds the container's memory"],
+    ['systemd: CPU', "holds the container's CPU"],
+    ['systemd: CPU of the Pod', "holds the Pod's CPU"],
+    ['systemd: swap of the container', 'gives the container its share of the swap'],
+    ['AppArmor', "confines the container with the runtime's AppArmor profile"],
+    ['systemd: nothing left', "takes the Pod's slice away"],
   ])('%s: it %s', (name) => {
     const passed = output.split('\n').some((line) => line.startsWith(`ok ${name} (`));
     expect(passed, output.slice(-12_000)).toBe(true);
