@@ -20,7 +20,6 @@ export interface DrillRow {
   readonly recoverySeconds: number;
 }
 
-const GONE_MS = 3000;
 const LIMIT_MS = 120_000;
 const SCENARIOS = [...PROCESSES, ...SURROUNDINGS];
 
@@ -106,7 +105,7 @@ async function without(
   const restore = await scenario.take(place);
   try {
     await scenario.while(world, place);
-    await place.clock.sleep(GONE_MS, signal);
+    await place.clock.sleep(place.goneMs, signal);
     const said = await world.kubectl(place.paths, scenario.ask(place));
     if (scenario.missed && (await scenario.after(world, place).catch(() => false))) {
       throw new Error(`What only ${scenario.part} does happened without it`);

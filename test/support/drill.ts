@@ -16,7 +16,7 @@ export const DRILL_LIMIT_MS = 600_000;
 /** `k8ts drill` on a cluster, of all parts or those named. */
 export async function drillRows(cluster: Cluster, ...parts: string[]): Promise<Row[]> {
   const env = { PATH: `${dirname(kubectlProgram())}:${process.env.PATH}` };
-  const words = ['drill', ...parts, '--root', cluster.paths.root];
+  const words = ['drill', ...parts, '--for', '1', '--root', cluster.paths.root];
   const { stdout } = await cluster.network.run(K8TS, words, { env, timeoutMs: DRILL_LIMIT_MS });
   return stdout
     .split('\n')

@@ -15,11 +15,16 @@ export function command(): Command {
       `Take the parts of this running cluster away one by one, each for a while, and show what goes on without them. Parts: ${DRILLS.join(', ')}.`,
     )
     .argument('[parts...]', 'which (default: all that this cluster has)')
+    .option('--for <seconds>', 'how long each is gone at least', Number, 3)
     .addOption(rootOption())
     .action(run);
 }
 
-async function run(parts: string[], { root }: { root: string }): Promise<void> {
+async function run(
+  parts: string[],
+  { root, for: seconds }: { root: string; for: number },
+): Promise<void> {
+  if (!(seconds >= 0)) throw new Error('--for takes a number of seconds');
   const unknown = parts.find((name) => !DRILLS.includes(name));
   if (unknown !== undefined) {
     throw new Error(`There is no drill for ${unknown}; there are: ${DRILLS.join(', ')}`);
@@ -28,7 +33,8 @@ async function run(parts: string[], { root }: { root: string }): Promise<void> {
   const client = await createClient(paths.kubeconfig('admin'));
   try {
     const settings = savedSettings(paths);
-    const place = { paths, settings, client, clock: realClock, self: selfCommand() };
+    const goneMs = seconds * 1000;
+    const place = { paths, settings, client, clock: realClock, self: selfCommand(), goneMs };
     const signal = shutdownSignal(createLogger('drill', 0));
     const rows = await drill(place, parts, progressWriter(), signal);
     process.stdout.write(`${renderDrill(rows)}\n`);

@@ -15,6 +15,8 @@ export interface Place {
   readonly client: Client;
   readonly clock: Clock;
   readonly self: SelfCommand;
+  /** For how long each part is gone at least. */
+  readonly goneMs: number;
 }
 
 /** One part of a cluster: how it is taken away, what that stops, and how its return shows. */
