@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { CommandError, isMissingProgram, run, start } from './exec.ts';
+import { CommandError, isMissingProgram, programStream, run, start } from './exec.ts';
 
 describe('run', () => {
   it('passes standard input and answers standard output as it was printed', async () => {
@@ -58,5 +58,16 @@ describe('start', () => {
 
   it('throws when the program cannot be started', () => {
     expect(() => start('no-such-program', [])).toThrow(CommandError);
+  });
+});
+
+describe('programStream', () => {
+  it('ends with its program when the signal aborts, though that neither reads nor writes', async () => {
+    const stop = new AbortController();
+    const stream = programStream('sleep', ['3600'], stop.signal);
+    const read = Array.fromAsync(stream);
+    stop.abort();
+    const [ended] = await Promise.allSettled([read]);
+    expect(ended.status === 'rejected' || ended.value.length === 0).toBe(true);
   });
 });

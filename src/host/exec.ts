@@ -132,9 +132,19 @@ function explain(failure: Failure, missing: boolean): string {
   return `exit code ${failure.exitCode}${said}`;
 }
 
-/** Runs a program whose standard input and output are the two sides of the stream; destroying it ends the program. */
-export function programStream(program: string, args: readonly string[]): Duplex {
-  const child = execa(program, [...args], { env: systemEnv(), extendEnv: false, reject: false });
+/**
+ * Runs a program whose standard input and output are the two sides of the stream. Destroying it closes both, which ends
+ * programs that read or write; the signal ends any.
+ */
+export function programStream(
+  program: string,
+  args: readonly string[],
+  signal?: AbortSignal,
+): Duplex {
+  const child = execa(program, [...args], {
+    ...{ env: systemEnv(), extendEnv: false, reject: false },
+    ...(signal ? { cancelSignal: signal } : {}),
+  });
   // How it ended shows on the stream.
   child.catch(() => {});
   return child.duplex();

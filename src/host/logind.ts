@@ -42,14 +42,10 @@ export const systemLogind: Logind = {
   },
   async *shutdowns(signal) {
     const match = `type='signal',interface='${MANAGER}',member='PrepareForShutdown'`;
-    const monitor = programStream('busctl', [
-      '--system',
-      '--json=short',
-      'monitor',
-      `--match=${match}`,
-    ]);
-    const stop = (): void => void monitor.destroy();
-    signal.addEventListener('abort', stop, { once: true });
+    const args = ['--system', '--json=short', 'monitor', `--match=${match}`];
+    // It says nothing for as long as nothing happens: that nobody listens would not end it.
+    const enough = new AbortController();
+    const monitor = programStream('busctl', args, AbortSignal.any([signal, enough.signal]));
     let rest = '';
     try {
       for await (const chunk of monitor) {
@@ -63,8 +59,7 @@ export const systemLogind: Logind = {
     } catch (err) {
       if (!signal.aborted) throw err;
     } finally {
-      signal.removeEventListener('abort', stop);
-      stop();
+      enough.abort();
     }
   },
 };

@@ -24,6 +24,7 @@ const CONFIGURATION = `<busconfig>
 </busconfig>`;
 const children: ChildProcess[] = [];
 const stop = new AbortController();
+let running: Promise<void> = Promise.resolve();
 const busBefore = process.env.DBUS_SYSTEM_BUS_ADDRESS;
 
 function manager(...args: string[]): Promise<string> {
@@ -45,8 +46,9 @@ beforeAll(async () => {
   await eventually('logind answers', () => systemLogind.longestDelay());
 });
 
-afterAll(() => {
+afterAll(async () => {
   stop.abort();
+  await running;
   for (const child of children) child.kill();
   if (busBefore === undefined) delete process.env.DBUS_SYSTEM_BUS_ADDRESS;
   else process.env.DBUS_SYSTEM_BUS_ADDRESS = busBefore;
@@ -75,7 +77,7 @@ describe('a machine that is shut down', () => {
   });
 
   it('waits for the kubelet, which ends ordinary pods first and then the critical ones', async () => {
-    void shutdown.run(stop.signal);
+    running = shutdown.run(stop.signal);
     await eventually('the lock is held', async () => (await locks()).length === 1);
     const why = 'Kubelet needs time to handle node shutdown';
     expect((await locks())[0]?.slice(0, 4)).toEqual(['shutdown', 'kubelet', why, 'delay']);
