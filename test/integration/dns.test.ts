@@ -73,7 +73,7 @@ async function page(name: 'health' | 'ready' | 'metrics'): Promise<{ code: numbe
 }
 
 /** The address of a name; undefined: no answer in time. */
-function resolve(name: string): Promise<unknown> {
+function resolve(name: string, waitMs = 30_000): Promise<unknown> {
   const socket = createSocket('udp4');
   return new Promise((done) => {
     const end = (answer?: Buffer) => {
@@ -82,7 +82,7 @@ function resolve(name: string): Promise<unknown> {
       const [record] = answer ? (dnsPacket.decode(answer).answers ?? []) : [];
       done(record && 'data' in record ? record.data : undefined);
     };
-    const timer = setTimeout(end, 500);
+    const timer = setTimeout(end, waitMs);
     socket.on('message', (message) => end(message));
     const query = dnsPacket.encode({ type: 'query', id: 1, questions: [{ type: 'A', name }] });
     socket.send(query, ports.port, '127.0.0.1');
@@ -92,7 +92,7 @@ function resolve(name: string): Promise<unknown> {
 it('is not ready, and takes no question, before it knows all Services', async () => {
   await eventually('it lives', async () => (await page('health')).code === 200);
   expect((await page('ready')).code).toBe(503);
-  expect(await resolve(NAME)).toBeUndefined();
+  expect(await resolve(NAME, 500)).toBeUndefined();
   openGate();
   await eventually('it is ready', async () => (await page('ready')).code === 200);
   expect(await resolve(NAME)).toBe(CLUSTER_IP);

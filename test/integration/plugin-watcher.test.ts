@@ -65,7 +65,10 @@ async function plugin(name: string) {
 describe('PluginWatcher', () => {
   it('registers a plugin although another one hangs', async () => {
     const held = new Set<Socket>();
-    const hanging = createServer((socket) => void held.add(socket));
+    const hanging = createServer((socket) => {
+      socket.on('error', () => {});
+      held.add(socket);
+    });
     await new Promise<void>((done) => hanging.listen(join(directory, 'hangs.sock'), done));
     const good = await plugin('good');
     await eventually('it is registered', () => told.includes('add good'));

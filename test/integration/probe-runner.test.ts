@@ -10,6 +10,7 @@ import { podWith } from '../../src/kubelet/pods.fake.ts';
 import { runProbe } from '../../src/kubelet/probes/probe-runner.ts';
 import type { ContainerRuntime } from '../../src/kubelet/runtime/runtime.ts';
 import { certificateEnd, createAuthority, issueCertificate } from '../../src/pki/ca.ts';
+import { freePort } from '../support/free-port.ts';
 
 const closers: (() => void)[] = [];
 afterAll(() => {
@@ -25,7 +26,7 @@ function probed(probe: Probe) {
   if (!container) throw new Error('no container');
   const target = { pod, container, containerId: 'id', podIp: '127.0.0.1' };
   const runtime = {} as ContainerRuntime; // Only exec probes ask it.
-  return runProbe({ timeoutSeconds: 1, ...probe }, target, runtime, new AbortController().signal);
+  return runProbe({ timeoutSeconds: 30, ...probe }, target, runtime, new AbortController().signal);
 }
 
 const ports = { https: 0, tcp: 0, closed: 0, health: 0, other: 0 };
@@ -47,12 +48,10 @@ beforeAll(async () => {
     response.end('ok'),
   ).listen(0, '127.0.0.1');
   const tcp = createServer().listen(0, '127.0.0.1');
-  const closed = createServer().listen(0, '127.0.0.1');
-  await Promise.all([https, tcp, closed].map((server) => once(server, 'listening')));
+  await Promise.all([https, tcp].map((server) => once(server, 'listening')));
   ports.https = (https.address() as AddressInfo).port;
   ports.tcp = (tcp.address() as AddressInfo).port;
-  ports.closed = (closed.address() as AddressInfo).port;
-  closed.close();
+  ports.closed = await freePort();
   closers.push(
     () => https.close(),
     () => tcp.close(),

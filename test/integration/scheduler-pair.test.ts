@@ -91,7 +91,7 @@ describe('two schedulers', () => {
   it('of one name take turns: the second works when the first has died', async () => {
     await plane.end('scheduler');
     const leaderElection = {
-      ...{ leaderElect: true, leaseDuration: '3s', renewDeadline: '2s', retryPeriod: '500ms' },
+      ...{ leaderElect: true, leaseDuration: '8s', renewDeadline: '7s', retryPeriod: '500ms' },
     };
     const first = start('first', { leaderElection });
     const leader = await eventually('the first leads', holder);
