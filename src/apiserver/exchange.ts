@@ -65,9 +65,10 @@ function warningHeader(text: string): string {
 }
 
 /** Aborts when the client goes away. Only for requests that wait. */
-export function disconnectSignal({ res }: Exchange): AbortSignal {
+export function disconnectSignal({ res, upgrade }: Exchange): AbortSignal {
   const controller = new AbortController();
-  res.on('close', () => controller.abort());
-  if (res.destroyed) controller.abort();
+  const connection = upgrade?.socket ?? res;
+  connection.on('close', () => controller.abort());
+  if (connection.destroyed) controller.abort();
   return controller.signal;
 }

@@ -51,7 +51,9 @@ export function forward(exchange: Exchange, target: ProxyTarget): Promise<Incomi
     });
     request.on('response', resolve);
     request.on('error', (err) => reject(unreachable(err)));
-    req.pipe(request);
+    // Behind a request to upgrade comes no body.
+    if (exchange.upgrade) request.end();
+    else req.pipe(request);
   });
 }
 

@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
 import { ApiError, badRequest } from '../../api/errors.ts';
 import { invalid, invalidObject } from '../../api/field-errors.ts';
 import type { Pod } from '../../api/types.ts';
+import { sendByWebSocket } from '../../http/websocket-body.ts';
 import { type Exchange, writeHead } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import { forward, passOn } from '../http-proxy.ts';
@@ -21,7 +23,7 @@ const PARAMETERS = [
 ] as const;
 const MAX_ERROR_BYTES = 2048;
 
-/** GET pods/NAME/log: what the kubelet has of it, as it comes. */
+/** GET pods/NAME/log: what the kubelet has of it, as it comes; by a WebSocket if the client wants that. */
 export async function podLog(
   deps: HandlerDeps & { nodeKind: ResourceKind; kubelets: Kubelets },
   exchange: Exchange,
@@ -33,6 +35,7 @@ export async function podLog(
   const container = containerOf(object as unknown as Pod, query.get('container') ?? '');
   if (!(object as unknown as Pod).spec?.nodeName) {
     // Nobody has anything of it yet.
+    if (exchange.upgrade) return sendByWebSocket(exchange.upgrade, Readable.from([]));
     writeHead(exchange, 204, {});
     exchange.res.end();
     return;
@@ -54,6 +57,7 @@ export async function podLog(
   });
   const code = answer.statusCode ?? 500;
   if (code < 200 || code > 206) throw await refused(answer, code);
+  if (exchange.upgrade) return sendByWebSocket(exchange.upgrade, answer);
   await passOn(exchange, answer, { headers: { 'content-type': 'text/plain' } });
 }
 
