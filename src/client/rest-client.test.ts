@@ -1,8 +1,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { isConflict, isGone, isNotFound, notFound } from '../api/errors.ts';
 import { NODES, PODS } from '../api/resource-types.ts';
+import { FakeClock } from '../util/clock.fake.ts';
+import { type Clock, realClock } from '../util/clock.ts';
 import { RestClient } from './rest-client.ts';
 
 type Handler = (request: IncomingMessage & { text: string }, response: ServerResponse) => void;
@@ -13,7 +15,7 @@ afterEach(() => {
 });
 
 /** A client whose server answers as the test says. */
-async function clientOf(handler: Handler) {
+async function clientOf(handler: Handler, clock: Clock = realClock) {
   const seen: { method: string; url: string; body: string; headers: Record<string, unknown> }[] =
     [];
   const server = createServer((request, response) => {
@@ -30,7 +32,7 @@ async function clientOf(handler: Handler) {
   const { port } = server.address() as AddressInfo;
   const client = new RestClient(
     { server: `http://127.0.0.1:${port}`, token: { data: 'secret' } },
-    { userAgent: 'test/v1' },
+    { userAgent: 'test/v1', clock },
   );
   cleanups.push(() => {
     client.close();
@@ -168,6 +170,26 @@ describe('RestClient', () => {
     const status = { kind: 'Status', code: 409, reason: 'Conflict', message: 'modified' };
     const { client } = await clientOf((_, response) => answer(response, status, 409));
     await expect(client.update(PODS, POD as never)).rejects.toSatisfy(isConflict);
+  });
+
+  it('takes a server that does not answer for dead: a reader first, then a writer', async () => {
+    const clock = new FakeClock();
+    const { client, seen } = await clientOf(() => {}, clock);
+    const outcomes: string[] = [];
+    const noted = (what: string, promise: Promise<unknown>) =>
+      promise.catch((err: Error) => outcomes.push(`${what}: ${err.message}`));
+    const watch = client.watch(PODS, { resourceVersion: '1' }, new AbortController().signal);
+    const reading = noted('watch', watch[Symbol.asyncIterator]().next());
+    const writing = noted('write', client.update(PODS, POD as never));
+    await vi.waitFor(() => expect(seen).toHaveLength(2), 30_000);
+    await clock.advance(44_999);
+    expect(outcomes).toEqual([]);
+    await clock.advance(1);
+    await reading;
+    expect(outcomes).toEqual(['watch: The API server does not answer']);
+    await clock.advance(15_000);
+    await writing;
+    expect(outcomes.slice(1)).toEqual(['write: The API server does not answer']);
   });
 
   it('ends a watch when its signal aborts', async () => {

@@ -17,8 +17,13 @@ export interface WireRequest {
 
 /** client-go follows Retry-After at most this often before it gives the answer to the caller. */
 const MAX_RETRY_AFTER = 10;
-/** A server that says nothing for this long is taken for dead. A watch is silent for longer; it has its own limit. */
-const RESPONSE_TIMEOUT_MS = 60_000;
+/**
+ * A server that does not begin to answer for this long is taken for dead. What only reads, watches too, is soon asked
+ * anew: after the 30 + 15 s in which client-go finds a dead connection. A connection that is silent in between is found
+ * dead by the kernel (`KEEP_ALIVE` of the agents).
+ */
+const READ_TIMEOUT_MS = 45_000;
+const WRITE_TIMEOUT_MS = 60_000;
 
 /** Sends requests and turns refusals into ApiError. Knows HTTP, nothing of resources. */
 export class Transport {
@@ -77,7 +82,7 @@ export class Transport {
       };
       const { response, stale } = await exchange(
         this.#server.protocol === 'http:' ? httpRequest(options) : httpsRequest(options),
-        request.body,
+        { body: request.body, clock: this.#deps.clock },
       ).catch((err: unknown) => {
         // The authorities may have changed since their file was read.
         if (DISBELIEF.has(errnoOf(err) ?? '')) this.#deps.credentials.refused();
@@ -116,15 +121,21 @@ const DISBELIEF = new Set([
 /** Resolves at the response's head; with `stale` when a reused connection turned out to be closed. */
 function exchange(
   request: ReturnType<typeof httpRequest>,
-  body: string | undefined,
+  { body, clock }: { body: string | undefined; clock: Clock },
 ): Promise<{ response?: IncomingMessage; stale?: unknown }> {
+  const patienceMs = request.method === 'GET' ? READ_TIMEOUT_MS : WRITE_TIMEOUT_MS;
+  let stopWaiting = () => {};
   return new Promise((resolve, reject) => {
     request.setNoDelay(true);
-    request.setTimeout(RESPONSE_TIMEOUT_MS, () => {
-      request.destroy(new Error('The API server does not answer'));
+    // From here on, not while it waits for a connection that others use.
+    request.on('socket', () => {
+      stopWaiting = clock.after(patienceMs, () => {
+        request.destroy(new Error('The API server does not answer'));
+      });
     });
+    request.on('close', () => stopWaiting());
     request.on('response', (response) => {
-      request.setTimeout(0);
+      stopWaiting();
       resolve({ response });
     });
     request.on('error', (err) => {
