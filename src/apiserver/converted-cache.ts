@@ -2,6 +2,7 @@ import { ApiError } from '../api/errors.ts';
 import type { KubeObject } from '../api/types.ts';
 import type { KeyValue } from '../storage/storage.ts';
 import type { Clock } from '../util/clock.ts';
+import { errorMessage } from '../util/errors.ts';
 import type { CacheEntry, CacheEvent } from './cache-entry.ts';
 import { ConversionRefused } from './conversion-refused.ts';
 import type { ResourceKind } from './resource-kind.ts';
@@ -59,7 +60,10 @@ export class ConvertedCache {
       offer: (event) => {
         this.#queue.push(event);
         // Whoever reads hears of failures; nobody waits here.
-        this.#work().catch(() => this.#retryLater());
+        this.#work().catch((err: unknown) => {
+          this.#endWatches(err);
+          this.#retryLater();
+        });
       },
     });
   }
@@ -124,6 +128,14 @@ export class ConvertedCache {
       if (isAbout(watcher.scope, entry)) watcher.fail?.(why);
     }
     this.#retryLater();
+  }
+
+  /** Whoever waits for what cannot be converted would wait as long as the webhook is away: as upstream, the watch ends. */
+  #endWatches(err: unknown): void {
+    const why = err instanceof ApiError ? err : new ApiError('InternalError', errorMessage(err));
+    for (const watcher of this.#cache.allWatchers()) {
+      if (this.#queue.some(({ entry }) => isAbout(watcher.scope, entry))) watcher.fail?.(why);
+    }
   }
 
   /** Loads what is stored now. What happens from then on is in the queue. */

@@ -6,6 +6,7 @@ import { type HttpsPeer, startHttpsPeer } from '../support/https-peer.ts';
 let server: TestApiServer;
 let webhook: HttpsPeer;
 let isBroken = false;
+let isAway = false;
 
 interface Endpoint {
   apiVersion: string;
@@ -57,7 +58,9 @@ const version = (name: string, fields: string[], more: object) => ({
 
 beforeAll(async () => {
   server = await startApiServer();
-  webhook = await startHttpsPeer(({ text }) => ({ body: review(text) }));
+  webhook = await startHttpsPeer(({ text }) =>
+    isAway ? { status: 503, body: {} } : { body: review(text) },
+  );
   const body = {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -234,6 +237,36 @@ describe('a CustomResourceDefinition that converts by webhook', () => {
     await server.request('DELETE', `${V1}/odd`);
     expect((await server.request('GET', V2)).status).toBe(200);
     there.close();
+  });
+
+  it('ends the watches of what it cannot show while the webhook is away, and no others', async () => {
+    const elsewhere = server.watch(`${V2.replace('default', 'other')}?watch=1&resourceVersion=0`);
+    const [here, stored] = [V2, V1].map((path) => server.watch(`${path}?watch=1`));
+    expect(await Promise.all([here, stored, elsewhere].map((w) => w?.status()))).toEqual([
+      ...[200, 200, 200],
+    ]);
+    isAway = true;
+    try {
+      const body = { apiVersion: 'example.com/v1', kind: 'End', metadata: { name: 'away' } };
+      const made = await server.request('POST', V1, { body: { ...body, hostPort: 'x:1' } });
+      expect(made.status).toBe(201);
+      await here?.ended();
+      expect(here?.events.at(-1)).toMatchObject({ type: 'ERROR', object: { code: 500 } });
+      await eventually('the stored version is told', () =>
+        stored?.events.some(({ object }) => object.metadata.name === 'away'),
+      );
+      expect((await server.request('GET', V2)).status).toBe(500);
+    } finally {
+      isAway = false;
+    }
+    expect((await server.request('GET', `${V2}/away`)).body.host).toBe('x');
+    const other = { apiVersion: 'example.com/v1', kind: 'End', metadata: { name: 'later' } };
+    const path = V1.replace('default', 'other');
+    await server.request('POST', path, { body: { ...other, hostPort: 'y:1' } });
+    await eventually('the other namespace goes on', () =>
+      elsewhere.events.some(({ object }) => object.metadata.name === 'later'),
+    );
+    for (const watch of [stored, elsewhere]) watch?.close();
   });
 
   it('shows what was refused as soon as the webhook knows how', async () => {
