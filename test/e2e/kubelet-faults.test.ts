@@ -26,11 +26,17 @@ const describePod = (name: string) => ns.kubectl('describe', 'pod', name);
 const ready = (name: string) =>
   ns.kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=120s');
 
-/** How many network devices the Pods of the cluster have. */
-async function podDevices(): Promise<number> {
+/** How many network devices there are more than Pods that have one. */
+async function spareDevices(): Promise<number> {
   const args = ['-brief', 'link', 'show', 'type', 'veth'];
   const { stdout } = await cluster.network.run('ip', args);
-  return stdout.split('\n').filter((line) => line.startsWith('veth')).length;
+  const { items } = await cluster.get('pods', '--all-namespaces');
+  const networked = items.filter(
+    ({ spec, status }: { spec: Record<string, unknown>; status: Record<string, unknown> }) =>
+      !spec.hostNetwork && status.podIP && !['Succeeded', 'Failed'].includes(`${status.phase}`),
+  );
+  const devices = stdout.split('\n').filter((line) => line.startsWith('veth'));
+  return devices.length - networked.length;
 }
 
 /** Megabytes that a process has held at most. */
@@ -159,14 +165,7 @@ describe('a network plugin that fails', () => {
     await hostMounts.unmount(data);
     await ready('addressless');
     await ns.kubectl('delete', 'pod', 'addressless');
-    await eventually('no attempt left a device', async () => {
-      const { items } = await cluster.get('pods', '--all-namespaces');
-      const networked = items.filter(
-        ({ spec, status }: { spec: Record<string, unknown>; status: Record<string, unknown> }) =>
-          !spec.hostNetwork && status.podIP && !['Succeeded', 'Failed'].includes(`${status.phase}`),
-      );
-      return (await podDevices()) <= networked.length;
-    });
+    await eventually('no attempt left a device', async () => (await spareDevices()) <= 0);
   });
 });
 
@@ -212,7 +211,6 @@ describe('a disk that', () => {
 describe('many Pods', () => {
   // More of them by hand: K8TS_RANDOM_PODS=500.
   const COUNT = Number(process.env.K8TS_RANDOM_PODS ?? 40);
-  let before = 0;
   // The same Pods in every run; a failure can be looked at again.
   let seed = 20_260;
   const random = (below: number): number => {
@@ -223,7 +221,6 @@ describe('many Pods', () => {
 
   beforeAll(async () => {
     await ns.kubectl('delete', 'pods', '--all', '--now');
-    before = await podDevices();
   });
 
   function randomPod(name: string) {
@@ -268,7 +265,7 @@ describe('many Pods', () => {
         async () => {
           const traces = await tracesOfGonePods(cluster);
           if (traces.length > 0) throw new Error(traces.slice(0, 10).join('\n'));
-          expect(await podDevices()).toBeLessThanOrEqual(before);
+          expect(await spareDevices()).toBeLessThanOrEqual(0);
           return true;
         },
         120_000 + 200 * COUNT,
