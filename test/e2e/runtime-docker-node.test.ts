@@ -8,6 +8,7 @@ import { openRuntime } from '../../src/kubelet/open-runtime.ts';
 import type { EngineUnderTest } from '../../src/kubelet/runtime/runtime.contract.ts';
 import { K8TS, kubectlProgram } from '../support/cluster.ts';
 import { type ControlPlane, startControlPlane } from '../support/control-plane.ts';
+import { startDraDriver } from '../support/dra-driver.ts';
 import { type EngineFlags, startDocker } from '../support/engines.ts';
 import { eventually } from '../support/eventually.ts';
 import { freePort } from '../support/free-port.ts';
@@ -101,6 +102,23 @@ async function ready(name: string): Promise<void> {
   }
 }
 
+/** A class of devices, one of them on the node, and a claim for one. */
+function thingsOf(driver: string): object[] {
+  const object = (kind: string, name: string, spec: object) => ({
+    ...{ apiVersion: 'resource.k8s.io/v1', kind },
+    ...{ metadata: { name }, spec },
+  });
+  const expression = `device.driver == '${driver}'`;
+  const pool = { name: 'pool', generation: 1, resourceSliceCount: 1 };
+  return [
+    object('DeviceClass', driver, { selectors: [{ cel: { expression } }] }),
+    object('ResourceSlice', driver, { driver, nodeName: NODE, devices: [{ name: 'a' }], pool }),
+    object('ResourceClaim', 'thing', {
+      devices: { requests: [{ name: 'one', exactly: { deviceClassName: driver } }] },
+    }),
+  ];
+}
+
 describe('a node on Docker Engine', { timeout: 90_000 }, () => {
   it('says so', async () => {
     const { status } = await get('node', NODE);
@@ -156,6 +174,31 @@ describe('a node on Docker Engine', { timeout: 90_000 }, () => {
     });
     const ended = status.lastState.terminated ?? status.state.terminated;
     expect(ended).toMatchObject({ exitCode: 3, reason: 'Error' });
+  });
+
+  it('gives a container the device of its claim', async () => {
+    const DRIVER = 'docker.test';
+    const driver = await startDraDriver({
+      ...{ name: DRIVER, kubeletRoot: join(root, 'state'), directory: join(root, 'driver') },
+      devices: ['a'],
+      allocated: async (_namespace, name) =>
+        (await get('resourceclaim', name)).status.allocation.devices.results,
+    });
+    try {
+      await driver.registered;
+      await apply({ apiVersion: 'v1', kind: 'List', items: thingsOf(DRIVER) });
+      const main = shell('main', 'sleep 3600', { resources: { claims: [{ name: 'thing' }] } });
+      const resourceClaims = [{ name: 'thing', resourceClaimName: 'thing' }];
+      await apply(podOf('claiming', [main], { resourceClaims }));
+      await ready('claiming');
+      const script = 'test -c /dev/thing && echo $THING';
+      expect(await kubectl('exec', 'claiming', '--', 'sh', '-c', script)).toBe('a\n');
+      await kubectl('delete', 'pod', 'claiming');
+      const calls = () => driver.calls.map(({ method }) => method);
+      await eventually('it is given up', () => calls().includes('NodeUnprepareResources'));
+    } finally {
+      driver.stop();
+    }
   });
 
   it('refuses by name what the engine does not have', async () => {
