@@ -250,6 +250,7 @@ function nonResources(parts: {
     checks: { livez: [ping, storage], readyz: [ping, storage, readable, leaving] },
     metrics,
     version: versionInfo(),
+    clock: deps.clock,
     discovery: new Discovery({
       kinds: () => kinds.all(),
       remoteGroups: () => apiServices.groups(),

@@ -16,6 +16,8 @@ interface Resource {
 // biome-ignore lint/suspicious/noExplicitAny: a schema is any JSON
 type Schema = any;
 
+const DISCOVERY = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
+
 let server: TestApiServer;
 const resources: Resource[] = [];
 const documents = new Map<string, Schema>();
@@ -25,7 +27,7 @@ beforeAll(async () => {
   await server.request('POST', '/api/v1/namespaces/default/serviceaccounts', {
     body: { metadata: { name: 'default' } },
   });
-  const accept = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
+  const accept = DISCOVERY;
   for (const root of ['/api', '/apis']) {
     const { body } = await server.request('GET', root, { accept });
     for (const { metadata, versions } of body.items) {
@@ -152,5 +154,44 @@ describe("the OpenAPI schema fits the server's own answers about", () => {
       ),
     );
     expect(mismatches(list.body, listSchema, schemas)).toEqual([]);
+  });
+});
+
+describe('a document', () => {
+  it('is not sent again to those who have it', async () => {
+    const accepted = ['/openapi/v2', '/openapi/v3', '/openapi/v3/apis/apps/v1'].map((path) => [
+      path,
+      'application/json',
+    ]);
+    for (const [path = '', accept = ''] of [
+      ...accepted,
+      ['/apis', DISCOVERY],
+      ['/api', DISCOVERY],
+    ]) {
+      const first = await server.request('GET', path, { accept });
+      const { etag } = first.headers;
+      expect([path, first.status, etag]).toEqual([path, 200, expect.stringMatching(/^"\w+"$/)]);
+      for (const known of [etag, `"x", W/${etag}`]) {
+        const headers = { 'if-none-match': String(known) };
+        const again = await server.request('GET', path, { accept, headers });
+        expect([path, again.status, again.text]).toEqual([path, 304, '']);
+      }
+      const other = await server.request('GET', path, {
+        accept,
+        headers: { 'if-none-match': '"x"' },
+      });
+      expect(other.text).toBe(first.text);
+    }
+  });
+
+  it('is kept for good under its hash, which leads from an old one to the new one', async () => {
+    const { body } = await server.request('GET', '/openapi/v3');
+    const url: string = body.paths['apis/apps/v1'].serverRelativeURL;
+    const kept = await server.request('GET', url);
+    expect(kept.status).toBe(200);
+    expect(kept.headers).toMatchObject({ 'cache-control': 'public, immutable', vary: 'Accept' });
+    expect(Date.parse(String(kept.headers.expires))).toBeGreaterThan(Date.now());
+    const old = await server.request('GET', url.replace(/hash=.*/, 'hash=OLD'));
+    expect([old.status, old.headers.location]).toEqual([301, url]);
   });
 });

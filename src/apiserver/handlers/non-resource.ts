@@ -1,5 +1,6 @@
 import type { ApiError } from '../../api/errors.ts';
 import { type HealthCheck, healthAnswer } from '../../http/health.ts';
+import type { Clock } from '../../util/clock.ts';
 import { methodNotAllowed, notServed } from '../answers.ts';
 import type { Discovery } from '../discovery.ts';
 import { type Exchange, send, writeHead } from '../exchange.ts';
@@ -16,6 +17,7 @@ export interface NonResourceDeps {
   readonly version: object;
   readonly discovery: Discovery;
   readonly openapi: OpenApi;
+  readonly clock: Clock;
   readonly flowControl: FlowControl;
   /** Absent: no service account tokens are known here. */
   readonly tokens: TokenService | undefined;
@@ -106,7 +108,7 @@ async function openId({ tokens }: NonResourceDeps, exchange: Exchange): Promise<
 }
 
 async function document(
-  { discovery, openapi }: NonResourceDeps,
+  { discovery, openapi, clock }: NonResourceDeps,
   exchange: Exchange,
 ): Promise<void> {
   const { req, res, info, query } = exchange;
@@ -125,22 +127,38 @@ async function document(
     res.end();
     return;
   }
-  sendDocument(exchange, answer, answer.immutable ? IMMUTABLE : undefined);
+  sendDocument(exchange, answer, answer.immutable ? keptForAYear(clock.now()) : {});
 }
 
-const IMMUTABLE = 'public, immutable';
+const YEAR_MS = 365 * 24 * 3600 * 1000;
 
-function sendDocument(exchange: Exchange, found: ServedDocument, caching?: string): void {
+function keptForAYear(now: number): Record<string, string> {
+  return {
+    'Cache-Control': 'public, immutable',
+    Expires: new Date(now + YEAR_MS).toUTCString(),
+  };
+}
+
+function sendDocument(
+  exchange: Exchange,
+  found: ServedDocument,
+  headers: Record<string, string> = {},
+): void {
   const { req, res } = exchange;
   res.setHeader('ETag', found.etag);
   res.setHeader('Vary', 'Accept');
-  const headers = caching === undefined ? {} : { 'Cache-Control': caching };
-  if (req.headers['if-none-match'] === found.etag) {
+  if (isKnown(req.headers['if-none-match'], found.etag)) {
     writeHead(exchange, 304, headers);
     res.end();
     return;
   }
   send(exchange, 200, found.bytes, { 'Content-Type': found.contentType, ...headers });
+}
+
+/** If-None-Match: a list of tags, which proxies may have made weak, or a star. */
+function isKnown(header: string | undefined, etag: string): boolean {
+  const tags = (header ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  return tags.includes(etag) || tags.includes('*');
 }
 
 async function text(exchange: Exchange, body: string, type: string): Promise<void> {
