@@ -1,7 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isIssuedBy } from '../pki/certificate.ts';
 import { FakeClock } from '../util/clock.fake.ts';
 import { silent } from '../util/log.ts';
@@ -73,6 +73,30 @@ it('rotateAuthority believes both until the old one is dropped', async () => {
   expect(await dropOldAuthorities(paths, settings, now)).toEqual(['ca']);
   const left = readFileSync(join(paths.pki, 'ca.crt'), 'utf8');
   expect(left.match(/BEGIN CERTIFICATE/g)).toHaveLength(1);
+});
+
+describe('the way in that needs no binding', () => {
+  const superAdmin = () => paths.kubeconfig('super-admin');
+
+  it('is made with the first administrator, renewed, and not made again once it is put away', async () => {
+    const now = Date.now();
+    expect(await ensureIdentities(paths, settings, now)).toContain('super-admin.conf');
+    const names = async () => (await expirations(paths, settings)).map(({ name }) => name);
+    expect(await names()).toContain('super-admin.conf');
+    const again = await ensureIdentities(paths, settings, now, now + 366 * DAY);
+    expect(again).toContain('super-admin.conf');
+    rmSync(superAdmin());
+    const later = await ensureIdentities(paths, settings, now, now + 366 * DAY);
+    expect(later).toContain('admin.conf');
+    expect(existsSync(superAdmin())).toBe(false);
+    expect(await names()).not.toContain('super-admin.conf');
+  });
+
+  it('is not made on control planes that join', async () => {
+    await ensureIdentities(paths, { ...settings, nodePodCidr: '' }, Date.now());
+    expect(existsSync(superAdmin())).toBe(false);
+    expect(existsSync(paths.kubeconfig('admin'))).toBe(true);
+  });
 });
 
 it('ensureIdentities issues everything anew when seen from the end of its life', async () => {

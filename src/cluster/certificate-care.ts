@@ -4,6 +4,7 @@ import { readCertificate } from '../pki/certificate.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
 import {
+  ADMINISTRATORS,
   AUTHORITIES,
   type AuthorityName,
   certificateSpecs,
@@ -16,9 +17,9 @@ import { localServer } from './components.ts';
 import { PUBLIC_MODE, SECRET_MODE, writeWhole } from './files.ts';
 import { ensureKubeconfigs, readKubeconfig } from './kubeconfig.ts';
 import type { KubeconfigUser, Paths } from './paths.ts';
-import type { ClusterSettings } from './settings.ts';
+import { type ClusterSettings, isFirst } from './settings.ts';
 
-export const KUBECONFIG_USERS: readonly KubeconfigUser[] = [
+const KUBECONFIG_USERS: readonly KubeconfigUser[] = [
   'admin',
   'controller-manager',
   'scheduler',
@@ -41,13 +42,31 @@ export async function ensureIdentities(
   await ensureAuthorities(paths.pki, now);
   const specs = certificateSpecs(paths, settings);
   const files = await ensureCertificates(specs, paths.pki, now, asOf);
-  const users = await ensureKubeconfigs(KUBECONFIG_USERS, {
+  const users = await ensureKubeconfigs(await wantedUsers(paths, settings), {
     paths,
     nodeName: settings.nodeName,
     server: localServer(settings),
     ...{ now, asOf },
   });
   return [...files.map((file) => shownName(paths, file)), ...users.map((user) => `${user}.conf`)];
+}
+
+/**
+ * The first control plane gets the way in that needs no binding, in a cluster that has no administrators yet. Once it was
+ * put away safely it is not made again.
+ */
+async function wantedUsers(paths: Paths, settings: ClusterSettings): Promise<KubeconfigUser[]> {
+  const admin = await certificateOf(paths, 'admin');
+  const isAdministrator =
+    admin !== undefined && readCertificate(admin).organizations.includes(ADMINISTRATORS);
+  const isWanted = isFirst(settings) && !isAdministrator;
+  return isWanted ? [...KUBECONFIG_USERS, 'super-admin'] : kubeconfigUsers(paths);
+}
+
+/** Who has a kubeconfig here. */
+function kubeconfigUsers(paths: Paths): KubeconfigUser[] {
+  const hasSuper = existsSync(paths.kubeconfig('super-admin'));
+  return hasSuper ? [...KUBECONFIG_USERS, 'super-admin'] : [...KUBECONFIG_USERS];
 }
 
 /** `apiserver`, `etcd-server`: kubeadm's names. */
@@ -89,7 +108,7 @@ export async function expirations(paths: Paths, settings: ClusterSettings): Prom
     row(shownName(paths, file), readText(`${file}.crt`), false),
   );
   const users = await Promise.all(
-    KUBECONFIG_USERS.map(async (user) =>
+    kubeconfigUsers(paths).map(async (user) =>
       row(`${user}.conf`, await certificateOf(paths, user), false),
     ),
   );

@@ -7,6 +7,9 @@ import { PUBLIC_MODE, readIfExists, SECRET_MODE, writeWhole } from './files.ts';
 import type { KubeconfigUser, Paths } from './paths.ts';
 import { type ClusterSettings, firstServiceIp } from './settings.ts';
 
+/** The group of administrators, which have their rights by a binding, so that they can be taken away; kubeadm's. */
+export const ADMINISTRATORS = 'kubeadm:cluster-admins';
+
 type Identity = Omit<CertificateRequest, 'notAfter'>;
 export type AuthorityName = 'ca' | 'front-proxy-ca' | 'etcd/ca';
 
@@ -112,7 +115,8 @@ function kubeletServing(paths: Paths, { nodeName, nodeIp }: ClusterSettings): Ce
 /** Who a component is to the API server: the certificate inside its kubeconfig. */
 export function clientIdentity(user: KubeconfigUser, nodeName: string): Identity {
   const identities: Record<KubeconfigUser, Omit<Identity, 'usages'>> = {
-    admin: { commonName: 'kubernetes-admin', organizations: ['system:masters'] },
+    admin: { commonName: 'kubernetes-admin', organizations: [ADMINISTRATORS] },
+    'super-admin': { commonName: 'kubernetes-super-admin', organizations: ['system:masters'] },
     'controller-manager': { commonName: 'system:kube-controller-manager' },
     scheduler: { commonName: 'system:kube-scheduler' },
     kubelet: { commonName: `system:node:${nodeName}`, organizations: ['system:nodes'] },

@@ -1,4 +1,5 @@
 import type { ClusterRoleBinding, RoleBinding } from '../api/types.ts';
+import { ADMINISTRATORS } from './certificates.ts';
 import { type Judgement, unless } from './cis-judgement.ts';
 import type { ClusterObjects } from './cis-objects.ts';
 
@@ -62,14 +63,17 @@ export function judgeRight(objects: Objects, name: string): Judgement {
 export function judgeAdministrators({ bindings }: Objects): Judgement {
   const found = bindings.filter(
     ({ roleRef, metadata }) =>
-      roleRef.name === 'cluster-admin' && metadata.name !== 'cluster-admin',
+      roleRef.name === 'cluster-admin' && !ADMIN_BINDINGS.has(metadata.name),
   );
   return unless(
     found.map(({ metadata }) => placed(metadata)),
-    "No binding but upstream's own names it",
+    "No binding but upstream's own and kubeadm's names it",
     'Bindings name it',
   );
 }
+
+/** Upstream's own, and kubeadm's of the administrators. */
+const ADMIN_BINDINGS: ReadonlySet<string> = new Set(['cluster-admin', ADMINISTRATORS]);
 
 /** Asterisks in roles that are not upstream's. */
 export function judgeWildcards({ roles }: Objects): Judgement {

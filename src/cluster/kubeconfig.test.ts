@@ -90,7 +90,7 @@ describe('kubeconfig files', () => {
     const admin = paths.kubeconfig('admin');
     expect(await subject(admin)).toMatchObject({
       commonName: 'kubernetes-admin',
-      organizations: ['system:masters'],
+      organizations: ['kubeadm:cluster-admins'],
     });
     expect(await subject(paths.kubeconfig('kubelet'))).toMatchObject({
       commonName: 'system:node:node-1',

@@ -29,6 +29,9 @@ interface Named {
   [field: string]: unknown;
 }
 
+/** Whose kubeconfigs hold all that they need. */
+const PEOPLE: ReadonlySet<KubeconfigUser> = new Set(['admin', 'super-admin']);
+
 const LISTS = ['clusters', 'contexts', 'users'] as const;
 
 /** Names of the cluster and of the operator's context in kubeconfigs. */
@@ -94,7 +97,7 @@ export async function ensureKubeconfigs(
   for (const user of users) {
     const file = paths.kubeconfig(user);
     const identity = clientIdentity(user, nodeName);
-    const pairFile = user === 'admin' ? undefined : join(paths.pki, user);
+    const pairFile = PEOPLE.has(user) ? undefined : join(paths.pki, user);
     const before = await heldBy(file, pairFile);
     const isGood = stillGood(before, authority, identity, asOf);
     const credentials = before && isGood ? before : await issue(authority, identity, now);

@@ -37,6 +37,7 @@ export interface Paths {
 /** Who has a kubeconfig in the configuration directory: `admin.conf` and so on, kubeadm's names. */
 export type KubeconfigUser =
   | 'admin'
+  | 'super-admin'
   | 'controller-manager'
   | 'scheduler'
   | 'kubelet'

@@ -74,7 +74,8 @@ export function isReady(node: Node): boolean {
   );
 }
 
-async function retry(
+/** Tries until it works. */
+export async function retry(
   clock: Clock,
   signal: AbortSignal,
   attempt: () => Promise<unknown>,

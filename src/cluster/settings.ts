@@ -73,6 +73,11 @@ export const DEFAULT_SETTINGS = {
   endpoint: '',
 } as const satisfies Omit<ClusterSettings, 'nodeName' | 'nodeIp'>;
 
+/** Whether a control plane was the first of its cluster: another is told its Pod range by those that were there. */
+export function isFirst({ nodePodCidr }: ClusterSettings): boolean {
+  return nodePodCidr !== '';
+}
+
 /** The issuer of service account tokens, and the audience that they are for by default. */
 export function serviceAccountIssuer(settings: ClusterSettings): string {
   return `https://kubernetes.default.svc.${settings.domain}`;

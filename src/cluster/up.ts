@@ -9,6 +9,7 @@ import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
 import { applyAddons, unknownPart } from './addons.ts';
+import { bindAdministrators } from './administrators.ts';
 import { announceAuthority } from './authority-news.ts';
 import { keepIdentities } from './certificate-care.ts';
 import { PORTS } from './component-flags.ts';
@@ -182,6 +183,7 @@ async function announceReady(
       })
       // Not before its images are there: the kubelet would wait longer and longer between two looks.
       .then(() => (settings.staticPods ? writeStaticPods(paths, settings) : undefined));
+    await bindAdministrators(paths, settings, deps.clock, signal);
     const client = await awaitReady(paths, settings, deps, signal);
     // Addons run on images of ours: their Pods must not look for them too early.
     await bundles;

@@ -294,6 +294,21 @@ describe('k8ts secrets-encrypt', () => {
   });
 });
 
+describe('administrators', () => {
+  const may = async (file: string): Promise<string> => {
+    const args = ['--kubeconfig', join(cluster.paths.config, file), 'auth', 'whoami', '-o', 'json'];
+    const { stdout } = await cluster.tryKubectl(args);
+    return JSON.parse(stdout).status.userInfo.groups.sort().join();
+  };
+
+  it('have their rights by a binding, and beside them is a way in that needs none', async () => {
+    expect(await may('admin.conf')).toBe('kubeadm:cluster-admins,system:authenticated');
+    expect(await may('super-admin.conf')).toBe('system:authenticated,system:masters');
+    const binding = await cluster.get('clusterrolebinding', 'kubeadm:cluster-admins');
+    expect(binding.roleRef.name).toBe('cluster-admin');
+  });
+});
+
 describe('k8ts certs', () => {
   const admin = () => join(cluster.paths.config, 'admin.conf');
   /** Whether the cluster works: orders are carried out by every component, with what each believes and shows now. */

@@ -57,7 +57,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     paths.pki,
     paths.store,
     paths.logs,
-    dirname(paths.kubeconfig('admin')),
+    dirname(paths.kubeconfig('super-admin')),
   ]) {
     mkdirSync(directory, { recursive: true });
   }
@@ -65,7 +65,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   ensureEncryption(paths);
   await ensureCertificates(certificateSpecs(paths, settings), paths.pki, Date.now());
   const server = localServer(settings);
-  await ensureKubeconfigs(['admin', 'scheduler', 'controller-manager'], {
+  await ensureKubeconfigs(['super-admin', 'scheduler', 'controller-manager'], {
     ...{ paths, server, nodeName: settings.nodeName, now: Date.now() },
   });
   const specs = processSpecs(paths, settings, { program: K8TS, args: [] });
@@ -96,7 +96,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     await ended(child);
   };
   start('apiserver');
-  const client = new RestClient(await loadKubeconfig(paths.kubeconfig('admin')));
+  const client = new RestClient(await loadKubeconfig(paths.kubeconfig('super-admin')));
   await untilAnswered(client, '/api/v1/namespaces');
   const scheduler = start('scheduler');
   const controllerManager = options.controllers ? start('controller-manager') : undefined;
@@ -115,7 +115,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   };
   return {
     ...{ root, client, schedulerPort, scheduler, controllerManager, controllerManagerPort },
-    kubeconfig: paths.kubeconfig('admin'),
+    kubeconfig: paths.kubeconfig('super-admin'),
     pid: (name) => running.get(name)?.pid,
     secondManager: () => start('controller-manager', ['--secure-port=0']),
     ...{ restart, end, stop },

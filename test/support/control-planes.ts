@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   closeSync,
+  copyFileSync,
   cpSync,
   mkdirSync,
   mkdtempSync,
@@ -103,6 +104,8 @@ async function makeFiles(
   }
   for (const [i, { paths }] of machines.entries()) {
     await ensureIdentities(paths, settings[i] as ClusterSettings, now);
+    // Nobody gives the administrators of this cluster their rights.
+    copyFileSync(paths.kubeconfig('super-admin'), paths.kubeconfig('admin'));
   }
 }
 
