@@ -11,13 +11,13 @@ usage: sudo ./deploy/up.sh [--no-demo] [--no-dns] [--root DIR] [--port PORT] [--
   --no-demo    only the cluster
   --no-dns     without cluster DNS, for one of your own
   --root DIR   keep everything below DIR instead of /
-  --port PORT  port of the API server (6443)
+  --port PORT  port of the API server (6443, or that of the last start)
   --node-ip IP address of the node (that of the default route)
   --systemd    as a service of systemd, which starts with the machine
 END
 }
 
-demo=yes dns=yes root=/ port=6443 node_ip= start=--detach
+demo=yes dns=yes root=/ port= node_ip= start=--detach
 while [ $# -gt 0 ]; do
   case $1 in
     --no-demo) demo=no ;;
@@ -57,13 +57,16 @@ check_machine() {
   free=$(df -Pk "$where" | awk 'NR == 2 { print int($4 / 1024) }')
   [ "$free" -ge 1024 ] || die "only $free MiB are free on the disk of $where, and k8ts needs 1024 MiB"
   running && return
+  [ -n "$port" ] || port=$(sed -n 's/^  "port": \([0-9]*\),*$/\1/p' "$root/etc/k8ts/cluster.json" 2>/dev/null || true)
+  port=${port:-6443}
   ! listening "$port" || die "port $port is taken by another program; stop that, or choose another with --port"
 }
 
 start_cluster() {
-  local options=($start --root "${root:-/}" --port "$port")
+  local options=($start --root "${root:-/}")
+  [ -z "$port" ] || options+=(--port "$port")
   [ -z "$node_ip" ] || options+=(--node-ip "$node_ip")
-  [ $dns = yes ] || options+=(--no-dns)
+  [ $dns = yes ] && options+=(--dns) || options+=(--no-dns)
   "$repo/bin/k8ts" up "${options[@]}" | while read -r _ line; do step "$line"; done
 }
 

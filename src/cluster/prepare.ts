@@ -60,23 +60,13 @@ export async function prepare(
     writeWhole(conflist, cniConflist(paths, settings.nodePodCidr, mtu), SECRET_MODE);
   }
   const { auditPolicyFile } = settings;
-  if (auditPolicyFile) {
-    writeWhole(auditPolicyCopy(paths), readFileSync(auditPolicyFile, 'utf8'), SECRET_MODE);
+  const copy = auditPolicyCopy(paths);
+  // An earlier start has it, if it is gone from where it was.
+  if (auditPolicyFile && (existsSync(auditPolicyFile) || !existsSync(copy))) {
+    writeWhole(copy, readFileSync(auditPolicyFile, 'utf8'), SECRET_MODE);
   }
   await node;
   saveSettings(paths, settings);
-}
-
-export type LastingChoices = Pick<
-  ClusterSettings,
-  'store' | 'externalEtcd' | 'staticPods' | 'endpoint' | 'network'
->;
-
-/** What an earlier start has chosen for good: another store would be an empty cluster. */
-export function lastingChoices(paths: Paths): LastingChoices | undefined {
-  if (readIfExists(settingsFile(paths)) === undefined) return undefined;
-  const { store, externalEtcd, staticPods, endpoint, network } = savedSettings(paths);
-  return { store, externalEtcd, staticPods, endpoint, network };
 }
 
 export function saveSettings(paths: Paths, settings: ClusterSettings): void {
@@ -90,7 +80,8 @@ export function savedSettings(paths: Paths): ClusterSettings {
   return { ...DEFAULT_SETTINGS, ...(JSON.parse(text) as ClusterSettings) };
 }
 
-function settingsFile(paths: Paths): string {
+/** Where they are kept. */
+export function settingsFile(paths: Paths): string {
   return join(paths.config, 'cluster.json');
 }
 

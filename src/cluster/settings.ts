@@ -35,6 +35,8 @@ export interface ClusterSettings {
   readonly network: 'host-gw' | 'vxlan' | 'none';
   /** `HOST:PORT` of a balancer before the API servers; empty: there is none. */
   readonly endpoint: string;
+  /** Which of these the operator chose: they count at the next start too. */
+  readonly chosen?: Partial<Omit<ClusterSettings, 'chosen'>> | undefined;
 }
 
 /** Upstream's `--etcd-…` flags of the API server. */

@@ -9,8 +9,7 @@ import {
   removeUserKubeconfig,
 } from '../../cluster/kubeconfig.ts';
 import { pathsUnder } from '../../cluster/paths.ts';
-import { lastingChoices } from '../../cluster/prepare.ts';
-import { DEFAULT_SETTINGS } from '../../cluster/settings.ts';
+import { savedSettings } from '../../cluster/prepare.ts';
 import { rootOption } from '../options.ts';
 
 /** `k8ts kubeconfig`: the cluster in the kubeconfig of the person who works with it. */
@@ -24,7 +23,7 @@ export function command(): Command {
     .addOption(rootOption())
     .action(async ({ root }: { root: string }) => {
       const paths = pathsUnder(root);
-      const { port, endpoint } = { ...DEFAULT_SETTINGS, ...lastingChoices(paths) };
+      const { port, endpoint } = savedSettings(paths);
       const server = endpoint === '' ? undefined : outsideServer({ port, endpoint });
       const file = await installUserKubeconfig(paths, invoker(root), server);
       process.stdout.write(`The context ${CONTEXT} is in ${file}\n`);

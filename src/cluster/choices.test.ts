@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { type Choices, chosenNow, type Said } from './choices.ts';
+
+const first = (said: Said) => chosenNow(said, undefined);
+
+describe('chosenNow', () => {
+  it('remembers everything that was chosen once', () => {
+    const said: Said = {
+      ...{ nodeName: 'a', nodeIp: '192.0.2.1', nodes: 2, port: 7443, verbosity: 4 },
+      network: 'vxlan',
+      endpoint: 'lb:6443',
+      staticPods: true,
+      store: 'stacked',
+      ...{ extraNames: ['api'], disabled: ['metrics-server'], auditPolicyFile: '/a.yaml' },
+    };
+    expect(first(said)).toEqual(said);
+    expect(chosenNow({}, first(said))).toEqual(said);
+  });
+
+  it.each<[string, Said, Choices]>([
+    ['another value', { port: 8443 }, { port: 8443 }],
+    ['another list', { disabled: ['kube-proxy'] }, { disabled: ['kube-proxy'] }],
+    ['no list any more', { disabled: ['none'] }, { disabled: [] }],
+    ['no names any more', { extraNames: ['none'] }, { extraNames: [] }],
+    ['no policy any more', { auditPolicyFile: 'none' }, { auditPolicyFile: undefined }],
+    ['no DNS besides', { dns: false }, { disabled: ['metrics-server', 'dns'] }],
+    ['DNS', { dns: true }, { disabled: ['metrics-server'] }],
+  ])('takes %s', (_what, said, wanted) => {
+    const before = first({
+      ...{ port: 7443, extraNames: ['api'], auditPolicyFile: '/a.yaml' },
+      disabled: ['metrics-server'],
+    });
+    expect(chosenNow(said, before)).toMatchObject(wanted);
+  });
+
+  it('takes DNS back that was left out', () => {
+    expect(chosenNow({ dns: true }, first({ dns: false })).disabled).toEqual([]);
+  });
+
+  it('gives static Pods an etcd, and others the store inside', () => {
+    expect(first({ staticPods: true }).store).toBe('stacked');
+    expect(first({}).store).toBe('lmdb');
+  });
+
+  it.each<[string, Said]>([
+    ['the store of this cluster is lmdb', { store: 'stacked' }],
+    ['is not HOST:PORT', { endpoint: 'lb' }],
+    ['--nodes must be 1 or more', { nodes: 0 }],
+    ['--static-pods needs an etcd', { staticPods: true }],
+  ])('refuses: %s', (message, said) => {
+    expect(() => chosenNow(said, first({}))).toThrow(new RegExp(message, 'i'));
+  });
+});
