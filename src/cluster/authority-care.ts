@@ -1,72 +1,64 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CLUSTER_INFO, kubeconfigIn } from '../api/bootstrap-tokens.ts';
+import { ApiError } from '../api/errors.ts';
 import { CONFIG_MAPS } from '../api/resource-types.ts';
+import type { ConfigMap } from '../api/types.ts';
+import type { Client } from '../client/client.ts';
+import { createInformer } from '../client/informer.ts';
 import { RestClient } from '../client/rest-client.ts';
 import type { Clock } from '../util/clock.ts';
-import { errorMessage } from '../util/errors.ts';
 import { isObject } from '../util/json.ts';
 import type { Logger } from '../util/log.ts';
 import { bootstrapKubeconfig } from './component-flags.ts';
 import { localServer } from './components.ts';
 import { authorityIn } from './discovery.ts';
 import { PUBLIC_MODE, readIfExists, SECRET_MODE, writeWhole } from './files.ts';
+import { follow } from './follow.ts';
 import type { Paths } from './paths.ts';
 import type { ClusterSettings } from './settings.ts';
 
-/** As often as a kubelet renews its lease. */
-const LOOK_MS = 10_000;
-
 /**
  * Learns which authorities the cluster that this node has joined believes, until aborted. Components read their file again
- * by themselves.
+ * by themselves. `client`: one that reads the same file.
  */
 export async function keepAuthority(
   paths: Paths,
   settings: ClusterSettings,
-  { clock, log }: { clock: Clock; log: Logger },
+  deps: { client: Client; clock: Clock; log: Logger },
   signal: AbortSignal,
 ): Promise<void> {
   const file = authorityFile(paths);
-  let problem = '';
-  while (!signal.aborted) {
-    try {
-      if (await learnAuthority(file, localServer(settings))) {
-        log.info({ file }, 'Believing other authorities of the cluster');
-      }
-      problem = '';
-    } catch (err) {
-      const text = errorMessage(err);
-      // Said once, not at every look.
-      if (text !== problem) {
-        log.warn({ err: text }, 'Could not ask which authorities the cluster believes');
-      }
-      problem = text;
+  const { namespace, name } = CLUSTER_INFO;
+  const selection = { namespace, fieldSelector: `metadata.name=${name}` };
+  const infos = createInformer(deps.client, CONFIG_MAPS, selection, deps);
+  const act = async ([info]: readonly ConfigMap[]) => {
+    if (!info) return true;
+    if (await learnAuthority(file, localServer(settings), await authorityIn(kubeconfigIn(info)))) {
+      deps.log.info({ file }, 'Believing other authorities of the cluster');
     }
-    await clock.sleep(LOOK_MS, signal).catch(() => {});
-  }
+    return true;
+  };
+  const problem = 'Could not learn which authorities the cluster believes';
+  await follow(infos, { act, problem }, deps, signal);
 }
 
 /**
- * Asks for the cluster information, which everybody may read, over a connection that the authorities in the file vouch for,
- * and writes what it says into the file. Answers whether it was news. Rejects when the server is not believed.
+ * Writes the authorities that the cluster information tells, heard from a server that those in the file vouch for. Answers
+ * whether they were news. Rejects when they do not vouch for the server: otherwise nothing could be learned any more.
  */
-export async function learnAuthority(file: string, server: string): Promise<boolean> {
-  const known = readFileSync(file, 'utf8');
-  const told = await toldBy(server, known);
-  if (told === '' || told === known) return false;
-  // It must vouch for who says so, too: otherwise nothing could be learned any more.
-  if ((await toldBy(server, told)) !== told) return false;
-  return writeWhole(file, told, PUBLIC_MODE);
-}
-
-async function toldBy(server: string, ca: string): Promise<string> {
-  const stranger = new RestClient({ server, ca: { data: ca } });
+export async function learnAuthority(file: string, server: string, told: string): Promise<boolean> {
+  if (told === '' || told === readFileSync(file, 'utf8')) return false;
+  const stranger = new RestClient({ server, ca: { data: told } });
   try {
-    return await authorityIn(kubeconfigIn(await stranger.get(CONFIG_MAPS, CLUSTER_INFO)));
+    await stranger.raw('GET', '/livez');
+  } catch (err) {
+    // Any answer came over a connection that they vouch for.
+    if (!(err instanceof ApiError)) throw err;
   } finally {
     stranger.close();
   }
+  return writeWhole(file, told, PUBLIC_MODE);
 }
 
 /** Nodes that joined long ago have a copy of the authority in each kubeconfig: from now on those name the file. */

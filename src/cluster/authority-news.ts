@@ -1,19 +1,25 @@
 import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { connect } from 'node:tls';
+import { fileURLToPath } from 'node:url';
 import { CLUSTER_INFO, kubeconfigIn } from '../api/bootstrap-tokens.ts';
 import { isNotFound } from '../api/errors.ts';
 import { CONFIG_MAPS, NODES } from '../api/resource-types.ts';
-import type { Node } from '../api/types.ts';
-import { parseYaml } from '../api/yaml.ts';
+import type { KubeObject, Node } from '../api/types.ts';
+import { parseYaml, parseYamlDocuments } from '../api/yaml.ts';
 import type { Client } from '../client/client.ts';
 import { isObject } from '../util/json.ts';
 import { apiServers } from './api-servers.ts';
+import { applyObjects } from './apply.ts';
 import { authorityOf } from './bootstrap-tokens.ts';
 import { PORTS } from './component-flags.ts';
 import type { Paths } from './paths.ts';
 
 const ANSWER_WITHIN_MS = 3000;
+const APPLIED_WITHIN_MS = 30_000;
+/** What a node must be allowed, in order to be told. */
+const MANIFEST = fileURLToPath(new URL('../../deploy/authority-news.yaml', import.meta.url));
 
 /**
  * Tells joined nodes by the cluster information which authorities count, once every API server has a certificate of the
@@ -25,6 +31,13 @@ export async function announceAuthority(client: Client, paths: Paths): Promise<s
   return behind;
 }
 
+/** Lets joined nodes hear the news. */
+async function letNodesListen(client: Client): Promise<void> {
+  const objects = (await parseYamlDocuments(readFileSync(MANIFEST, 'utf8'))) as KubeObject[];
+  const problems = await applyObjects(client, objects, AbortSignal.timeout(APPLIED_WITHIN_MS));
+  if (problems.length > 0) throw new Error(problems.join('\n'));
+}
+
 async function publish(client: Client, ca: string): Promise<void> {
   const info = await client.get(CONFIG_MAPS, CLUSTER_INFO).catch((err: unknown) => {
     if (isNotFound(err)) return undefined;
@@ -32,6 +45,7 @@ async function publish(client: Client, ca: string): Promise<void> {
   });
   // No other machine has been let in yet.
   if (!info) return;
+  await letNodesListen(client);
   const config = (await parseYaml(kubeconfigIn(info))) as { clusters: unknown[] };
   const [first] = config.clusters as { name: string; cluster: Record<string, string> }[];
   const field = 'certificate-authority-data';

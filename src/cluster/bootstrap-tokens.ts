@@ -19,7 +19,9 @@ import type { ClusterSettings } from './settings.ts';
 
 /** The group of nodes that come in with a token of `k8ts token create`; kubeadm's. */
 const NODE_TOKEN_GROUP = 'system:bootstrappers:kubeadm:default-node-token';
-const MANIFEST = fileURLToPath(new URL('../../deploy/nodes.yaml', import.meta.url));
+const MANIFESTS = ['nodes', 'authority-news'].map((name) =>
+  fileURLToPath(new URL(`../../deploy/${name}.yaml`, import.meta.url)),
+);
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789';
 
 /** The settings that every node of a cluster shares. */
@@ -97,7 +99,8 @@ export async function letNodesIn(
   const server = `https://${addressForOthers(settings)}`;
   // A JSON text is a YAML scalar when it is quoted once more.
   const quoted = (value: unknown) => JSON.stringify(JSON.stringify(value));
-  const manifest = fillIn(readFileSync(MANIFEST, 'utf8'), {
+  const manifests = MANIFESTS.map((file) => readFileSync(file, 'utf8'));
+  const manifest = fillIn(manifests.join('---\n'), {
     CLUSTER_INFO: quoted(clusterInfo(server, authorityOf(paths).certificate)),
     CLUSTER_SETTINGS: quoted(sharedSettings(settings)),
   });

@@ -85,12 +85,12 @@ export async function runJoined(paths: Paths, deps: UpDeps, signal: AbortSignal)
     importBundles(paths, signal).catch((err: unknown) => {
       if (!signal.aborted) deps.progress(`Images were not imported: ${errorMessage(err)}`);
     }),
-    keepRoutes(paths, settings, deps, signal),
-    keepAuthority(paths, settings, deps, signal),
+    keepUp(paths, settings, deps, signal),
   ]);
 }
 
-async function keepRoutes(
+/** What the supervisor of a node learns by watching the cluster. */
+async function keepUp(
   paths: Paths,
   settings: ClusterSettings,
   deps: UpDeps,
@@ -98,7 +98,10 @@ async function keepRoutes(
 ): Promise<void> {
   try {
     const client = await deps.connect(paths.kubeconfig('proxy'));
-    await keepPodRoutes(paths, settings, { ...deps, client }, signal);
+    await Promise.all([
+      keepPodRoutes(paths, settings, { ...deps, client }, signal),
+      keepAuthority(paths, settings, { ...deps, client }, signal),
+    ]);
   } catch (err) {
     if (!signal.aborted) throw err;
   }

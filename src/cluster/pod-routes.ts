@@ -9,6 +9,7 @@ import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
 import { CNI_FILE, cniConflist } from './cni.ts';
 import { SECRET_MODE, writeWhole } from './files.ts';
+import { follow } from './follow.ts';
 import type { Paths } from './paths.ts';
 import type { ClusterSettings } from './settings.ts';
 import {
@@ -22,7 +23,6 @@ import {
 
 /** Marks our routes (`proto` of ip-route(8)): others' are never touched, and ours are found again. */
 const PROTOCOL = '133';
-const RETRY_MS = 5000;
 
 interface Deps {
   readonly client: Client;
@@ -45,32 +45,8 @@ export async function keepPodRoutes(
   const { client, clock, log } = deps;
   const node = { nodeName, nodeIp, network, mtu: await podMtu(network, nodeIp) };
   const nodes = createInformer(client, NODES, {}, { clock, log });
-  let wake = () => {};
-  const changed = () => wake();
-  nodes.addHandler({ onAdd: changed, onUpdate: changed, onDelete: changed });
-  const watching = nodes.run(signal);
-  try {
-    await nodes.whenSynced(signal);
-    signal.addEventListener('abort', changed, { once: true });
-    while (!signal.aborted) {
-      const woken = new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-      const done = await bringUp({ ...node, paths, nodes: nodes.list() }, log, signal).catch(
-        (err: unknown) => {
-          if (!signal.aborted) log.warn({ err: errorMessage(err) }, 'Routes to Pods not updated');
-          return false;
-        },
-      );
-      if (signal.aborted) break;
-      const cancel = done ? undefined : clock.after(RETRY_MS, changed);
-      await woken;
-      cancel?.();
-    }
-  } catch (err) {
-    if (!signal.aborted) throw err;
-  }
-  await watching;
+  const act = (known: readonly Node[]) => bringUp({ ...node, paths, nodes: known }, log, signal);
+  await follow(nodes, { act, problem: 'Routes to Pods not updated' }, deps, signal);
 }
 
 interface RouteTask extends Pick<ClusterSettings, 'nodeName' | 'nodeIp' | 'network'> {
