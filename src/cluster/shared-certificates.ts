@@ -7,6 +7,7 @@ import type { KubeObject, Secret } from '../api/types.ts';
 import { parseYamlDocuments } from '../api/yaml.ts';
 import type { Client } from '../client/client.ts';
 import { applyObjects } from './apply.ts';
+import { crossFile } from './certificates.ts';
 import { encryptionFile } from './encryption.ts';
 import { PUBLIC_MODE, readIfExists, SECRET_MODE, writeWhole } from './files.ts';
 import type { Paths } from './paths.ts';
@@ -26,6 +27,7 @@ function sharedFiles(paths: Paths): Record<string, string> {
   return {
     'ca.crt': inPki('ca.crt'),
     'ca.key': inPki('ca.key'),
+    'ca-cross.crt': crossFile(paths.pki, 'ca'),
     'etcd-ca.crt': inPki('etcd/ca.crt'),
     'etcd-ca.key': inPki('etcd/ca.key'),
     'front-proxy-ca.crt': inPki('front-proxy-ca.crt'),

@@ -10,6 +10,7 @@ import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
 import { applyAddons, unknownPart } from './addons.ts';
 import { bindAdministrators } from './administrators.ts';
+import { keepAuthorities } from './authority-exchange.ts';
 import { announceAuthority } from './authority-news.ts';
 import { keepIdentities } from './certificate-care.ts';
 import { PORTS } from './component-flags.ts';
@@ -111,7 +112,20 @@ export async function up(
       if (!signal.aborted) throw err;
     }),
     keepPodRoutes(paths, settings, { ...deps, client }, signal),
+    // Where there may be other control planes.
+    ...(settings.store === 'lmdb' ? [] : [hearOfAuthorities(paths, settings, deps, signal)]),
   ]);
+}
+
+async function hearOfAuthorities(
+  paths: Paths,
+  settings: ClusterSettings,
+  deps: UpDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  // It may watch all there is, and reads its certificate again when that has changed.
+  const client = await deps.connect(paths.kubeconfig('controller-manager'));
+  await keepAuthorities(paths, settings, { ...deps, client }, signal);
 }
 
 /** Says who runs this root's processes from now on. Throws when somebody does already. */

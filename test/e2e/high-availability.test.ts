@@ -85,6 +85,30 @@ describe('three control planes', () => {
     expect(readFileSync(join(cp[2].paths.pki, 'ca.key'), 'utf8')).toContain('PRIVATE KEY');
   });
 
+  it('take a new authority over from the one where it was made, and drop the old one from another', async () => {
+    const authority = ({ paths }: Machine) => readFileSync(join(paths.pki, 'ca.crt'), 'utf8');
+    const all = (wanted: string) => set.machines.every((machine) => authority(machine) === wanted);
+    const old = authority(cp[0]);
+    const { stdout } = await cp[0].k8ts('certs', 'rotate-ca');
+    expect(stdout).toContain('Both authorities are believed now');
+    expect(stdout).not.toContain('have no certificate');
+    const both = authority(cp[0]);
+    expect(both).not.toBe(old);
+    expect(both.endsWith(old)).toBe(true);
+    await eventually('all believe both', async () => all(both));
+    // It waits until nobody needs the old one.
+    await cp[1].k8ts('certs', 'rotate-ca', '--drop-old');
+    const left = authority(cp[1]);
+    expect(both).toBe(left + old);
+    await eventually('all believe the new one alone', async () => all(left));
+    await eventually('all administrators are known', async () => {
+      for (const [i, machine] of cp.entries()) {
+        await machine.kubectl('create', 'configmap', `rotated-${i}`, '--dry-run=server');
+      }
+      return true;
+    });
+  });
+
   it('go on without the first: the worker too, and another scheduler places Pods', async () => {
     const renewed = async () =>
       Date.parse((await cp[1].get('lease', '-n', 'kube-node-lease', 'worker')).spec.renewTime);

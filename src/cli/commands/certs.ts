@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import type { Client } from '../../client/client.ts';
 import { createClient } from '../../client/rest-client.ts';
+import { shareAuthorities } from '../../cluster/authority-exchange.ts';
 import { announceAuthority, nodesBehind } from '../../cluster/authority-news.ts';
 import {
   dropOldAuthorities,
@@ -21,7 +22,8 @@ import { formatTable } from '../table.ts';
 const DAY_MS = 24 * 60 * 60 * 1000;
 // A running server takes changed files up within a second or two.
 const TAKEN_UP_MS = 30_000;
-// Nodes look every ten seconds, and then have certificates to get.
+// Others hear at once, and then have certificates to get.
+const SERVERS_FOLLOW_MS = 60_000;
 const NODES_FOLLOW_MS = 90_000;
 const LOOK_MS = 500;
 
@@ -114,20 +116,40 @@ async function rotate(options: RotateOptions): Promise<void> {
     await dropOld(paths, settings, options.force === true);
     return;
   }
+  if (options.authority === 'etcd/ca' && settings.store === 'stacked') {
+    throw new Error(
+      'Members of etcd read their authority only when they start; to replace it, back up (k8ts snapshot save) and move to a new cluster',
+    );
+  }
   tell(await rotateAuthority(paths, settings, options.authority, now));
   await untilTakenUp(paths);
-  const behind = await withRunning(paths, (client) => announceAuthority(client, paths));
+  const behind = await withRunning(paths, (client) => tellOthers(client, paths, settings));
   process.stdout.write(
     'Both authorities are believed now, by running processes too. Joined nodes learn of them by themselves; give people the new authority and kubeconfigs. Then run: k8ts certs rotate-ca --drop-old\n',
   );
   if (behind?.length) process.stdout.write(`${serversProblem(paths, behind)}\n`);
 }
 
+/** Answers the API servers that have no certificate of the newest authority in good time. Nodes are told when all have. */
+async function tellOthers(
+  client: Client,
+  paths: Paths,
+  settings: ClusterSettings,
+): Promise<string[]> {
+  if (settings.store !== 'lmdb') await shareAuthorities(client, paths);
+  const until = realClock.now() + SERVERS_FOLLOW_MS;
+  for (;;) {
+    const behind = await announceAuthority(client, paths);
+    if (behind.length === 0 || realClock.now() > until) return behind;
+    await realClock.sleep(LOOK_MS);
+  }
+}
+
 async function dropOld(paths: Paths, settings: ClusterSettings, isForced: boolean): Promise<void> {
   if (!isForced) await withRunning(paths, (client) => untilNodesFollow(client, paths));
   const dropped = await dropOldAuthorities(paths, settings, realClock.now());
   await untilTakenUp(paths);
-  await withRunning(paths, (client) => announceAuthority(client, paths));
+  await withRunning(paths, (client) => tellOthers(client, paths, settings));
   process.stdout.write(
     dropped.length === 0
       ? 'There were no old authorities\n'
@@ -153,7 +175,7 @@ async function untilNodesFollow(client: Client, paths: Paths): Promise<void> {
 }
 
 function serversProblem({ pki }: Paths, servers: readonly string[]): string {
-  return `API servers have no certificate of the new authority yet: ${servers.join(', ')}; copy ca.crt, ca.key and ca-cross.crt of ${pki} to their machines and run there: k8ts certs renew`;
+  return `API servers have no certificate of the new authority yet: ${servers.join(', ')}; start k8ts there, or copy ca.crt, ca.key and ca-cross.crt of ${pki} to their machines and run there: k8ts certs renew`;
 }
 
 /** Undefined: no cluster runs here. */
