@@ -133,8 +133,8 @@ function isOwn({ kind, name, namespace }: Subject): boolean {
   if (name.startsWith('system:serviceaccount:')) {
     return name.startsWith('system:serviceaccount:kube-system:');
   }
-  // The API server towards kubelets; kubeadm's name.
-  if (name === 'kube-apiserver-kubelet-client') return true;
+  // The API server towards kubelets, and the administrators, of whom another control tells; kubeadm's names.
+  if (name === 'kube-apiserver-kubelet-client' || name === ADMINISTRATORS) return true;
   return name.startsWith('system:') && !ANYBODY.test(name);
 }
 
