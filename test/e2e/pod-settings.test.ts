@@ -68,6 +68,34 @@ describe.concurrent('variables', () => {
     ]);
   });
 
+  it('tell of the Pod and its node, and stand in commands and arguments', async () => {
+    const field = (name: string, fieldPath: string) => ({
+      name,
+      valueFrom: { fieldRef: { fieldPath } },
+    });
+    const limit = (name: string, resource: string) => ({
+      name,
+      valueFrom: { resourceFieldRef: { resource } },
+    });
+    const env = [
+      ...[field('UID', 'metadata.uid'), field('IP', 'status.podIP')],
+      ...[field('HOST', 'status.hostIP'), field('HOSTS', 'status.hostIPs')],
+      // Without limits of its own, a container may use what the node has.
+      ...[limit('CPU', 'limits.cpu'), limit('MEMORY', 'limits.memory')],
+    ];
+    const { image } = shell('main', '') as { image: string };
+    const command = ['echo', '$(UID)', '$$(UID)'];
+    const args = ['$(IP)', '$(HOST)', '$(HOSTS)', '$(CPU)', '$(MEMORY)'];
+    const [line] = await printed(podOf('telling', [{ name: 'main', image, command, args, env }]));
+    const { metadata, status, spec } = await ns.get('pod', 'telling');
+    const { allocatable } = (await cluster.get('node', spec.nodeName)).status;
+    const memory = 1024 * Number(allocatable.memory.replace('Ki', ''));
+    expect(line?.split(' ')).toEqual([
+      ...[metadata.uid, '$(UID)', status.podIP, status.hostIP, status.hostIP],
+      ...[`${Math.ceil(Number(allocatable.cpu))}`, `${memory}`],
+    ]);
+  });
+
   it('that are missing keep the container from being made until they are there', async () => {
     const env = [{ name: 'X', valueFrom: { configMapKeyRef: { name: 'coming', key: 'x' } } }];
     await ns.apply(podOf('waiting', [shell('main', 'echo $X', { env })]));
@@ -97,6 +125,22 @@ describe.concurrent('names', () => {
     expect(lines[0]).toBe('host.sub.settings.svc.cluster.local');
     expect(lines[1]).toMatch(/^10\.244\.\d+\.\d+\thost\.sub\.settings\.svc\.cluster\.local/);
     expect(lines.slice(2)).toEqual(['192.0.2.1\tone\ttwo', '# Kubernetes-managed hosts file.']);
+  });
+
+  it('are not managed where a Pod has a file of its own, and are the node’s on its network', async () => {
+    const path = join(tmpdir(), `k8ts-hosts-${process.pid}`);
+    writeFileSync(path, '127.0.0.1 mine\n');
+    const volumes = [{ name: 'own', hostPath: { path, type: 'File' } }];
+    const volumeMounts = [{ name: 'own', mountPath: '/etc/hosts' }];
+    const own = podOf('own-hosts', [shell('main', 'cat /etc/hosts', { volumeMounts })], {
+      volumes,
+    });
+    const hosted = podOf('node-hosts', [shell('main', 'head -1 /etc/hosts')], {
+      hostNetwork: true,
+    });
+    expect(await printed(own)).toEqual(['127.0.0.1 mine']);
+    expect(await printed(hosted)).toEqual(['# Kubernetes-managed hosts file (host network).']);
+    rmSync(path);
   });
 
   it('are resolved as dnsPolicy and dnsConfig say', async () => {
