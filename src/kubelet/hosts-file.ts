@@ -1,3 +1,4 @@
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Pod } from '../api/types.ts';
 import { isHostNetwork } from './names.ts';
 
@@ -13,13 +14,23 @@ const LOCAL_ENTRIES = [
   'fe00::2\tip6-allrouters',
 ];
 
-/** The pod's /etc/hosts. `nodeHosts` is the node's own file, which pods on its network get. */
-export function hostsFile(
-  pod: Pod,
-  facts: { podIps: readonly string[]; hostname: string; domain: string; nodeHosts: string },
-): string {
+interface HostFacts {
+  readonly podIps: readonly string[];
+  readonly hostname: string;
+  readonly domain: string;
+}
+
+/** Writes the pod's /etc/hosts, for any user to read. Answers where it is. */
+export function writeHosts(path: string, pod: Pod, facts: HostFacts): string {
+  writeFileSync(path, hostsFile(pod, facts));
+  chmodSync(path, 0o644);
+  return path;
+}
+
+function hostsFile(pod: Pod, facts: HostFacts): string {
   const aliases = aliasLines(pod);
-  if (isHostNetwork(pod)) return HOST_NETWORK_HEADER + facts.nodeHosts + aliases;
+  // Pods on the node's network get the node's own file.
+  if (isHostNetwork(pod)) return HOST_NETWORK_HEADER + readFileSync('/etc/hosts', 'utf8') + aliases;
   const names =
     facts.domain === '' ? facts.hostname : `${facts.hostname}.${facts.domain}\t${facts.hostname}`;
   const own = facts.podIps.map((ip) => `${ip}\t${names}`);

@@ -1,4 +1,3 @@
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { Container, Pod, PodStatus } from '../api/types.ts';
 import type { EventRecorder } from '../client/client.ts';
@@ -11,7 +10,7 @@ import type { ClaimManager } from './claims/claim-manager.ts';
 import type { ContainerKiller } from './container-killer.ts';
 import { type ContainerStarter, StartError } from './container-starter.ts';
 import { type DnsOptions, podDns } from './dns.ts';
-import { hostsFile } from './hosts-file.ts';
+import { writeHosts } from './hosts-file.ts';
 import {
   containerFieldPath,
   ephemeralContainersOf,
@@ -278,7 +277,10 @@ export class PodSync {
     const { pod } = state;
     let runtime = pleg.get(state.uid);
     const facts = this.#facts(state, runtime);
-    const hosts = this.#writeHosts(pod, facts.podIps);
+    const hosts = writeHosts(this.#deps.dirs.hostsFile(pod.metadata.uid), pod, {
+      podIps: facts.podIps,
+      ...podHostname(pod, this.#deps.dns().clusterDomain),
+    });
     const waits: (number | undefined)[] = [];
     for (const container of [...actions.startEphemeral, ...actions.startInit, ...actions.start]) {
       const wait = this.#restartWait(state, container, runtime);
@@ -331,16 +333,6 @@ export class PodSync {
     const message = `back-off ${delay} restarting failed container=${container.name} pod=${podLabel(pod)}`;
     state.waiting.set(container.name, { reason: 'CrashLoopBackOff', message });
     return wait;
-  }
-
-  #writeHosts(pod: Pod, podIps: readonly string[]): string {
-    const { dirs, dns } = this.#deps;
-    const path = dirs.hostsFile(pod.metadata.uid);
-    const { hostname, domain } = podHostname(pod, dns().clusterDomain);
-    const nodeHosts = isHostNetwork(pod) ? readFileSync('/etc/hosts', 'utf8') : '';
-    writeFileSync(path, hostsFile(pod, { podIps, hostname, domain, nodeHosts }));
-    chmodSync(path, 0o644);
-    return path;
   }
 
   /** Stops everything of the pod. */
