@@ -132,7 +132,7 @@ describe('the scheduler beside a real API server', () => {
   });
 });
 
-function explain(name: string, as = 'admin') {
+function explain(name: string, as = 'super-admin') {
   const k8ts = resolve(import.meta.dirname, '../../bin/k8ts');
   const scheduler = `https://127.0.0.1:${plane.schedulerPort}`;
   return run(k8ts, [
