@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Choices, chosenNow, type Said } from './choices.ts';
+import { type Choices, chosenNow, newChoices, type Said } from './choices.ts';
 
 const first = (said: Said) => chosenNow(said, undefined);
 
@@ -49,5 +49,24 @@ describe('chosenNow', () => {
     ['--static-pods needs an etcd', { staticPods: true }],
   ])('refuses: %s', (message, said) => {
     expect(() => chosenNow(said, first({}))).toThrow(new RegExp(message, 'i'));
+  });
+});
+
+describe('newChoices', () => {
+  const before = first({ disabled: ['dns', 'metrics-server'], verbosity: 2 });
+
+  it.each<[string, Said, string[]]>([
+    ['nothing is said', {}, []],
+    ['the same is said', { verbosity: 2, disabled: ['dns', 'metrics-server'] }, []],
+    ['the same is said in another way', { dns: false }, []],
+    ['another value is', { verbosity: 4 }, ['verbosity']],
+    ['a list is taken back', { disabled: ['none'] }, ['disabled']],
+    ['something new is', { port: 7443, extraNames: ['api'] }, ['port', 'extraNames']],
+  ])('names what is new when %s', (_when, said, news) => {
+    expect(newChoices(chosenNow(said, before), before).sort()).toEqual(news.sort());
+  });
+
+  it('takes what was never chosen for an empty list', () => {
+    expect(newChoices(first({}), { store: 'lmdb' })).toEqual([]);
   });
 });

@@ -1,3 +1,4 @@
+import { jsonEqual } from '../util/json.ts';
 import { readIfExists } from './files.ts';
 import type { Paths } from './paths.ts';
 import { savedSettings, settingsFile } from './prepare.ts';
@@ -52,6 +53,24 @@ export function chosenNow(said: Said, before: Choices | undefined): Choices {
   };
   assertLasting(now, before);
   return now;
+}
+
+/** What runs goes on as it was started. Throws when something else is chosen now. */
+export function assertAsChosen(paths: Paths, { chosen }: ClusterSettings): void {
+  const news = chosen ? newChoices(chosen, earlierChoices(paths) ?? {}) : [];
+  if (news.length === 0) return;
+  throw new Error(
+    `The cluster runs with other choices (${news.join(', ')}): k8ts down stops it, and k8ts up starts it with these`,
+  );
+}
+
+/** What is chosen otherwise than before; the order of a list does not count. Pure. */
+export function newChoices(now: Choices, before: Choices): string[] {
+  const shown = (value: unknown) =>
+    Array.isArray(value) ? value.toSorted().join() || undefined : value;
+  return (Object.keys(now) as (keyof Choices)[]).filter(
+    (name) => !jsonEqual(shown(now[name]), shown(before[name])),
+  );
 }
 
 function assertLasting(

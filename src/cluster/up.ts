@@ -13,6 +13,7 @@ import { bindAdministrators } from './administrators.ts';
 import { keepAuthorities } from './authority-exchange.ts';
 import { announceAuthority } from './authority-news.ts';
 import { keepIdentities } from './certificate-care.ts';
+import { assertAsChosen } from './choices.ts';
 import { PORTS } from './component-flags.ts';
 import { heapOptions, type ProcessSpec, processSpecs, type SelfCommand } from './components.ts';
 import { awaitVote } from './etcd-membership.ts';
@@ -158,6 +159,7 @@ export async function upDetached(
 ): Promise<void> {
   const running = supervisorOf(paths);
   if (running) {
+    assertAsChosen(paths, settings);
     deps.progress(`The cluster is already running (process ${running.pid})`);
     await awaitAll(paths, settings, deps, AbortSignal.timeout(READY_TIMEOUT_MS));
     return;
