@@ -106,10 +106,28 @@ export class PodLifecycle implements PodStages {
 
   /** Computes and tells the status; answers whether the pod has ended for good. */
   tell(state: PodState): boolean {
-    const { pleg, probes, status, hostIps, runtimeName, clock, allocations, resizer } = this.#deps;
     this.#soon.get(state.uid)?.();
     this.#soon.delete(state.uid);
     if (state.removed) return false;
+    const told = this.#statusOf(state);
+    this.#deps.status.set(state.pod, told);
+    return isFinal(told.phase);
+  }
+
+  /** Tells what the status is now, unless there is more to tell in a moment. */
+  tellSoon(state: PodState): void {
+    if (this.#soon.has(state.uid)) return;
+    // A container whose hook runs by then does not count as running yet, though the runtime shows it.
+    const told = this.#statusOf(state);
+    const cancel = this.#deps.clock.after(TELL_SOON_MS, () => {
+      this.#soon.delete(state.uid);
+      if (!state.removed) this.#deps.status.set(state.pod, told);
+    });
+    this.#soon.set(state.uid, cancel);
+  }
+
+  #statusOf(state: PodState): PodStatus {
+    const { pleg, probes, status, hostIps, runtimeName, clock, allocations, resizer } = this.#deps;
     const { pod, failure } = state;
     const computed = computePodStatus({
       pod,
@@ -128,15 +146,7 @@ export class PodLifecycle implements PodStages {
       resize: resizer.stateOf(pod),
       restartingAll: state.restartingAll,
     });
-    const told = failure?.disruption ? withDisruption(computed, failure, clock.now()) : computed;
-    status.set(pod, told);
-    return isFinal(told.phase);
-  }
-
-  tellSoon(state: PodState): void {
-    if (this.#soon.has(state.uid)) return;
-    const tell = () => void this.tell(state);
-    this.#soon.set(state.uid, this.#deps.clock.after(TELL_SOON_MS, tell));
+    return failure?.disruption ? withDisruption(computed, failure, clock.now()) : computed;
   }
 
   /** A pod is admitted once; one that already ran here needs no second leave. */
