@@ -76,6 +76,11 @@ async function fail(
 ): Promise<DrillRow> {
   const { part, stops } = scenario;
   const node = scenario.node?.(place);
+  await world.until(
+    'what the last part missed is counted',
+    () => world.isSettled(),
+    within(signal),
+  );
   const before = await world.running(DEPLOYMENT, node);
   const asking = new AbortController();
   const answered = world.ask(url, asking.signal);

@@ -115,6 +115,15 @@ export class DrillWorld {
     await this.until('its Pods run elsewhere', moved, signal);
   }
 
+  /** Whether the Deployment knows that all its Pods are ready: whoever counts for it may have been away. */
+  async isSettled(): Promise<boolean> {
+    const key = { namespace: DRILL_NAMESPACE, name: DEPLOYMENT };
+    const { metadata, spec, status } = await this.#client.get(DEPLOYMENTS, key);
+    return (
+      status?.observedGeneration === metadata.generation && status?.readyReplicas === spec?.replicas
+    );
+  }
+
   /** Whether the node is Ready, and all Pods that there should be are too and answer, no others. */
   async isWhole(node: string): Promise<boolean> {
     const pods = await this.#pods(DEPLOYMENT);
