@@ -1,5 +1,10 @@
-import { describe, expect, it } from 'vitest';
-import { type Choices, chosenNow, newChoices, type Said } from './choices.ts';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { assertAsChosen, type Choices, chosenNow, newChoices, type Said } from './choices.ts';
+import { pathsUnder } from './paths.ts';
+import { settingsFile, settingsFor } from './prepare.ts';
 
 const first = (said: Said) => chosenNow(said, undefined);
 
@@ -68,5 +73,31 @@ describe('newChoices', () => {
 
   it('takes what was never chosen for an empty list', () => {
     expect(newChoices(first({}), { store: 'lmdb' })).toEqual([]);
+  });
+});
+
+describe('assertAsChosen', () => {
+  let root: string;
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'k8ts-choices-'));
+  });
+  afterEach(() => rmSync(root, { recursive: true }));
+
+  /** A start with `said` beside a cluster that runs and for which nothing was chosen. */
+  const startWith = (said: Said) => {
+    const paths = pathsUnder(root);
+    const machine = { nodeName: 'a', nodeIp: '192.0.2.1' };
+    const chosen = first({});
+    mkdirSync(paths.config, { recursive: true });
+    writeFileSync(settingsFile(paths), JSON.stringify({ ...settingsFor(machine), chosen }));
+    assertAsChosen(paths, { ...settingsFor(machine), chosen: chosenNow(said, chosen) });
+  };
+
+  it('lets what is so by default be asked for', () => {
+    startWith({ port: 6443, nodeIp: '192.0.2.1', nodes: 1 });
+  });
+
+  it('names what would be new', () => {
+    expect(() => startWith({ port: 7443 })).toThrow('other choices (port): k8ts down stops it');
   });
 });

@@ -57,7 +57,9 @@ export function chosenNow(said: Said, before: Choices | undefined): Choices {
 
 /** What runs goes on as it was started. Throws when something else is chosen now. */
 export function assertAsChosen(paths: Paths, { chosen }: ClusterSettings): void {
-  const news = chosen ? newChoices(chosen, earlierChoices(paths) ?? {}) : [];
+  // What was not chosen is as it is by default: to ask for just that is nothing new.
+  const before = { ...savedSettings(paths), ...earlierChoices(paths) };
+  const news = chosen ? newChoices(chosen, before) : [];
   if (news.length === 0) return;
   throw new Error(
     `The cluster runs with other choices (${news.join(', ')}): k8ts down stops it, and k8ts up starts it with these`,

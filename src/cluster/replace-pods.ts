@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { isPodReady } from '../api/pods.ts';
 import { PODS } from '../api/resource-types.ts';
 import type { Pod } from '../api/types.ts';
@@ -69,7 +70,8 @@ async function replaceOne(
     await waitForPod(client, { selection, isRight }, clock, signal);
     await waitForApi(client, clock, signal);
   } catch (err) {
-    if (before !== undefined) writeWhole(file, before, SECRET_MODE);
+    if (before === undefined) rmSync(file, { force: true });
+    else writeWhole(file, before, SECRET_MODE);
     throw new Error(
       `${manifest.name} of the installed version did not become ready (${errorMessage(err)}); ${file} is as it was`,
       { cause: err },

@@ -94,7 +94,8 @@ describe('kubectl', () => {
     const tried = await kubectl('patch', 'pod', 'once', '-p', patch, '--dry-run=server', '-o=yaml');
     expect(tried).toContain('image: second:1');
     expect((await server.request('GET', path)).body).toEqual(body);
-    const replaced = { ...body, spec: { ...body.spec, containers: [container(body, 'third:1')] } };
+    const replaced = structuredClone(body);
+    replaced.spec.containers[0].image = 'third:1';
     writeFileSync(join(directory, 'pod.json'), JSON.stringify(replaced));
     await kubectl('replace', '-f', join(directory, 'pod.json'));
     expect((await server.request('GET', path)).body.spec.containers[0].image).toBe('third:1');
@@ -118,8 +119,3 @@ describe('kubectl', () => {
     expect(stdout).toMatch(/^\+ +(- )?image: second:1$/m);
   });
 });
-
-// biome-ignore lint/suspicious/noExplicitAny: what the server answered
-function container(pod: any, image: string): object {
-  return { ...pod.spec.containers[0], image };
-}
