@@ -1,4 +1,4 @@
-import { alreadyExists, notFound } from '../api/errors.ts';
+import { alreadyExists, isAlreadyExists, notFound } from '../api/errors.ts';
 import { keyString, type ObjectKey } from '../api/resource-types.ts';
 import type { KubeObject } from '../api/types.ts';
 import { isStorageError, StorageError } from '../storage/storage.ts';
@@ -89,37 +89,34 @@ export class ResourceStore {
   }
 
   async create(kind: ResourceKind, object: KubeObject, context: WriteContext): Promise<Written> {
-    const generated = !object.metadata.name && !!object.metadata.generateName;
     await this.admission.mutate(admissionRequest(kind, 'CREATE', { object, context }));
+    const { name, generateName: base } = object.metadata;
+    if (name || !base) return await this.#create(kind, object, context);
+    for (let tries = 1; ; tries++) {
+      // What is taken for the object, such as its addresses, says whose it is: another name is another attempt.
+      const named = cloneJson(object);
+      named.metadata.name = generateName(base);
+      try {
+        return await this.#create(kind, named, context);
+      } catch (err) {
+        if (!isAlreadyExists(err) || tries >= GENERATED_NAME_TRIES) throw err;
+      }
+    }
+  }
+
+  async #create(kind: ResourceKind, object: KubeObject, context: WriteContext): Promise<Written> {
     const reservation = await this.#reserve(kind, object, undefined, context);
     try {
-      const made = await this.#create(kind, object, context, generated);
+      prepareCreate(kind, object, context);
+      validateCreate(kind, object, context);
+      await this.admission.validate(admissionRequest(kind, 'CREATE', { object, context }));
+      const made = await this.#insert(kind, object, context);
       await reservation.commit();
       return made;
     } catch (err) {
       await reservation.cancel();
-      throw err;
-    }
-  }
-
-  async #create(
-    kind: ResourceKind,
-    object: KubeObject,
-    context: WriteContext,
-    generated: boolean,
-  ): Promise<Written> {
-    prepareCreate(kind, object, context);
-    validateCreate(kind, object, context);
-    await this.admission.validate(admissionRequest(kind, 'CREATE', { object, context }));
-    for (let tries = 1; ; tries++) {
-      try {
-        return await this.#insert(kind, object, context);
-      } catch (err) {
-        if (!isStorageError(err, 'exists')) throw asApiError(err);
-        const { name = '', generateName: base = '' } = object.metadata;
-        if (!generated || tries >= GENERATED_NAME_TRIES) throw alreadyExists(kind, name);
-        object.metadata.name = generateName(base);
-      }
+      if (isStorageError(err, 'exists')) throw alreadyExists(kind, object.metadata.name ?? '');
+      throw asApiError(err);
     }
   }
 

@@ -188,3 +188,31 @@ describe.each(KINDS)('$kind', (kind) => {
     expect(await names(collection)).toEqual([]);
   });
 });
+
+describe('a Service whose name the server makes', () => {
+  const collection = '/api/v1/namespaces/default/services';
+  const body = { metadata: { generateName: 'made-' }, spec: { ports: [{ port: 80 }] } };
+
+  it('has an address that says whose it is', async () => {
+    const made = await server.request('POST', collection, { body });
+    expect(made.status).toBe(201);
+    const { metadata, spec } = made.body;
+    expect(metadata.name).toMatch(/^made-.{5}$/);
+    const address = await server.request(
+      'GET',
+      `/apis/networking.k8s.io/v1/ipaddresses/${spec.clusterIP}`,
+    );
+    expect(address.body.spec.parentRef).toMatchObject({
+      resource: 'services',
+      name: metadata.name,
+    });
+    await server.request('DELETE', `${collection}/${metadata.name}`);
+  });
+
+  it('takes nothing where it is only tried', async () => {
+    const tried = await server.request('POST', `${collection}?dryRun=All`, { body });
+    expect(tried.status).toBe(201);
+    const path = `/apis/networking.k8s.io/v1/ipaddresses/${tried.body.spec.clusterIP}`;
+    expect((await server.request('GET', path)).status).toBe(404);
+  });
+});
