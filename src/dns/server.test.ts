@@ -352,6 +352,18 @@ describe('the protocol', () => {
     socket.destroy();
   });
 
+  it('answers over TCP who has closed its half already, and then closes the other', async () => {
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    // Nobody has asked for it before: the answer comes from another server, so later than the end of the questions.
+    const message = query('half.example', 'A');
+    const length = Buffer.alloc(2);
+    length.writeUInt16BE(message.length);
+    socket.end(Buffer.concat([length, message]));
+    const chunks: Buffer[] = [];
+    for await (const chunk of socket) chunks.push(chunk as Buffer);
+    expect(rcode(dnsPacket.decode(Buffer.concat(chunks), 2))).toBe('NXDOMAIN');
+  });
+
   it.each<[string, object, string]>([
     ['zone transfers', { questions: [{ type: 'AXFR', name: 'cluster.local' }] }, 'REFUSED'],
     [

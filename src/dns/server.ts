@@ -48,7 +48,7 @@ export class DnsServer {
       type: isIPv6(address.host) ? 'udp6' : 'udp4',
       recvBufferSize: 1 << 20,
     });
-    const tcp = createServer((socket) => this.#talk(socket, signal));
+    const tcp = createServer({ allowHalfOpen: true }, (socket) => this.#talk(socket, signal));
     tcp.maxConnections = TCP_MAX_CONNECTIONS;
     udp.on('message', (message, peer) => void this.#datagram(udp, message, { peer, signal }));
     await new Promise<void>((resolve, reject) => {
@@ -105,6 +105,7 @@ export class DnsServer {
 
   #talk(socket: Socket, signal: AbortSignal): void {
     let received: Buffer = Buffer.alloc(0);
+    const unanswered = new Set<Promise<void>>();
     socket.setTimeout(TCP_IDLE_MS, () => socket.destroy());
     socket.on('error', () => socket.destroy());
     const stop = () => socket.destroy();
@@ -114,10 +115,14 @@ export class DnsServer {
       received = Buffer.concat([received, Buffer.from(chunk)]);
       while (received.length >= 2 && received.length >= received.readUInt16BE(0) + 2) {
         const end = received.readUInt16BE(0) + 2;
-        void this.#reply(socket, received.subarray(2, end), signal);
+        const answered = this.#reply(socket, received.subarray(2, end), signal);
+        unanswered.add(answered);
+        void answered.finally(() => unanswered.delete(answered));
         received = received.subarray(end);
       }
     });
+    // Who has nothing more to ask may say so at once, and still gets its answers.
+    socket.once('end', () => void Promise.allSettled(unanswered).then(() => socket.end()));
   }
 
   async #reply(socket: Socket, message: Buffer, signal: AbortSignal): Promise<void> {
