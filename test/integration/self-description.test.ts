@@ -86,7 +86,41 @@ describe('the discovery', () => {
     const places = new Set(resources.map(({ place }) => place.slice(1)));
     expect([...documents.keys()].sort()).toEqual([...places].sort());
   });
+
+  it('has a schema of every kind in there, which leads on to each of its fields', () => {
+    for (const { place, responseKind, verbs } of resources) {
+      if (!verbs.includes('get')) continue;
+      const { schemas } = documents.get(place.slice(1)).components;
+      const schema = schemaOf(schemas, place, responseKind.kind);
+      expect(Object.keys(schema?.properties ?? {}), `${place} ${responseKind.kind}`).toEqual(
+        expect.arrayContaining(['apiVersion', 'kind', 'metadata']),
+      );
+      expect(schema.description).toBeTruthy();
+      expect(deadEnds(schema, schemas)).toEqual([]);
+    }
+  });
 });
+
+function schemaOf(schemas: Schema, place: string, kind: string): Schema {
+  const [group = '', version = ''] = place === '/api/v1' ? ['', 'v1'] : place.split('/').slice(2);
+  return Object.values<Schema>(schemas).find((schema) =>
+    schema['x-kubernetes-group-version-kind']?.some(
+      (gvk: Schema) => gvk.group === group && gvk.version === version && gvk.kind === kind,
+    ),
+  );
+}
+
+/** What a schema refers to and nothing explains. */
+function deadEnds(schema: Schema, all: Schema, seen = new Set<string>()): string[] {
+  if (typeof schema !== 'object' || schema === null) return [];
+  if (typeof schema.$ref !== 'string') {
+    return Object.values<Schema>(schema).flatMap((part) => deadEnds(part, all, seen));
+  }
+  const name = schema.$ref.split('/').at(-1);
+  if (seen.has(name)) return [];
+  seen.add(name);
+  return all[name] ? deadEnds(all[name], all, seen) : [name];
+}
 
 /** Where an answer is not what the schema says. */
 function mismatches(value: Schema, schema: Schema, all: Schema, at = ''): string[] {
@@ -140,19 +174,10 @@ describe("the OpenAPI schema fits the server's own answers about", () => {
     const { body } = await server.request('GET', `${home}/${name}`);
     expect(body.kind).toBe(kind);
     const { schemas } = documents.get(root).components;
-    const [group = '', version = ''] = root === 'api/v1' ? ['', 'v1'] : root.split('/').slice(1);
-    const isOurs = (schema: Schema) =>
-      schema['x-kubernetes-group-version-kind']?.some(
-        (gvk: Schema) => gvk.group === group && gvk.version === version && gvk.kind === kind,
-      );
-    const schema = Object.values<Schema>(schemas).find(isOurs);
+    const schema = schemaOf(schemas, `/${root}`, kind);
     expect(mismatches(body, schema, schemas)).toEqual([]);
     const list = await server.request('GET', `${home}?fieldSelector=metadata.name=${name}`);
-    const listSchema = Object.values<Schema>(schemas).find((one) =>
-      one['x-kubernetes-group-version-kind']?.some(
-        (gvk: Schema) => gvk.group === group && gvk.kind === `${kind}List`,
-      ),
-    );
+    const listSchema = schemaOf(schemas, `/${root}`, `${kind}List`);
     expect(mismatches(list.body, listSchema, schemas)).toEqual([]);
   });
 });
