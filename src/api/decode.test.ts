@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { builtinSchema } from './builtin-schema.ts';
-import { decodeObject, strictDecodingError } from './decode.ts';
+import { decodeObject } from './decode.ts';
 
 const schema = builtinSchema();
 const pod = (value: unknown) =>
@@ -93,15 +93,4 @@ describe('decodeObject', () => {
     expect(unknown).toEqual(['unknown field "__proto__"']);
     expect(({} as Record<string, unknown>).x).toBeUndefined();
   });
-});
-
-test('the strict decoding error reads as upstream words it', () => {
-  const error = strictDecodingError({ version: 'v1', kind: 'Pod' }, [
-    'unknown field "a"',
-    'unknown field "b"',
-  ]);
-  expect(error.code).toBe(400);
-  expect(error.message).toBe(
-    'Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field "a", unknown field "b"',
-  );
 });

@@ -1,7 +1,7 @@
 import type { Fractions } from '../util/exact-json.ts';
 import { isObject, type JsonObject, put } from '../util/json.ts';
 import { ApiError } from './errors.ts';
-import { decodeScalar, GO_TYPES, shown } from './scalars.ts';
+import { decodeScalar, GO_TYPES, goKind, shown } from './scalars.ts';
 import type { Definition, Schema, TypeRef } from './schema.ts';
 
 export interface DecodeOptions {
@@ -27,6 +27,13 @@ export interface Decoded {
 /** The value does not have the type that the schema says; `message` is worded as Go's decoder words it. */
 export class DecodeError extends Error {
   override readonly name = 'DecodeError';
+  /** The same where data that is parsed already is converted: in the words of upstream's converter. */
+  readonly conversion: string;
+
+  constructor(message: string, conversion = message) {
+    super(message);
+    this.conversion = conversion;
+  }
 }
 
 /** Where a value stands, for messages only: cheap to extend, spelled out when something is wrong. */
@@ -76,14 +83,6 @@ export function cannotBeHandled(
     'BadRequest',
     `${kind} in version ${JSON.stringify(version)} cannot be handled as a ${kind}: ${messages.join(', ')}`,
   );
-}
-
-/** The same for fieldValidation=Strict, from the messages about unknown and duplicate fields. */
-export function strictDecodingError(
-  type: { version: string; kind: string },
-  messages: readonly string[],
-): ApiError {
-  return cannotBeHandled(type, [`strict decoding error: ${messages.join(', ')}`]);
 }
 
 function decodeFields(
@@ -237,15 +236,27 @@ function zeroOf(type: TypeRef, walk: Walk): unknown {
 }
 
 function wrongType(value: unknown, type: TypeRef, place: Place): DecodeError {
-  return unreadable(shown(value), type, place);
+  return unreadable(shown(value), type, place, conversionProblem(value, type));
 }
 
-function unreadable(what: string, type: TypeRef, place: Place): DecodeError {
+function unreadable(what: string, type: TypeRef, place: Place, conversion?: string): DecodeError {
   const struct = place.struct.slice(place.struct.lastIndexOf('.') + 1);
   const path = goPathOf(place);
   return new DecodeError(
     `json: cannot unmarshal ${what} into Go struct field ${struct}.${path} of type ${goType(type)}`,
+    conversion,
   );
+}
+
+function conversionProblem(value: unknown, type: TypeRef): string {
+  const found = goKind(value);
+  if (type.kind === 'object') return `cannot restore struct from: ${found}`;
+  if (type.kind === 'array') return `cannot restore slice from ${found}`;
+  if (type.kind === 'map') return `cannot restore map from ${found}`;
+  const wanted = GO_TYPES[type.kind];
+  // Go knows conversions between numbers, and from whole numbers to text: then it is the value that does not fit.
+  const isKnown = found === 'int64' ? wanted !== 'bool' : found === 'float64' && /\d/.test(wanted);
+  return isKnown ? `cannot convert ${found} to ${wanted}` : `unrecognized type: ${wanted}`;
 }
 
 /** `spec.containers[0].image` */

@@ -2,10 +2,14 @@ import { type Fractions, fitting, parseNoting } from '../util/exact-json.ts';
 import { badRequest } from './errors.ts';
 import { duplicateFields, exceedsDepth } from './json-scan.ts';
 
-/** A parsed body. `duplicates` are strict-validation messages: `duplicate field "spec.replicas"`. */
+/** A parsed body. */
 export interface DecodedText {
   readonly value: unknown;
+  /** `duplicate field "spec.replicas"`; of YAML: `line 3: key "replicas" already set in map`. */
   readonly duplicates: readonly string[];
+  readonly isYaml?: boolean;
+  /** The JSON text where it has duplicates. */
+  readonly text?: string | undefined;
   /** Whole numbers that are not written as such. */
   readonly fractions?: Fractions | undefined;
 }
@@ -22,7 +26,9 @@ const MAX_ALIASES = 100;
 export function decodeJson(text: string, findDuplicates = true): DecodedText {
   refuseDeep(text);
   try {
-    return { ...parseNoting(text), duplicates: findDuplicates ? duplicateFields(text) : [] };
+    const parsed = parseNoting(text);
+    const duplicates = findDuplicates ? duplicateFields(text) : [];
+    return { ...parsed, duplicates, ...(duplicates.length > 0 && { text }) };
   } catch (err) {
     throw badRequest(`couldn't get version/kind; json parse error: ${parseMessage(err, text)}`);
   }
@@ -41,22 +47,27 @@ export async function decodeYaml(text: string): Promise<DecodedText> {
     // Dates stay text and binary stays base64: JSON has neither.
     customTags: (tags) => tags.filter((tag) => typeof tag === 'string' || !FOREIGN.has(tag.tag)),
   });
-  const lines: string[] = [];
+  const duplicates: string[] = [];
   for (const error of document.errors) {
     if (error.code !== 'DUPLICATE_KEY') {
       throw badRequest(`error converting YAML to JSON: yaml: ${error.message.split('\n')[0]}`);
     }
     const key = /^"[^"\n]*"|^'[^'\n]*'|^[^:\n]*/.exec(text.slice(error.pos[0]))?.[0].trim() ?? '';
     const name = JSON.stringify(key.replace(/^(["'])(.*)\1$/, '$2'));
-    lines.push(`  line ${error.linePos?.[0].line ?? 0}: key ${name} already set in map`);
+    duplicates.push(`line ${error.linePos?.[0].line ?? 0}: key ${name} already set in map`);
   }
-  const duplicates = lines.length === 0 ? [] : [`yaml: unmarshal errors:\n${lines.join('\n')}`];
   try {
-    return { value: document.toJS({ maxAliasCount: MAX_ALIASES, reviver: asInJson }), duplicates };
+    const value = document.toJS({ maxAliasCount: MAX_ALIASES, reviver: asInJson });
+    return { value, duplicates, isYaml: true };
   } catch (err) {
     const message = err instanceof Error ? err.message : String(err);
     throw badRequest(`error converting YAML to JSON: yaml: ${message}`);
   }
+}
+
+/** The duplicates of YAML text as one error. */
+export function yamlError(duplicates: readonly string[]): string {
+  return ['yaml: unmarshal errors:', ...duplicates].join('\n  ');
 }
 
 /** YAML's whole numbers, read as bigints, as JSON's are held. */

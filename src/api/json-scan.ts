@@ -49,20 +49,60 @@ const MAX_MESSAGES = 100;
 /** `duplicate field "spec.a"` for each key that valid JSON text repeats within one object. */
 export function duplicateFields(text: string): string[] {
   const out: string[] = [];
+  visitKeys(text, (path, isRepeated) => {
+    if (isRepeated) out.push(`duplicate field "${path()}"`);
+    return out.length < MAX_MESSAGES;
+  });
+  return out;
+}
+
+/**
+ * Messages about unknown fields and those about repeated ones as Go's decoder gives them: in the order of the text, and
+ * what it does not know it does not look into.
+ */
+export function inTextOrder(text: string, unknown: readonly string[]): string[] {
+  const out = new Set<string>();
+  const paths = unknown.map((message) => message.slice('unknown field "'.length, -1));
+  visitKeys(text, (pathOf, isRepeated) => {
+    const path = pathOf();
+    const known = paths.find(
+      (p) => path === p || path.startsWith(`${p}.`) || path.startsWith(`${p}[`),
+    );
+    if (known !== undefined) out.add(`unknown field "${known}"`);
+    else if (isRepeated) out.add(`duplicate field "${path}"`);
+    return out.size < MAX_MESSAGES;
+  });
+  return [...out];
+}
+
+/** Shows each key of an object, until that is enough. */
+function visitKeys(
+  text: string,
+  visit: (path: () => string, isRepeated: boolean) => boolean,
+): void {
   const frames: Frame[] = [];
-  for (let i = 0; i < text.length && out.length < MAX_MESSAGES; i++) {
+  const path = () =>
+    frames
+      .map((f) => (f.keys ? `.${f.at}` : f.at))
+      .join('')
+      .replace(/^\./, '');
+  for (let i = 0; i < text.length; i++) {
     const c = text.charCodeAt(i);
     if (c !== QUOTE) {
       track(frames, c);
       continue;
     }
     const end = endOfString(text, i);
-    if (frames.at(-1)?.keys && isKey(text, end)) {
-      noteKey(frames, JSON.parse(text.slice(i, end + 1)), out);
+    const frame = frames.at(-1);
+    if (frame?.keys && isKey(text, end)) {
+      const key: string = JSON.parse(text.slice(i, end + 1));
+      frame.at = key;
+      const isRepeated = frame.keys.has(key);
+      frame.keys.add(key);
+      if (!visit(path, isRepeated)) return;
     }
     i = end;
   }
-  return out;
 }
 
 /** Follows brackets and commas, so that the frames always tell where the text stands. */
@@ -83,15 +123,4 @@ function isKey(text: string, end: number): boolean {
   let i = end + 1;
   while (i < text.length && text.charCodeAt(i) <= 0x20) i++;
   return text.charCodeAt(i) === COLON;
-}
-
-function noteKey(frames: readonly Frame[], key: string, out: string[]): void {
-  const frame = frames.at(-1);
-  if (!frame?.keys) return;
-  frame.at = key;
-  if (frame.keys.has(key)) {
-    const path = frames.map((f) => (f.keys ? `.${f.at}` : f.at)).join('');
-    out.push(`duplicate field "${path.replace(/^\./, '')}"`);
-  }
-  frame.keys.add(key);
 }

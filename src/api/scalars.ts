@@ -122,3 +122,20 @@ export function shown(value: unknown): string {
   if (typeof value === 'boolean') return 'bool';
   return value === null ? 'null' : typeof value;
 }
+
+/** What Go's decoder makes of a JSON value that it has no type for: `int64`, `float64`, `map`, `slice`, `bool`. */
+export function goKind(value: unknown): string {
+  if (Array.isArray(value)) return 'slice';
+  if (isNumber(value)) return isWhole(value) ? 'int64' : 'float64';
+  if (typeof value === 'boolean') return 'bool';
+  return typeof value === 'string' ? 'string' : 'map';
+}
+
+/** A JSON value as Go's `%+v` prints it. */
+export function goText(value: unknown): string {
+  if (value === null || value === undefined) return '<nil>';
+  if (Array.isArray(value)) return `[${value.map(goText).join(' ')}]`;
+  if (typeof value !== 'object') return String(value);
+  const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `map[${members.map(([key, member]) => `${key}:${goText(member)}`).join(' ')}]`;
+}

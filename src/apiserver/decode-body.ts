@@ -1,5 +1,5 @@
 import { builtinSchema } from '../api/builtin-schema.ts';
-import { cannotBeHandled, DecodeError, decodeObject, strictDecodingError } from '../api/decode.ts';
+import { cannotBeHandled, type Decoded, DecodeError, decodeObject } from '../api/decode.ts';
 import { type DecodedText, decodeJson, decodeYaml } from '../api/encoding.ts';
 import { ApiError, badRequest } from '../api/errors.ts';
 import { invalid, invalidObject } from '../api/field-errors.ts';
@@ -10,6 +10,7 @@ import { readBody } from '../http/body.ts';
 import type { Fractions } from '../util/exact-json.ts';
 import { isObject, type JsonObject } from '../util/json.ts';
 import type { Exchange } from './exchange.ts';
+import { fieldProblems } from './field-problems.ts';
 import type { ResourceKind } from './resource-kind.ts';
 import type { FieldValidation } from './write-options.ts';
 
@@ -25,7 +26,15 @@ export interface DecodeRules {
   readonly kind: ResourceKind;
   readonly fieldValidation: FieldValidation;
   /** The data is a patched object: what is wrong with it, is wrong with the patch. */
-  readonly isPatch?: boolean;
+  readonly patch?: PatchInWords;
+}
+
+/** How upstream tells what is wrong with a patch. */
+export interface PatchInWords {
+  /** What it shows: the patch; absent: what it made of the object. */
+  readonly shown?: string;
+  /** What the patch says twice, and what it says that no patch knows. */
+  readonly problems: readonly string[];
 }
 
 /** The media type of a body, without parameters. Absent: JSON. */
@@ -133,36 +142,43 @@ export function checkType(data: JsonObject, kind: ResourceKind): void {
 }
 
 /** For what no text says. */
-export const NOTHING_NOTED: Pick<DecodedText, 'duplicates'> = { duplicates: [] };
+export const NOTHING_NOTED: Noted = { duplicates: [] };
+
+/** What is known of a text besides its data. */
+export type Noted = Omit<DecodedText, 'value'>;
 
 /** Plain data as an object of its kind: pruned, canonical, defaulted. Unknown fields are refused or warned of. */
 export function decodeTyped(
   data: JsonObject,
-  { duplicates, fractions }: Pick<DecodedText, 'duplicates' | 'fractions'>,
+  noted: Noted,
   rules: DecodeRules,
   warnings: string[],
 ): KubeObject {
-  const { schema, kind, fieldValidation } = rules;
-  const decoded = kind.custom?.decode(data) ?? decode(data, schema, kind, fractions);
-  if (fieldValidation !== 'Ignore') {
-    const messages = [...decoded.unknown, ...duplicates];
-    if (fieldValidation === 'Warn') warnings.push(...messages);
-    else if (messages.length > 0) throw strictError(data, messages, rules);
-  }
+  const { kind, fieldValidation } = rules;
+  const decoded = kind.custom?.decode(data) ?? decodePatched(data, rules, noted.fractions);
+  const problems =
+    fieldValidation === 'Ignore'
+      ? undefined
+      : fieldProblems(noted, {
+          unknown: decoded.unknown,
+          patch: rules.patch?.problems,
+          isCustom: kind.custom !== undefined,
+        });
+  if (problems && fieldValidation === 'Strict') throw strictError(data, problems.error, rules);
+  if (problems) warnings.push(...problems.warnings);
   const object = decoded.object as KubeObject;
   object.metadata ??= {};
   kind.strategy.default?.(object);
   return object;
 }
 
-function strictError(
-  data: JsonObject,
-  messages: readonly string[],
-  { kind, isPatch }: DecodeRules,
-): ApiError {
-  if (!isPatch) return strictDecodingError(kind, messages);
-  const why = `strict decoding error: ${messages.join(', ')}`;
-  return invalidObject({ group: '', kind: '' }, '', [invalid('patch', JSON.stringify(data), why)]);
+function strictError(data: JsonObject, why: string, { kind, patch }: DecodeRules): ApiError {
+  return patch ? invalidPatch(data, patch, why) : cannotBeHandled(kind, [why]);
+}
+
+function invalidPatch(data: JsonObject, { shown }: PatchInWords, why: string): ApiError {
+  const error = invalid('patch', shown ?? JSON.stringify(data), why);
+  return invalidObject({ group: '', kind: '' }, '', [error]);
 }
 
 function decode(data: JsonObject, schema: Schema, kind: BodyType, fractions?: Fractions) {
@@ -171,5 +187,20 @@ function decode(data: JsonObject, schema: Schema, kind: BodyType, fractions?: Fr
   } catch (err) {
     if (err instanceof DecodeError) throw cannotBeHandled(kind, [err.message]);
     throw err;
+  }
+}
+
+/** Plain data as an object of its type, and what the type does not know; what does not fit is refused. */
+export function decodePatched(
+  data: JsonObject,
+  { schema, kind, patch }: Pick<DecodeRules, 'schema' | 'patch'> & { readonly kind: BodyType },
+  fractions?: Fractions,
+): Decoded {
+  if (!patch) return decode(data, schema, kind, fractions);
+  try {
+    return decodeObject(data, { schema, definition: kind.definition, fractions });
+  } catch (err) {
+    if (!(err instanceof DecodeError)) throw err;
+    throw invalidPatch(data, patch, patch.shown === undefined ? err.message : err.conversion);
   }
 }

@@ -189,6 +189,53 @@ describe('field validation', () => {
     await server.request('DELETE', `${DEPLOYMENTS}/v`);
   });
 
+  it('finds them in patches, and what does not fit', async () => {
+    await server.request('POST', DEPLOYMENTS, { body: deployment('', '') });
+    const patch = (type: string, body: string, mode = 'Strict') =>
+      server.request('PATCH', `${DEPLOYMENTS}/v?fieldValidation=${mode}`, {
+        ...{ type: `application/${type}`, body },
+      });
+    const twice = '{"spec":{"other":1,"paused":true,"paused":true}}';
+    for (const type of ['merge-patch+json', 'strategic-merge-patch+json']) {
+      const { status, body } = await patch(type, twice);
+      expect(status).toBe(422);
+      expect(body.message).toMatch(
+        /^ "" is invalid: patch: Invalid value: ".*": strict decoding error: duplicate field "spec.paused", unknown field "spec.other"$/,
+      );
+      const { headers } = await patch(type, twice, 'Warn');
+      expect(headers.warning).toBe(
+        '299 - "duplicate field \\"spec.paused\\"", 299 - "unknown field \\"spec.other\\""',
+      );
+    }
+    const json = '[{"op":"test","path":"/kind","path":"/kind","foo":1,"value":"Deployment"}]';
+    expect((await patch('json-patch+json', json)).body.message).toContain(
+      'strict decoding error: json patch unknown field "[0].foo", json patch duplicate field "[0].path"',
+    );
+    for (const [type, body, why] of [
+      [
+        'merge-patch+json',
+        '{"spec":{"replicas":"x"}}',
+        'json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32',
+      ],
+      [
+        'strategic-merge-patch+json',
+        '{"spec":{"replicas":"x"},"kind":null}',
+        'patch: Invalid value: "map[kind:<nil> spec:map[replicas:x]]": unrecognized type: int32',
+      ],
+      [
+        'strategic-merge-patch+json',
+        '{"metadata":{"labels":{"a":1}}}',
+        'cannot convert int64 to string',
+      ],
+      ['strategic-merge-patch+json', '{"spec":1}', 'cannot restore struct from: int64'],
+    ] as const) {
+      const answer = await patch(type, body);
+      expect(answer.status, answer.text).toBe(422);
+      expect(answer.body.message).toContain(why);
+    }
+    await server.request('DELETE', `${DEPLOYMENTS}/v`);
+  });
+
   it('finds them in custom resources, their metadata and that of embedded objects', async () => {
     const embedded = {
       ...{ type: 'object', 'x-kubernetes-embedded-resource': true },

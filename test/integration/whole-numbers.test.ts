@@ -176,4 +176,48 @@ describe('a whole number above 2^53', () => {
     });
     expect(yaml.body.spec.replicas).toBe(1);
   });
+
+  it('is one in what is patched, too, unless data is merged', async () => {
+    const path = '/apis/apps/v1/namespaces/default/deployments/p';
+    const labels = { a: 'b' };
+    const template = {
+      metadata: { labels },
+      spec: { containers: [{ name: 'a', image: 'b:1.0' }] },
+    };
+    const body = { metadata: { name: 'p' }, spec: { selector: { matchLabels: labels }, template } };
+    await server.request('POST', path.slice(0, -2), { body });
+    const patch = async (type: string, text: string, view = '') =>
+      (await server.request('PATCH', `${path}${view}`, { type: `application/${type}`, body: text }))
+        .body;
+    const refused = ['number 1.0 into Go struct field', 'of type int32'];
+    const json = (value: string, more = '') =>
+      `[{"op":"replace","path":"/spec/replicas","value":${value}}${more}]`;
+    const surge = '{"spec":{"strategy":{"rollingUpdate":{"maxSurge":1.0}}}}';
+    for (const answer of [
+      await patch('merge-patch+json', '{"spec":{"replicas":1.0}}'),
+      await patch('merge-patch+json', '{"spec":{"replicas":1.0}}', '/scale'),
+      await patch('json-patch+json', json('1.0')),
+      await patch('json-patch+json', json('1.0'), '/scale'),
+      await patch(
+        'json-patch+json',
+        json(
+          '7',
+          ',{"op":"add","path":"/x","value":1.0},{"op":"move","from":"/x","path":"/spec/replicas"}',
+        ),
+      ),
+    ]) {
+      expect(answer).toMatchObject({ code: 422, details: { causes: [{ field: 'patch' }] } });
+      for (const words of refused) expect(answer.message).toContain(words);
+    }
+    expect((await patch('merge-patch+json', surge)).message).toContain(
+      'number 1.0 into Go value of type int32',
+    );
+    // The last word counts, and a test is of the text.
+    const settled = ',{"op":"replace","path":"/spec/replicas","value":2}';
+    expect((await patch('json-patch+json', json('1.0', settled))).spec.replicas).toBe(2);
+    const test = '[{"op":"test","path":"/spec/replicas","value":2.0}]';
+    expect((await patch('json-patch+json', test)).message).toContain('testing value');
+    const strategic = await patch('strategic-merge-patch+json', '{"spec":{"replicas":3.0}}');
+    expect(strategic.spec.replicas).toBe(3);
+  });
 });

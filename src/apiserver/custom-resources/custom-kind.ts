@@ -228,7 +228,8 @@ function customParts(
   return {
     decode(data) {
       const unknown: string[] = [];
-      const object = prune(data, schema, unknown) as JsonObject;
+      const pruned: string[] = [];
+      const object = prune(data, schema, pruned) as JsonObject;
       const keepMetadata = (of: JsonObject, metadata: unknown, at: string) => {
         if (!isObject(metadata)) throw cannotBeHandled(type, [`${at} must be an object`]);
         const decoded = decodeMetadata(metadata, builtin, type);
@@ -238,6 +239,7 @@ function customParts(
         );
       };
       keepMetadata(object, data.metadata ?? {}, 'metadata');
+      unknown.push(...pruned.sort());
       if (embeds) {
         for (const { object: inner, at } of embeddedIn(object, schema)) {
           const { metadata } = inner;

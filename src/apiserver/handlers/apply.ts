@@ -1,4 +1,4 @@
-import { decodeYaml } from '../../api/encoding.ts';
+import { decodeYaml, yamlError } from '../../api/encoding.ts';
 import { badRequest, conflict, isAlreadyExists, isNotFound } from '../../api/errors.ts';
 import type { KubeObject } from '../../api/types.ts';
 import { isObject, type JsonObject } from '../../util/json.ts';
@@ -107,7 +107,8 @@ export async function readYamlObject(
   const body = await requestBody(exchange);
   const { value, duplicates } = await decodeYaml(body.toString());
   if (fieldValidation === 'Strict' && duplicates.length > 0) {
-    throw badRequest(`error strict decoding YAML: ${duplicates.join(', ')}`);
+    const why = `error converting YAML to JSON: ${yamlError(duplicates)}`;
+    throw badRequest(`error strict decoding YAML: ${why}`);
   }
   if (fieldValidation === 'Warn') exchange.warnings.push(...duplicates);
   if (!isObject(value)) throw badRequest('error decoding YAML: the configuration is not an object');

@@ -1,7 +1,9 @@
 import { decodeJson, decodeYaml } from '../../api/encoding.ts';
 import { badRequest } from '../../api/errors.ts';
 import { forbidden, invalidObject, required } from '../../api/field-errors.ts';
+import { goText } from '../../api/scalars.ts';
 import type { KubeObject } from '../../api/types.ts';
+import type { Fractions } from '../../util/exact-json.ts';
 import { isObject } from '../../util/json.ts';
 import {
   checkType,
@@ -9,6 +11,7 @@ import {
   type DecodeRules,
   decodeTyped,
   NOTHING_NOTED,
+  type PatchInWords,
   requestBody,
   unsupportedMediaType,
 } from '../decode-body.ts';
@@ -18,14 +21,15 @@ import { type FieldWrite, trackUpdate } from '../managed-fields.ts';
 import { applyJsonPatch } from '../patch/json-patch.ts';
 import { applyMergePatch } from '../patch/merge-patch.ts';
 import { applyStrategicMergePatch } from '../patch/strategic-merge-patch.ts';
+import { putBack, type Stand, standIn } from '../patch/written-numbers.ts';
 import { sendObject, shapeOf } from '../reading.ts';
 import { inServedVersion } from '../representation.ts';
 import type { Strategy } from '../resource-kind.ts';
 import { parseWriteOptions, writeContext } from '../write-options.ts';
 import { apply } from './apply.ts';
 
-export const JSON_PATCH = 'application/json-patch+json';
-export const MERGE_PATCH = 'application/merge-patch+json';
+const JSON_PATCH = 'application/json-patch+json';
+const MERGE_PATCH = 'application/merge-patch+json';
 const STRATEGIC_PATCH = 'application/strategic-merge-patch+json';
 export const APPLY_PATCH = 'application/apply-patch+yaml';
 
@@ -41,16 +45,17 @@ export async function patch(
   const now = deps.clock.now();
   const shape = shapeOf(exchange, kind, now);
   const options = parseWriteOptions(exchange, 'PatchOptions');
-  const patch = { type, body: await readPatch(exchange) };
   const { fieldValidation } = options;
-  const rules = { schema: deps.schema, kind, fieldValidation, isPatch: true };
+  const patch = await readPatch(exchange, type, fieldValidation !== 'Ignore');
+  const rules = { schema: deps.schema, kind, fieldValidation, patch: patch.inWords };
   const fields: FieldWrite = { ...rules, subresource, manager: options.fieldManager, now };
   const change = (current: KubeObject): KubeObject => {
     const live = inServedVersion(kind, current);
-    const patched = applyPatch(rules, live, patch);
+    const { patched, fractions } = applyPatch(rules, live, patch);
     if (!isObject(patched)) throw badRequest('the patched object is not an object');
     checkType(patched, kind);
-    const object = decodeTyped(patched, NOTHING_NOTED, rules, exchange.warnings);
+    const noted = { ...NOTHING_NOTED, fractions };
+    const object = decodeTyped(patched, noted, rules, exchange.warnings);
     trackUpdate(live, object, fields);
     return kind.storedAs ? kind.storedAs.toStored(object) : object;
   };
@@ -81,20 +86,59 @@ export function patchType(exchange: Exchange, strategic: boolean): string {
   return type;
 }
 
-export async function readPatch(exchange: Exchange): Promise<unknown> {
+/** A patch as data, and what is to be said of it. */
+export interface ReadPatch {
+  readonly type: string;
+  readonly body: unknown;
+  readonly inWords: PatchInWords;
+  /** For whole numbers that are not written as such. */
+  readonly stand?: Stand;
+}
+
+export async function readPatch(
+  exchange: Exchange,
+  type: string,
+  isChecked = false,
+): Promise<ReadPatch> {
   const body = await requestBody(exchange);
   // Every kind of patch may also be written as YAML.
   const text = body.toString();
-  const { value } = /^\s*[{[]/.test(text) ? decodeJson(text, false) : await decodeYaml(text);
-  return value;
+  const isJson = /^\s*[{[]/.test(text);
+  const decoded = isJson ? decodeJson(text, isChecked) : await decodeYaml(text);
+  const { value, duplicates, fractions } = decoded;
+  // A strategic patch is merged as data: as such, a number is whole however it is written.
+  if (type === STRATEGIC_PATCH) {
+    return { type, body: value, inWords: { shown: goText(value), problems: duplicates } };
+  }
+  const problems =
+    type === JSON_PATCH && isChecked ? problemsOfJsonPatch(value, duplicates) : duplicates;
+  const stand = fractions && standIn(fractions);
+  return { type, body: value, inWords: { problems }, ...(stand && { stand }) };
 }
 
-function applyPatch(
-  { schema, kind }: DecodeRules,
+/** What the patch makes of an object of the kind that is answered. */
+export function applyPatch(
+  { schema, kind }: Pick<DecodeRules, 'schema'> & { readonly kind: { definition: string } },
   current: KubeObject,
-  { type, body }: { type: string; body: unknown },
-): unknown {
-  if (type === JSON_PATCH) return applyJsonPatch(current, body);
-  if (type === MERGE_PATCH) return applyMergePatch(current, body);
-  return applyStrategicMergePatch(current, body, { schema, definition: kind.definition });
+  { type, body, stand }: ReadPatch,
+): { patched: unknown; fractions?: Fractions | undefined } {
+  if (type === STRATEGIC_PATCH) {
+    const options = { schema, definition: kind.definition };
+    return { patched: applyStrategicMergePatch(current, body, options) };
+  }
+  const patched =
+    type === JSON_PATCH ? applyJsonPatch(current, body) : applyMergePatch(current, body);
+  return { patched, fractions: stand && putBack(patched, stand) };
+}
+
+const OPERATION_MEMBERS = new Set(['op', 'path', 'from', 'value']);
+
+function problemsOfJsonPatch(body: unknown, duplicates: readonly string[]): string[] {
+  const operations = Array.isArray(body) ? body : [];
+  const unknown = operations.flatMap((operation, i) =>
+    Object.keys(isObject(operation) ? operation : {})
+      .filter((key) => !OPERATION_MEMBERS.has(key))
+      .map((key) => `unknown field "[${i}].${key}"`),
+  );
+  return [...unknown, ...duplicates].map((problem) => `json patch ${problem}`);
 }

@@ -4,18 +4,21 @@ import { apiVersionOf } from '../../api/resource-types.ts';
 import type { KubeObject } from '../../api/types.ts';
 import { isObject, type JsonObject } from '../../util/json.ts';
 import { methodNotAllowed } from '../answers.ts';
-import { readData } from '../decode-body.ts';
+import { decodePatched, readObjectAs } from '../decode-body.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import { trackUpdate } from '../managed-fields.ts';
-import { applyJsonPatch } from '../patch/json-patch.ts';
-import { applyMergePatch } from '../patch/merge-patch.ts';
 import { sendJson } from '../reading.ts';
 import type { ScaleSubresource } from '../resource-kind.ts';
 import { applyConfiguration } from '../server-side-apply.ts';
 import { parseWriteOptions, writeContext } from '../write-options.ts';
 import { readYamlObject } from './apply.ts';
-import { APPLY_PATCH, JSON_PATCH, patchType, readPatch } from './patch.ts';
+import { APPLY_PATCH, applyPatch, patchType, readPatch } from './patch.ts';
+
+const SCALE = {
+  ...{ group: 'autoscaling', version: 'v1', kind: 'Scale' },
+  definition: 'io.k8s.api.autoscaling.v1.Scale',
+};
 
 type ScaleTarget = Target & { declared: ScaleSubresource };
 
@@ -32,19 +35,22 @@ export async function scale(
     return;
   }
   if (verb === 'update') {
-    const body = (await readData(exchange))?.value;
+    const body = await readObjectAs(deps, exchange, SCALE);
     await write(deps, exchange, target, { edit: () => body });
     return;
   }
   if (verb !== 'patch') {
     throw methodNotAllowed();
   }
-  // Scale has no lists and no maps to merge: a strategic patch means what a merge patch means.
   const type = patchType(exchange, true);
   if (type === APPLY_PATCH) return applyScale(deps, exchange, target);
-  const body = await readPatch(exchange);
-  const edit = (current: KubeObject) =>
-    type === JSON_PATCH ? applyJsonPatch(current, body) : applyMergePatch(current, body);
+  const patch = await readPatch(exchange, type);
+  const rules = { schema: deps.schema, kind: SCALE, patch: patch.inWords };
+  const edit = (current: KubeObject) => {
+    const { patched, fractions } = applyPatch(rules, current, patch);
+    if (!isObject(patched)) throw badRequest('the scale is not an object');
+    return decodePatched(patched, rules, fractions).object;
+  };
   await write(deps, exchange, target, { edit, isPatch: true });
 }
 
@@ -52,7 +58,7 @@ async function write(
   deps: HandlerDeps,
   exchange: Exchange,
   target: ScaleTarget,
-  { edit, isPatch = false }: { edit: (current: KubeObject) => unknown; isPatch?: boolean },
+  { edit, isPatch = false }: { edit: (current: KubeObject) => JsonObject; isPatch?: boolean },
 ): Promise<void> {
   const { kind, declared } = target;
   const options = parseWriteOptions(exchange, 'UpdateOptions');
@@ -61,7 +67,6 @@ async function write(
   const change = (object: KubeObject): KubeObject => {
     const before = structuredClone(object);
     const scaled = edit(scaleOf(target, object));
-    if (!isObject(scaled)) throw badRequest('the scale is not an object');
     const { resourceVersion } = (scaled.metadata ?? {}) as { resourceVersion?: string };
     const spec = scaled.spec as { replicas?: unknown } | undefined;
     setPath(object, declared.replicasPath, checkReplicas(target.name, spec?.replicas ?? 0));

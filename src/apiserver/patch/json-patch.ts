@@ -28,7 +28,7 @@ export function applyJsonPatch(document: unknown, patch: unknown): unknown {
   try {
     for (const operation of operations) {
       if (operation.op === 'copy') {
-        copiedBytes += JSON.stringify(valueAt(root, operation.from, 'copy')).length;
+        copiedBytes += JSON.stringify([valueAt(root, operation.from, 'copy')]).length - 2;
         if (copiedBytes > MAX_COPIED_BYTES) {
           throw new PatchFailure(
             `Unable to complete the copy, the accumulated size increase of copy is ${copiedBytes}, exceeding the limit ${MAX_COPIED_BYTES}`,
