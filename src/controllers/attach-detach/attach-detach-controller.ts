@@ -18,6 +18,7 @@ import {
   attachmentFor,
   isHeldElsewhere,
   isInUse,
+  isOurs,
   type StorageListers,
   uniqueName,
   wantedOn,
@@ -101,7 +102,7 @@ class AttachDetach implements Reconciler {
       const volume = storage.volumes.get(key);
       const want = wanted.get(key.name);
       if (want) this.#tell(attachment, want);
-      if (!want && !isInUse(node, volume)) await this.#detach(attachment);
+      if (!want && isOurs(attachment) && !isInUse(node, volume)) await this.#detach(attachment);
       else if (volume && attachment.status?.attached) attached.push(volume);
     }
     if (node) await this.#report(node, attached);

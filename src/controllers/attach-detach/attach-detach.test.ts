@@ -83,6 +83,19 @@ describe('attach-detach controller', () => {
     await world.until(async () => expect((await node('n1')).status?.volumesAttached).toEqual([]));
   });
 
+  it('leaves attachments alone that others made', async () => {
+    world.client.seed(VOLUME_ATTACHMENTS, {
+      metadata: { name: 'va-e2e' },
+      spec: { attacher: 'e.io', nodeName: 'n1', source: { persistentVolumeName: 'none' } },
+      status: { attached: true },
+    } as never);
+    world.start([attachDetachController]);
+    await world.atRest();
+    await attach({ attached: false });
+    await world.atRest();
+    expect(attachments()).toHaveLength(1);
+  });
+
   it('lets one node have a volume, and hands it over', async () => {
     world.client.seed(PODS, pod('p', 'n1'));
     world.start([attachDetachController]);

@@ -64,6 +64,11 @@ export function attachmentFor(volume: PersistentVolume, node: string): Draft<Vol
   };
 }
 
+/** Attachments that others made under names of their own are theirs to take away. */
+export function isOurs({ metadata }: VolumeAttachment): boolean {
+  return /^csi-[0-9a-f]{64}$/.test(metadata.name);
+}
+
 /** How a node's status names a volume. */
 export function uniqueName({ spec }: PersistentVolume): string {
   return `kubernetes.io/csi/${spec?.csi?.driver}^${spec?.csi?.volumeHandle}`;
