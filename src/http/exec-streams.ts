@@ -70,10 +70,12 @@ export function internalError(message: string): ApiError {
   });
 }
 
-function parseStatus(text: string): Status | undefined {
+/** A Status in JSON. The one that ends a command does not always say its kind. */
+export function parseStatus(text: string): Status | undefined {
   try {
-    const value: unknown = JSON.parse(text);
-    return (value as { kind?: unknown } | null)?.kind === 'Status' ? (value as Status) : undefined;
+    const value = JSON.parse(text) as Partial<Status> | null;
+    const ended = value?.status === 'Success' || value?.status === 'Failure';
+    return value?.kind === 'Status' || ended ? (value as Status) : undefined;
   } catch {
     return undefined;
   }

@@ -87,6 +87,10 @@ async function read(stream: SpdyStream | undefined): Promise<string> {
   return text;
 }
 
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+const bytes = (channel: number, text = ''): Buffer =>
+  Buffer.concat([Buffer.from([channel]), Buffer.from(text)]);
+
 const ENDED = JSON.stringify({ metadata: {}, status: 'Success' });
 
 describe('exec over WebSocket channels', () => {
@@ -112,6 +116,38 @@ describe('exec over WebSocket channels', () => {
     expect(client.seen.get(3)).toBe(ENDED);
     expect(client.order[0]).toBe(1);
     expect(client.order.at(-1)).toBe(3);
+  });
+
+  const failure = { status: 'Failure', reason: 'NonZeroExitCode', message: 'command failed' };
+  it.each<[string, object, (string | Buffer)[]]>([
+    ['v4.base64.channel.k8s.io', failure, ['1', '1T2sh', `3${base64(JSON.stringify(failure))}`]],
+    ['channel.k8s.io', failure, [bytes(1), bytes(1, 'Ok!'), bytes(3, 'command failed')]],
+    ['channel.k8s.io', { status: 'Success' }, [bytes(1), bytes(1, 'Ok!')]],
+    ['base64.channel.k8s.io', { status: 'Success' }, ['1', '1T2sh']],
+    ['', { status: 'Success' }, [bytes(1), bytes(1, 'Ok!')]],
+  ])('speaks the older %j, a command that ends with %j', async (protocol, status, wanted) => {
+    const kubelet = await spdyKubelet(4, async (streams) => {
+      const stdin = streams.get('stdin');
+      const input = await new Promise<string>((resolve) =>
+        stdin?.once('data', (chunk) => resolve(String(chunk))),
+      );
+      streams.get('stdout')?.end(`${input}!`);
+      streams.get('stderr')?.end();
+      streams.get('error')?.end(JSON.stringify(status));
+    });
+    const url = await frontDoor(kubelet, EXEC);
+    const client = new WebSocket(url.href.replace('http', 'ws'), protocol === '' ? [] : [protocol]);
+    const seen: (string | Buffer)[] = [];
+    client.on('message', (data: Buffer, isBinary) => seen.push(isBinary ? data : data.toString()));
+    client.on('open', () =>
+      client.send(protocol.includes('base64') ? `0${base64('Ok')}` : bytes(0, 'Ok')),
+    );
+    const code = await new Promise<number>((resolve) => client.on('close', resolve));
+    expect({ code, protocol: client.protocol, seen }).toEqual({
+      code: 1000,
+      protocol,
+      seen: wanted,
+    });
   });
 
   it('gives a terminal a resize stream and no stderr', async () => {
