@@ -172,14 +172,19 @@ describe.concurrent('the security context', () => {
   const mount = { volumeMounts: [{ name: 'v', mountPath: '/v' }] };
 
   it('sets users, groups and what files belong to', async () => {
-    const script = 'id -u; id -g; id -G; touch /v/file; stat -c "%u %g %a" /v /v/file';
+    const part = { name: 'v', mountPath: '/part', subPath: 'made/for/it' };
+    const volumeMounts = [...mount.volumeMounts, part];
+    const script =
+      'id -u; id -g; id -G; touch /v/file /part/file; stat -c "%u %g %a" /v /v/file /part /part/file';
     const lines = await printed(
-      podOf('user', [shell('main', script, mount)], {
+      podOf('user', [shell('main', script, { volumeMounts })], {
         securityContext: { runAsUser: 1001, runAsGroup: 1002, fsGroup: 1003 },
         volumes: [{ name: 'v', emptyDir: {} }],
       }),
     );
-    expect(lines).toEqual(['1001', '1002', '1002 1003', '0 1003 2777', '1001 1003 644']);
+    // A part that is made is as open as the whole.
+    const made = ['0 1003 2777', '1001 1003 644'];
+    expect(lines).toEqual(['1001', '1002', '1002 1003', ...made, ...made]);
   });
 
   it('takes powers away', async () => {
@@ -255,7 +260,7 @@ describe.concurrent('volumes', () => {
     const lines = await printed(pod);
     expect(lines[0]).toMatch(/^tmpfs +4096 /);
     expect(lines[1]).toContain('type tmpfs');
-    expect(lines[2]).toBe('777');
+    expect(lines[2]).toBe('1777');
   });
 
   it('project files with their modes', async () => {

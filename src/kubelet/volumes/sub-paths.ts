@@ -1,5 +1,13 @@
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, realpath, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  type FileHandle,
+  mkdir,
+  open,
+  readFile,
+  realpath,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Container, Pod } from '../../api/types.ts';
 import { isMountPoint, type Mounts } from '../../host/mounts.ts';
@@ -69,15 +77,16 @@ const O_PATH = 0o10000000;
 
 /**
  * Walks down from the volume one name at a time. A symbolic link is followed only as far as it stays inside the
- * volume, by starting over with the path that it stands for.
+ * volume, by starting over with the path that it stands for. Directories that are made are as open as the volume.
  */
 async function openInside(root: string, subPath: string, mayCreate: boolean): Promise<FileHandle> {
   const resolved = await resolveInside(root, subPath);
   let handle = await open(root, constants.O_DIRECTORY | O_PATH);
+  const mode = mayCreate ? (await handle.stat()).mode & 0o7777 : undefined;
   for (const name of resolved) {
     const parent = handle;
     try {
-      handle = await openChild(parent, name, mayCreate);
+      handle = await openChild(parent, name, mode);
     } finally {
       await parent.close();
     }
@@ -88,15 +97,18 @@ async function openInside(root: string, subPath: string, mayCreate: boolean): Pr
 async function openChild(
   parent: FileHandle,
   name: string,
-  mayCreate: boolean,
+  mode: number | undefined,
 ): Promise<FileHandle> {
   const path = `/proc/self/fd/${parent.fd}/${name}`;
   try {
     return await openNoLink(path);
   } catch (err) {
-    if (errnoOf(err) !== 'ENOENT' || !mayCreate) throw err;
-    await mkdir(path, { mode: 0o750 });
-    return openNoLink(path);
+    if (errnoOf(err) !== 'ENOENT' || mode === undefined) throw err;
+    await mkdir(path, { mode });
+    const made = await openNoLink(path);
+    // The process's mask took something away.
+    await chmod(`/proc/self/fd/${made.fd}`, mode);
+    return made;
   }
 }
 

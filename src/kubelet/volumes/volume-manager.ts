@@ -1,5 +1,5 @@
-import { chmodSync, mkdirSync } from 'node:fs';
-import { chmod, chown, lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { chmodSync, chownSync, existsSync, mkdirSync, renameSync } from 'node:fs';
+import { lstat, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseQuantity, wholeValue } from '../../api/quantity.ts';
 import type { Pod, Volume } from '../../api/types.ts';
@@ -137,17 +137,21 @@ export class VolumeManager {
   async #emptyDir(pod: Pod, volume: Volume): Promise<MountedVolume> {
     const { medium = '', sizeLimit } = volume.emptyDir ?? {};
     const path = this.#volumeDir(pod, 'empty-dir', volume.name);
-    const fresh = makeDirectory(path);
+    const gid = pod.spec?.securityContext?.fsGroup;
     if (medium === 'Memory') {
       const { mounts } = this.#deps;
+      makeDirectory(path);
       if (!(await isMountPoint(mounts, path))) {
-        const options = [`size=${memorySize(pod, sizeLimit, this.#deps.allocatable())}`];
+        const size = memorySize(pod, sizeLimit, this.#deps.allocatable());
+        const owner = gid === undefined ? ['mode=1777'] : ['mode=3777', `gid=${gid}`];
+        const options = [`size=${size}`, ...owner];
         await mounts.mount({ source: 'tmpfs', target: path, fsType: 'tmpfs', options });
       }
     } else if (medium !== '') {
       throw new Error(`unknown storage medium ${JSON.stringify(medium)}`);
+    } else if (!existsSync(path)) {
+      makeOpenDirectory(path, gid);
     }
-    if (fresh) await openToContainers(path, pod);
     return { hostPath: path, readOnly: false };
   }
 
@@ -206,16 +210,20 @@ function withGroupAccess(files: Payload, gid: number | undefined): Payload {
   );
 }
 
-/** Answers whether the directory is new. */
-function makeDirectory(path: string): boolean {
-  return mkdirSync(path, { recursive: true, mode: 0o750 }) !== undefined;
+function makeDirectory(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o750 });
 }
 
-/** Any user of the pod may write an emptyDir; an fsGroup owns it and hands itself down to new files. */
-async function openToContainers(path: string, pod: Pod): Promise<void> {
-  const gid = pod.spec?.securityContext?.fsGroup;
-  if (gid !== undefined) await chown(path, 0, gid);
-  await chmod(path, gid === undefined ? 0o777 : 0o2777);
+/**
+ * Any user of the pod may write an emptyDir; an fsGroup owns it and hands itself down to new files. It has its name when
+ * all of this is so: a kubelet that is killed meanwhile leaves no closed one.
+ */
+function makeOpenDirectory(path: string, gid: number | undefined): void {
+  const unnamed = `${path}.new`;
+  makeDirectory(unnamed);
+  if (gid !== undefined) chownSync(unnamed, 0, gid);
+  chmodSync(unnamed, gid === undefined ? 0o777 : 0o2777);
+  renameSync(unnamed, path);
 }
 
 /** Bytes that a memory-backed emptyDir may hold: no more than its limit, the pod's memory, the node's. */
