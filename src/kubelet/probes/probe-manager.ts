@@ -141,9 +141,15 @@ export class ProbeManager implements ProbeVerdicts {
       onTrouble: (outcome) => this.#trouble(kind, outcome, { pod, spec }),
       onVerdict: (passed) => {
         log.info({ pod: podKey(pod), container: spec.name, probe: kind, passed }, 'Probe verdict');
+        if (kind === 'startup' && passed) this.#release(container.id);
         onChange(pod.metadata.uid);
       },
     });
+  }
+
+  /** As upstream, only readiness does not wait for its period: traffic may wait for it. */
+  #release(containerId: string): void {
+    this.#probed.get(containerId)?.workers.get('readiness')?.release();
   }
 
   #trouble(

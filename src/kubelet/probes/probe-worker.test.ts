@@ -99,6 +99,38 @@ describe('ProbeWorker', () => {
     expect(runs).toBe(1);
   });
 
+  it('runs at once when it is let go, but not before its first delay', async () => {
+    const clock = new FakeClock();
+    let held = true;
+    let runs = 0;
+    const deps = {
+      clock,
+      held: () => held,
+      run: async (): Promise<ProbeOutcome> => {
+        runs++;
+        return { result: 'success', message: '' };
+      },
+      onTrouble: () => {},
+      onVerdict: () => {},
+    };
+    const worker = new ProbeWorker('readiness', { periodSeconds: 60 }, deps);
+    worker.start(5000);
+    worker.release();
+    await clock.advance(4999);
+    await clock.advance(1001);
+    expect(runs).toBe(0);
+    held = false;
+    worker.release();
+    await clock.advance(0);
+    expect(runs).toBe(1);
+    await clock.advance(59_999);
+    expect(runs).toBe(1);
+    worker.stop();
+    worker.release();
+    await clock.advance(60_000);
+    expect(runs).toBe(1);
+  });
+
   it('ends a startup probe with its success', async () => {
     const { runs } = await told('startup', { periodSeconds: 1 }, ['failure', 'success', 'success']);
     expect(runs).toBe(2);

@@ -24,6 +24,7 @@ export class ProbeWorker {
   readonly #deps: ProbeWorkerDeps;
   readonly #stop = new AbortController();
   #cancelTimer: () => void = () => {};
+  #isDue = false;
   #last: boolean | undefined;
   #alike = 0;
   /** `undefined` until the first verdict. */
@@ -37,7 +38,17 @@ export class ProbeWorker {
 
   /** `firstDelayMs` from now until the first run. */
   start(firstDelayMs: number): void {
-    this.#cancelTimer = this.#deps.clock.after(firstDelayMs, () => void this.#tick());
+    this.#cancelTimer = this.#deps.clock.after(firstDelayMs, () => {
+      this.#isDue = true;
+      void this.#tick();
+    });
+  }
+
+  /** It is not held back any more: it runs now rather than a period later, unless its first run is still to come. */
+  release(): void {
+    if (!this.#isDue || this.#stop.signal.aborted) return;
+    this.#cancelTimer();
+    this.start(0);
   }
 
   stop(): void {
