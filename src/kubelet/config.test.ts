@@ -44,6 +44,27 @@ authentication: { webhook: { cacheTTL: 0s } }
   });
 
   it.each([
+    ['', true, Infinity],
+    ['serializeImagePulls: false', false, Infinity],
+    ['maxParallelImagePulls: 3', false, 3],
+    ['maxParallelImagePulls: 1', true, 1],
+    ['serializeImagePulls: false\nmaxParallelImagePulls: 2', false, 2],
+  ])('pulls images one by one unless told otherwise: %j', async (text, serial, limit) => {
+    const config = await parse(text);
+    expect([config.serializeImagePulls, config.maxParallelImagePulls]).toEqual([serial, limit]);
+  });
+
+  it.each([
+    [
+      'more than one pull at a time, one after another',
+      'serializeImagePulls: true\nmaxParallelImagePulls: 2',
+      'line 4: maxParallelImagePulls cannot be larger than 1 unless serializeImagePulls is set to false',
+    ],
+    [
+      'no pulls at all',
+      'maxParallelImagePulls: 0',
+      'line 3: maxParallelImagePulls must be a positive number',
+    ],
     ['an unknown field, with its line', 'maxPods: 7\nmaxPod: 8', 'line 4: unknown field "maxPod"'],
     ['a value of the wrong type', 'maxPods: many', 'line 3: maxPods must be a number'],
     [

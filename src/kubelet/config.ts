@@ -41,6 +41,7 @@ export interface KubeletConfiguration {
   podCIDR: string;
   seccompDefault: boolean;
   serializeImagePulls: boolean;
+  /** Infinity: no limit. */
   maxParallelImagePulls: number;
   imagePullCredentialsVerificationPolicy: VerificationPolicy;
   registerNode: boolean;
@@ -107,7 +108,7 @@ export const DEFAULTS: KubeletConfiguration = {
   podCIDR: '',
   seccompDefault: false,
   serializeImagePulls: true,
-  maxParallelImagePulls: 1,
+  maxParallelImagePulls: Infinity,
   imagePullCredentialsVerificationPolicy: 'NeverVerifyPreloadedImages',
   registerNode: true,
   registerWithTaints: [],
@@ -196,6 +197,7 @@ export async function parseConfiguration(
   }
   const merged = overlay(base as unknown as JsonObject, known) as unknown as KubeletConfiguration;
   checkTypes(merged, text);
+  setPulls(merged, known, text);
   const { imagePullCredentialsVerificationPolicy: policy } = merged;
   if (!POLICIES.includes(policy)) {
     const line = lineOf(text, 'imagePullCredentialsVerificationPolicy');
@@ -209,6 +211,22 @@ export async function parseConfiguration(
     );
   }
   return merged;
+}
+
+/** Whoever sets a limit of parallel pulls wants them parallel. */
+function setPulls(merged: KubeletConfiguration, given: JsonObject, text: string): void {
+  const { maxParallelImagePulls: limit } = merged;
+  const isLimited = given.maxParallelImagePulls !== undefined;
+  if (isLimited && limit > 1 && given.serializeImagePulls === undefined) {
+    merged.serializeImagePulls = false;
+  }
+  const refuse = (why: string): never => {
+    throw new Error(`line ${lineOf(text, 'maxParallelImagePulls')}: maxParallelImagePulls ${why}`);
+  };
+  if (limit < 1) refuse('must be a positive number');
+  if (isLimited && limit > 1 && merged.serializeImagePulls) {
+    refuse('cannot be larger than 1 unless serializeImagePulls is set to false');
+  }
 }
 
 function refuseUnsupported(document: JsonObject, text: string): void {

@@ -108,6 +108,11 @@ export class ContainerStarter {
     return id;
   }
 
+  /** The pod is gone. */
+  forget(uid: string): void {
+    this.#deps.images.forget(uid);
+  }
+
   async #prepare(
     container: Container,
     context: StartContext,

@@ -4,6 +4,7 @@ import { Backoff } from '../util/backoff.ts';
 import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
 import { RpcError } from '../util/grpc.ts';
+import { ImagePulls } from './image-pulls.ts';
 import { containerFieldPath } from './names.ts';
 import { type PullSecret, pullCredentials } from './pull-credentials.ts';
 import type { PullRecords } from './pull-records.ts';
@@ -40,7 +41,7 @@ export interface ImagesDeps {
   clock: Clock;
   pullSecrets(pod: Pod): Promise<PullSecret[]>;
   records: PullRecords;
-  /** Pulls at the same time; further ones wait. 1 is upstream's serializeImagePulls. */
+  /** Pulls at the same time; further ones wait. */
   maxParallelPulls: number;
 }
 
@@ -50,14 +51,13 @@ export class Images {
   readonly #backoff: Backoff;
   readonly #failedAt = new Map<string, number>();
   readonly #lastError = new Map<string, string>();
-  readonly #pulling = new Map<string, Promise<string>>();
-  readonly #queue: (() => void)[] = [];
-  #running = 0;
+  readonly #pulls: ImagePulls;
 
   constructor(deps: ImagesDeps) {
     this.#deps = deps;
     const { clock } = deps;
     this.#backoff = new Backoff({ clock, firstMs: FIRST_BACKOFF_MS, maxMs: MAX_BACKOFF_MS });
+    this.#pulls = new ImagePulls(deps.runtime, deps.maxParallelPulls);
   }
 
   /** The same for an image that is a volume of the pod. */
@@ -160,7 +160,7 @@ export class Images {
     const message = `Pulling image ${JSON.stringify(name)}`;
     this.#event(pod, wanted, 'Normal', { reason: 'Pulling', message });
     const asked = clock.now();
-    const release = await this.#slot();
+    const ended = await this.#pulls.turn(signal);
     const began = clock.now();
     try {
       const credentials = pullCredentials(name, await pullSecrets(pod));
@@ -179,7 +179,7 @@ export class Images {
       signal.throwIfAborted();
       throw this.#failed(pod, wanted, err);
     } finally {
-      release();
+      ended();
     }
   }
 
@@ -209,11 +209,7 @@ export class Images {
   ): Promise<{ ref: string; secret?: PullSecret }> {
     const { runtime } = this.#deps;
     if (credentials.length === 0) {
-      const shared =
-        this.#pulling.get(spec.image) ??
-        runtime.pullImage(spec, undefined, sandbox).finally(() => this.#pulling.delete(spec.image));
-      this.#pulling.set(spec.image, shared);
-      return { ref: await shared };
+      return { ref: await this.#pulls.anonymous(spec, sandbox, signal) };
     }
     let last: unknown;
     for (const secret of credentials) {
@@ -225,17 +221,6 @@ export class Images {
       }
     }
     throw last;
-  }
-
-  async #slot(): Promise<() => void> {
-    if (this.#running >= this.#deps.maxParallelPulls) {
-      await new Promise<void>((resolve) => this.#queue.push(resolve));
-    }
-    this.#running++;
-    return () => {
-      this.#running--;
-      this.#queue.shift()?.();
-    };
   }
 
   #event(

@@ -245,7 +245,7 @@ function containerStarter(
       clock,
       pullSecrets: (pod) => pullSecrets(deps, pod),
       records: deps.pullRecords,
-      maxParallelPulls: config.serializeImagePulls ? config.maxParallelImagePulls : 8,
+      maxParallelPulls: config.serializeImagePulls ? 1 : config.maxParallelImagePulls,
     }),
     environment: {
       config: configObjects,
