@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import type { Container, Pod, PodStatus } from '../api/types.ts';
 import type { EventRecorder } from '../client/client.ts';
-import { Backoff, goDuration } from '../util/backoff.ts';
+import { Backoff } from '../util/backoff.ts';
 import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
 import { RpcError } from '../util/grpc.ts';
@@ -11,13 +11,7 @@ import type { ContainerKiller } from './container-killer.ts';
 import { type ContainerStarter, StartError } from './container-starter.ts';
 import { type DnsOptions, podDns } from './dns.ts';
 import { writeHosts } from './hosts-file.ts';
-import {
-  containerFieldPath,
-  ephemeralContainersOf,
-  isHostNetwork,
-  podKey,
-  podLabel,
-} from './names.ts';
+import { ephemeralContainersOf, isHostNetwork, podKey } from './names.ts';
 import type { Pleg } from './pleg.ts';
 import { computePodActions, type PodActions, type ProbeVerdicts } from './pod-actions.ts';
 import { DirectoryError, makePodDirectories, type PodDirs } from './pod-dirs.ts';
@@ -25,8 +19,9 @@ import type { PodGroups } from './pod-groups.ts';
 import type { PodState } from './pod-state.ts';
 import type { Allocations } from './resize/allocations.ts';
 import type { Resizer } from './resize/resizer.ts';
+import { RestartBackoff } from './restart-backoff.ts';
 import type { ContainerRuntime, PodSandboxConfig } from './runtime/runtime.ts';
-import { newestContainer, type RuntimePod } from './runtime-pod.ts';
+import type { RuntimePod } from './runtime-pod.ts';
 import { podHostname, sandboxConfig } from './sandbox-config.ts';
 import type { UserNamespaces } from './user-namespaces.ts';
 import { type MountedVolume, VolumeError } from './volumes/volume-error.ts';
@@ -36,9 +31,10 @@ import type { VolumeManager } from './volumes/volume-manager.ts';
 const SYNC_RETRY_MS = 10_000;
 const VOLUME_FIRST_MS = 500;
 const VOLUME_MAX_MS = 122_000;
-const SANDBOX_RETRY_MS = 2000;
-const RESTART_FIRST_MS = 10_000;
-const RESTART_MAX_MS = 300_000;
+// What keeps a sandbox from being made is often over in a moment, and else costs the engine much each time.
+const SANDBOX_FIRST_MS = 1000;
+const SANDBOX_MAX_MS = 10_000;
+const NETWORK_RETRY_MS = 2000;
 
 export interface PodSyncDeps {
   runtime: ContainerRuntime;
@@ -72,13 +68,15 @@ export interface PodSyncDeps {
 /** Brings the node closer to what one pod asks for. Safe to repeat at any point. */
 export class PodSync {
   readonly #deps: PodSyncDeps;
-  readonly #backoff: Backoff;
+  readonly #restarts: RestartBackoff;
+  readonly #sandboxBackoff: Backoff;
   readonly #volumeBackoff: Backoff;
 
   constructor(deps: PodSyncDeps) {
     this.#deps = deps;
     const { clock } = deps;
-    this.#backoff = new Backoff({ clock, firstMs: RESTART_FIRST_MS, maxMs: RESTART_MAX_MS });
+    this.#restarts = new RestartBackoff(deps);
+    this.#sandboxBackoff = new Backoff({ clock, firstMs: SANDBOX_FIRST_MS, maxMs: SANDBOX_MAX_MS });
     this.#volumeBackoff = new Backoff({ clock, firstMs: VOLUME_FIRST_MS, maxMs: VOLUME_MAX_MS });
   }
 
@@ -98,7 +96,9 @@ export class PodSync {
   }
 
   forget(uid: string): void {
-    this.#backoff.forget(`${uid}/`);
+    this.#deps.starter.forget(uid);
+    this.#restarts.forget(uid);
+    this.#sandboxBackoff.forget(`${uid}/`);
     this.#volumeBackoff.forget(`${uid}/`);
   }
 
@@ -117,6 +117,7 @@ export class PodSync {
     signal: AbortSignal,
   ): Promise<number | undefined> {
     const { pleg, killer, resizer } = this.#deps;
+    const before = pleg.get(state.uid);
     if (actions.killPod) {
       await this.#killPod(state, actions, signal);
       if (actions.createSandbox === undefined) return undefined;
@@ -127,7 +128,7 @@ export class PodSync {
       await killer.kill(state, container, { message, gracePeriod: grace }, signal);
     }
     if (actions.kill.length > 0) await pleg.refresh(state.uid, signal);
-    const wait = await this.#start(state, actions, signal);
+    const wait = await this.#start(state, actions, before, signal);
     const resized = actions.kill.some(({ why }) => why === 'resize');
     if (actions.resize.length === 0 && !resized && !resizer.lags(state.uid)) return wait;
     const done = await resizer.actuate(state, actions.resize, signal);
@@ -160,9 +161,11 @@ export class PodSync {
     await killer.killPod(state, undefined, signal);
   }
 
+  /** `before` is the pod as it was when the actions were chosen. */
   async #start(
     state: PodState,
     actions: PodActions,
+    before: RuntimePod,
     signal: AbortSignal,
   ): Promise<number | undefined> {
     const { groups } = this.#deps;
@@ -171,9 +174,9 @@ export class PodSync {
     if (network !== undefined && !isHostNetwork(pod)) {
       const message = `network is not ready: ${network}`;
       this.#deps.recorder.event(pod, 'Warning', 'NetworkNotReady', message);
-      return SANDBOX_RETRY_MS;
+      return NETWORK_RETRY_MS;
     }
-    if (!(await this.#prepareClaims(pod, signal))) return SANDBOX_RETRY_MS;
+    if (!(await this.#prepareClaims(pod, signal))) return this.#failedAgain(state.uid);
     let volumes: Map<string, MountedVolume>;
     try {
       makePodDirectories(this.#deps.dirs, pod);
@@ -187,8 +190,9 @@ export class PodSync {
       return this.#volumeFailed(state, err);
     }
     const sandbox = await this.#sandbox(state, actions, signal);
-    if (!sandbox) return SANDBOX_RETRY_MS;
-    return this.#startContainers(state, actions, { ...sandbox, volumes }, signal);
+    if (!sandbox) return this.#failedAgain(state.uid);
+    this.#sandboxBackoff.forget(`${state.uid}/`);
+    return this.#startContainers(state, actions, { ...sandbox, volumes, before }, signal);
   }
 
   /** Answers whether the devices of the pod's claims are ready. */
@@ -250,6 +254,14 @@ export class PodSync {
     }
   }
 
+  /** When to try again to make claims ready and a sandbox. */
+  #failedAgain(uid: string): number {
+    const key = `${uid}/`;
+    this.#sandboxBackoff.next(key, this.#deps.clock.now());
+    // Pods that failed together must not try again together.
+    return this.#sandboxBackoff.delay(key) * (1 + Math.random() / 2);
+  }
+
   #sandboxConfig(pod: Pod, attempt: number): PodSandboxConfig {
     const { recorder, groups, dirs, dns } = this.#deps;
     const options = dns();
@@ -270,7 +282,12 @@ export class PodSync {
   async #startContainers(
     state: PodState,
     actions: PodActions,
-    given: { id: string; config: PodSandboxConfig; volumes: Map<string, MountedVolume> },
+    given: {
+      id: string;
+      config: PodSandboxConfig;
+      volumes: Map<string, MountedVolume>;
+      before: RuntimePod;
+    },
     signal: AbortSignal,
   ): Promise<number | undefined> {
     const { pleg, starter, allocations, told } = this.#deps;
@@ -283,7 +300,7 @@ export class PodSync {
     });
     const waits: (number | undefined)[] = [];
     for (const container of [...actions.startEphemeral, ...actions.startInit, ...actions.start]) {
-      const wait = this.#restartWait(state, container, runtime);
+      const wait = this.#restarts.wait(state, container, given.before);
       if (wait > 0) {
         waits.push(wait);
         continue;
@@ -313,26 +330,6 @@ export class PodSync {
       }
     }
     return soonest(waits);
-  }
-
-  /** Milliseconds until the container may be restarted; tells of the back-off when that is not now. */
-  #restartWait(state: PodState, container: Container, runtime: RuntimePod): number {
-    const ended = newestContainer(runtime, container.name);
-    if (ended?.state !== 'exited') return 0;
-    const key = `${state.uid}/${container.name}`;
-    const wait = this.#backoff.remaining(key, ended.finishedAt);
-    if (wait === 0) {
-      this.#backoff.next(key, ended.finishedAt);
-      return 0;
-    }
-    const { pod } = state;
-    const subject = { ...pod, fieldPath: containerFieldPath(pod, container) };
-    const event = `Back-off restarting failed container ${container.name} in pod ${podLabel(pod)}`;
-    this.#deps.recorder.event(subject, 'Warning', 'BackOff', event);
-    const delay = goDuration(this.#backoff.delay(key));
-    const message = `back-off ${delay} restarting failed container=${container.name} pod=${podLabel(pod)}`;
-    state.waiting.set(container.name, { reason: 'CrashLoopBackOff', message });
-    return wait;
   }
 
   /** Stops everything of the pod. */
