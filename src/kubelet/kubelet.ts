@@ -254,6 +254,7 @@ export class Kubelet {
         pods: () => this.workers.active().map(({ pod }) => pod),
         end: (uid, failure) => this.workers.fail(uid, failure),
         isOver: (uid) => this.workers.get(uid)?.over ?? true,
+        told: () => this.status.flush(),
         onChange: () => this.node.poke(),
       },
       {

@@ -41,7 +41,7 @@ class FakeLogind implements Logind {
   }
 }
 
-function world() {
+function world(told: () => Promise<void> = () => Promise.resolve()) {
   const logind = new FakeLogind();
   const clock = new FakeClock();
   const ended: [uid: string, gracePeriod: number | undefined][] = [];
@@ -59,6 +59,7 @@ function world() {
       pods: () => pods,
       end: (uid: string, { gracePeriod }: Failure) => void ended.push([uid, gracePeriod]),
       isOver: (uid) => over.has(uid),
+      told,
       onChange: () => {},
     },
     { totalMs: 30_000, criticalMs: 10_000 },
@@ -89,6 +90,18 @@ describe('NodeShutdown', () => {
     expect(logind.released).toBe(0);
     over.add('critical');
     await clock.advance(250);
+    expect(logind.released).toBe(1);
+    await end();
+  });
+
+  it('lets the machine go when the ends are told, or nobody is there to be told', async () => {
+    const { logind, clock, over, end } = world(() => new Promise(() => {}));
+    over.add('slow').add('quick').add('critical');
+    logind.say(true);
+    await clock.advance(0);
+    await clock.advance(1999);
+    expect(logind.released).toBe(0);
+    await clock.advance(1);
     expect(logind.released).toBe(1);
     await end();
   });

@@ -16,6 +16,8 @@ export interface NodeShutdownDeps {
   end(uid: string, failure: Failure): void;
   /** Whether the pod's containers have ended. */
   isOver(uid: string): boolean;
+  /** Resolves when the API server knows how the pods ended. */
+  told(): Promise<void>;
   /** The node's conditions have to be told anew. */
   onChange(): void;
 }
@@ -28,6 +30,8 @@ export interface NodeShutdownOptions {
 }
 
 const LOOK_MS = 250;
+// How long the machine waits for an API server that may be gone.
+const TELL_MS = 2000;
 // A bus that went away may come back.
 const RETRY_MS = 10_000;
 const REASON = 'Terminated';
@@ -94,7 +98,7 @@ export class NodeShutdown {
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
-    const { logind, log, onChange } = this.#deps;
+    const { logind, clock, log, onChange, told } = this.#deps;
     const hold = (): (() => void) =>
       logind.delayShutdown('kubelet', 'Kubelet needs time to handle node shutdown');
     let release = hold();
@@ -104,7 +108,10 @@ export class NodeShutdown {
         this.#shuttingDown = begins;
         onChange();
         log.info({ begins }, begins ? 'The node is shut down' : 'The shutdown was called off');
-        if (begins) await this.#endPods(signal);
+        if (begins) {
+          await this.#endPods(signal);
+          await Promise.race([told(), clock.sleep(TELL_MS, signal)]);
+        }
         release();
         if (!begins) release = hold();
       }

@@ -11,6 +11,8 @@ export interface PodStatusInputs extends ContainerStatusInputs {
   previous: PodStatus;
   hostIps: readonly string[];
   now: number;
+  /** A container runs, or is not known not to: an end that is certain is not told yet. */
+  mayRun: boolean;
   resize: ResizeState;
   /** What the pod's own group has, where the pod as a whole asks for resources. */
   actuatedPod?: Resources | undefined;

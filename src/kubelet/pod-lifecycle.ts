@@ -7,7 +7,7 @@ import { type Admission, isAboutNode } from './admission.ts';
 import type { DeviceManager } from './devices/device-manager.ts';
 import type { Pleg } from './pleg.ts';
 import type { Failure, PodState } from './pod-state.ts';
-import { computePodStatus, isFinal } from './pod-status.ts';
+import { computePodStatus, isFinal, phaseOf } from './pod-status.ts';
 import type { PodSync } from './pod-sync.ts';
 import type { PodStages } from './pod-workers.ts';
 import type { ProbeManager } from './probes/probe-manager.ts';
@@ -111,7 +111,9 @@ export class PodLifecycle implements PodStages {
     if (state.removed) return false;
     const told = this.#statusOf(state);
     this.#deps.status.set(state.pod, told);
-    return isFinal(told.phase);
+    const { initContainerStatuses = [], containerStatuses = [] } = told;
+    // A sidecar that still runs keeps the end from being told, not from coming.
+    return isFinal(told.phase) || isFinal(phaseOf(state, initContainerStatuses, containerStatuses));
   }
 
   /** Tells what the status is now, unless there is more to tell in a moment. */
@@ -129,9 +131,11 @@ export class PodLifecycle implements PodStages {
   #statusOf(state: PodState): PodStatus {
     const { pleg, probes, status, hostIps, runtimeName, clock, allocations, resizer } = this.#deps;
     const { pod, failure } = state;
+    const runtime = pleg.get(state.uid);
     const computed = computePodStatus({
       pod,
-      runtime: pleg.get(state.uid),
+      runtime,
+      mayRun: runtime.containers.some((c) => c.state === 'running' || c.state === 'unknown'),
       previous: status.get(pod),
       waiting: state.waiting,
       hostIps: hostIps(),
@@ -146,7 +150,8 @@ export class PodLifecycle implements PodStages {
       resize: resizer.stateOf(pod),
       restartingAll: state.restartingAll,
     });
-    return failure?.disruption ? withDisruption(computed, failure, clock.now()) : computed;
+    const disrupted = failure?.disruption === true && isFinal(computed.phase);
+    return disrupted ? withDisruption(computed, failure, clock.now()) : computed;
   }
 
   /** A pod is admitted once; one that already ran here needs no second leave. */

@@ -27,6 +27,7 @@ function statusOf(
     actuated: () => undefined,
     resize: { pending: undefined, progress: undefined },
     restartingAll: false,
+    mayRun: false,
     ...more,
   });
 }
@@ -108,6 +109,47 @@ describe('the phase', () => {
       previous: { phase: 'Failed', reason: 'Evicted', message: 'gone' },
     });
     expect(status).toMatchObject({ phase: 'Failed', reason: 'Evicted', message: 'gone' });
+  });
+
+  it.each<[string, Pod, Partial<PodStatusInputs>, string]>([
+    [
+      'the sidecar of a pod whose work is done',
+      podWith({ ...never, initContainers: [sidecar] }),
+      { runtime: runtimePod([exited('main', 0), ranContainer('side')]) },
+      'Succeeded',
+    ],
+    [
+      'the container of a pod that is evicted',
+      podWith(),
+      {
+        runtime: runtimePod([ranContainer('main')]),
+        failed: { reason: 'Evicted', message: 'low' },
+      },
+      'Failed',
+    ],
+  ])('is not final while there runs %s', (_what, pod, more, end) => {
+    const previous = { phase: 'Running', reason: 'Before' };
+    const during = statusOf(pod, undefined, { ...more, previous, mayRun: true });
+    expect(during).toMatchObject(previous);
+    expect(statusOf(pod, undefined, { ...more, previous: during }).phase).toBe(end);
+  });
+
+  it('that somebody else made final is final', () => {
+    const pod = { ...podWith(), status: { phase: 'Failed', reason: 'NodeLost' } };
+    const previous = { phase: 'Running' };
+    const status = statusOf(pod, runtimePod([ranContainer('main')]), { previous, mayRun: true });
+    expect(status).toMatchObject({ phase: 'Failed', reason: 'NodeLost' });
+  });
+
+  it('keeps the reason and the message that others wrote for it, and no longer', () => {
+    const words = { reason: 'E2E', message: 'patched' };
+    const pod = { ...podWith(never), status: { phase: 'Running', ...words } };
+    const running = statusOf(pod, runtimePod([ranContainer('main')]), {
+      previous: { phase: 'Running' },
+    });
+    expect(running).toMatchObject({ phase: 'Running', ...words });
+    const ended = statusOf(podWith(never), runtimePod([exited('main', 0)]), { previous: running });
+    expect(ended).not.toHaveProperty('reason');
   });
 
   it('is Failed with the reason of whoever ended the pod', () => {

@@ -29,14 +29,13 @@ export function computePodStatus(inputs: PodStatusInputs): PodStatus {
     previous.ephemeralContainerStatuses,
     inputs,
   );
-  const phase = failed
-    ? 'Failed'
-    : stickyPhase(previous.phase, phaseOf(inputs, initStatuses, statuses));
-  const over = failed ?? (isFinal(phase) ? lastWords(previous) : undefined);
+  const computed = failed ? 'Failed' : phaseOf(inputs, initStatuses, statuses);
+  const phase = stickyPhase(inputs, computed);
+  const words = failed && isFinal(phase) ? failed : lastWords(inputs, phase);
   return {
     phase,
-    ...(over?.reason ? { reason: over.reason } : {}),
-    ...(over?.message ? { message: over.message } : {}),
+    ...(words.reason ? { reason: words.reason } : {}),
+    ...(words.message ? { message: words.message } : {}),
     conditions: podConditions({ inputs, phase, initStatuses, statuses }),
     ...addresses(inputs),
     startTime: previous.startTime ?? timeString(inputs.now),
@@ -75,18 +74,30 @@ function withShortMessages(status: ContainerStatus, bytes: number): ContainerSta
   return { ...status, ...(state ? { state } : {}), ...(lastState ? { lastState } : {}) };
 }
 
-function lastWords(previous: PodStatus): { reason?: string; message?: string } {
-  const { reason, message } = previous;
-  return { ...(reason ? { reason } : {}), ...(message ? { message } : {}) };
+/** Reason and message stay with their phase; those that somebody else wrote, too. */
+function lastWords(
+  { previous, pod }: PodStatusInputs,
+  phase: Phase,
+): { reason?: string | undefined; message?: string | undefined } {
+  const told = [previous, pod.status ?? {}].filter((status) => status.phase === phase);
+  return {
+    reason: told.find(({ reason }) => reason)?.reason,
+    message: told.find(({ message }) => message)?.message,
+  };
 }
 
 export function isFinal(phase: string | undefined): boolean {
   return phase === 'Succeeded' || phase === 'Failed';
 }
 
-/** Nothing leads out of Succeeded or Failed. */
-function stickyPhase(previous: string | undefined, now: Phase): Phase {
-  return previous === 'Succeeded' || previous === 'Failed' ? previous : now;
+/**
+ * Nothing leads out of Succeeded or Failed, whoever wrote it; and neither is told while a container may still run:
+ * whoever waits for the end of the pod takes its place.
+ */
+function stickyPhase({ previous, pod, mayRun }: PodStatusInputs, now: Phase): Phase {
+  const ended = [previous.phase, pod.status?.phase].find(isFinal);
+  if (ended !== undefined) return ended as Phase;
+  return isFinal(now) && mayRun ? ((previous.phase ?? 'Pending') as Phase) : now;
 }
 
 /** The phase by upstream's rules (getPhase). */

@@ -4,6 +4,7 @@ import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
 import { podKey } from './names.ts';
 import { type Failure, newPodState, type PodState } from './pod-state.ts';
+import { isFinal } from './pod-status.ts';
 
 /** What a worker does with its pod; each step is safe to repeat. */
 export interface PodStages {
@@ -144,7 +145,10 @@ export class PodWorkers {
 
   #advance(worker: Worker): void {
     const { pod, failure, removed, over } = worker.state;
-    const ends = pod.metadata.deletionTimestamp !== undefined || failure || removed || over;
+    // Whoever wrote a phase that nothing leads out of: nothing of the pod is to run any more.
+    const ended = isFinal(pod.status?.phase);
+    const ends =
+      pod.metadata.deletionTimestamp !== undefined || failure || removed || over || ended;
     if (worker.stage !== 'sync' || !ends) return;
     worker.stage = 'terminating';
     worker.step.abort(new Error('The pod is to end'));

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ApiError } from '../api/errors.ts';
 import { PODS } from '../api/resource-types.ts';
 import type { Pod } from '../api/types.ts';
 import { FakeClient } from '../client/client.fake.ts';
@@ -23,8 +24,10 @@ function boundPod(client: FakeClient): Pod {
   return pod;
 }
 
+let clock = new FakeClock();
+
 function managerFor(client: FakeClient): StatusManager {
-  const clock = new FakeClock();
+  clock = new FakeClock();
   const deps = { client, clock, log: silent, mirrorOf: () => undefined, onDeleted: () => {} };
   return new StatusManager(deps);
 }
@@ -52,6 +55,46 @@ describe('StatusManager', () => {
     await expect
       .poll(() => client.log)
       .toEqual(['patch pods/status default/web', 'delete pods default/web']);
+  });
+});
+
+describe('StatusManager and other writers', () => {
+  it('corrects what somebody else wrote since, and is still then', async () => {
+    const client = new FakeClient();
+    const pod = boundPod(client);
+    const manager = managerFor(client);
+    manager.set(pod, { phase: 'Running', podIP: '10.0.0.1' });
+    await manager.flush();
+    const [told] = client.all(PODS);
+    if (!told) throw new Error('gone');
+    await client.update(PODS, { ...told, status: { phase: 'Unknown' } }, { subresource: 'status' });
+    const [changed] = client.all(PODS);
+    if (!changed) throw new Error('gone');
+    for (let times = 0; times < 3; times++) {
+      // The version before it, too, may still come.
+      for (const seen of [told, changed])
+        manager.set(seen, { phase: 'Running', podIP: '10.0.0.1' });
+      await manager.flush();
+    }
+    expect(client.all(PODS)[0]?.status).toEqual({ phase: 'Running', podIP: '10.0.0.1' });
+    const words = ['patch', 'update', 'patch'];
+    expect(client.actions.map(({ verb }) => verb)).toEqual(words);
+  });
+
+  it('tells a status again after a conflict, unless another Pod bears the name', async () => {
+    const client = new FakeClient();
+    const pod = boundPod(client);
+    const manager = managerFor(client);
+    const calm = client.react(() => new ApiError('Conflict', 'the object has been modified'));
+    manager.set(pod, { phase: 'Failed' });
+    await expect.poll(() => client.actions.length).toBe(1);
+    calm();
+    await clock.advance(1000);
+    await expect.poll(() => client.all(PODS)[0]?.status?.phase).toBe('Failed');
+    const other = { ...pod, metadata: { ...pod.metadata, uid: 'of an earlier one' } };
+    manager.set(other, { phase: 'Running' });
+    await manager.flush();
+    expect(client.all(PODS)[0]?.status?.phase).toBe('Failed');
   });
 });
 

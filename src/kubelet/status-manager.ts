@@ -19,6 +19,8 @@ interface Tracked {
   status: PodStatus;
   /** What the API server was told last. */
   told: PodStatus | undefined;
+  /** The version of `pod` in the API that this made. */
+  toldVersion: string | undefined;
   /** The pod is being deleted and nothing of it is left here. */
   finished: boolean;
   /** Something was set since the writer looked last. */
@@ -89,6 +91,7 @@ export class StatusManager {
       pod,
       status: pod.status ?? {},
       told: undefined,
+      toldVersion: undefined,
       finished: false,
       dirty: false,
       writing: undefined,
@@ -123,20 +126,37 @@ export class StatusManager {
     }
   }
 
+  /** Whether such an error says that the pod is not there any more. A conflict may also come of many writers. */
+  async #isGone({ metadata: { name, namespace, uid } }: Pod, err: unknown): Promise<boolean> {
+    if (isNotFound(err)) return true;
+    if (!isConflict(err)) return false;
+    try {
+      return (await this.#deps.client.get(PODS, { name, namespace })).metadata.uid !== uid;
+    } catch (second) {
+      return isNotFound(second);
+    }
+  }
+
   /** Answers whether there may be more to write. */
   async #writeOnce(uid: string, tracked: Tracked): Promise<boolean> {
     const { client, mirrorOf } = this.#deps;
     const { status } = tracked;
     const target = isStatic(tracked.pod) ? mirrorOf(tracked.pod) : tracked.pod;
     if (!target) return false;
-    const patch = statusPatch(tracked.told ?? target.status ?? {}, status);
+    const patch = statusPatch(shownBy(target, tracked), status);
     const { name, namespace } = target.metadata;
     try {
       if (patch) {
         const body = { metadata: { uid: target.metadata.uid }, status: patch };
         const options = { subresource: 'status' };
-        await client.patch(PODS, { name, namespace }, { type: 'strategic', body }, options);
+        const answer = await client.patch(
+          PODS,
+          { name, namespace },
+          { type: 'strategic', body },
+          options,
+        );
         tracked.told = status;
+        tracked.toldVersion = answer.metadata.resourceVersion;
         return true;
       }
       if (!tracked.finished || isStatic(tracked.pod) || isMirrorPod(tracked.pod)) return false;
@@ -150,11 +170,29 @@ export class StatusManager {
       );
     } catch (err) {
       // Somebody else removed it, or a new pod bears its name: nobody is left to be told.
-      if (!isNotFound(err) && !isConflict(err)) throw err;
+      if (!(await this.#isGone(target, err))) throw err;
     }
     if (tracked.finished) this.#deps.onDeleted(uid);
     return false;
   }
+}
+
+/**
+ * The status that the API shows as far as is known: what it was told, unless the pod has been written since. Whoever
+ * else wrote a status is corrected, as upstream's kubelet does.
+ */
+function shownBy(
+  target: Pod,
+  { told, toldVersion }: Pick<Tracked, 'told' | 'toldVersion'>,
+): PodStatus {
+  const { resourceVersion } = target.metadata;
+  const writtenSince = toldVersion !== undefined && isLater(resourceVersion, toldVersion);
+  return (writtenSince ? undefined : told) ?? target.status ?? {};
+}
+
+/** Versions of one kind are numbers that grow (KEP-5504). */
+function isLater(version: string, than: string): boolean {
+  return version.length === than.length ? version > than : version.length > than.length;
 }
 
 type Patch = Record<string, unknown>;

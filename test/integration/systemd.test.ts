@@ -67,6 +67,7 @@ describe('a machine that is shut down', () => {
       ],
       end: (uid) => ended.push(uid),
       isOver: (uid) => over.has(uid),
+      told: () => Promise.resolve(),
     },
     { totalMs: 30_000, criticalMs: 10_000 },
   );
