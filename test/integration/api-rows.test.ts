@@ -277,6 +277,18 @@ describe('field validation', () => {
 });
 
 describe('a Namespace', () => {
+  it('has its name as a label, also one that the server has made', async () => {
+    const label = 'kubernetes.io/metadata.name';
+    for (const given of [{ name: 'labelled' }, { generateName: 'labelled-' }]) {
+      const labels = { [label]: 'another' };
+      const body = { metadata: { ...given, labels } };
+      const made = await server.request('POST', '/api/v1/namespaces', { body });
+      expect(made.status).toBe(201);
+      const { name } = made.body.metadata;
+      expect(made.body.metadata.labels).toEqual({ [label]: name });
+    }
+  });
+
   it('is patched, updated, given a status and held by a finalizer', async () => {
     const path = '/api/v1/namespaces/row';
     await server.request('POST', '/api/v1/namespaces', { body: { metadata: { name: 'row' } } });

@@ -27,11 +27,10 @@ export const namespaceKind = defineKind<Namespace>({
     default(namespace) {
       namespace.status ??= {};
       namespace.status.phase ??= 'Active';
-      const { name, labels } = namespace.metadata;
-      // Policies select namespaces by this label, so nobody may choose another value for it.
-      if (name) namespace.metadata.labels = { ...labels, 'kubernetes.io/metadata.name': name };
+      labelWithName(namespace);
     },
     prepareForCreate(namespace) {
+      labelWithName(namespace);
       namespace.status = { phase: 'Active' };
       namespace.spec ??= {};
       const finalizers = namespace.spec.finalizers ?? [];
@@ -67,3 +66,9 @@ export const namespaceKind = defineKind<Namespace>({
     'status.phase': status?.phase ?? '',
   }),
 });
+
+/** Policies select namespaces by this label, so nobody may choose another value for it. A name may be the server's work. */
+function labelWithName({ metadata }: Namespace): void {
+  const { name, labels } = metadata;
+  if (name) metadata.labels = { ...labels, 'kubernetes.io/metadata.name': name };
+}
