@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { K8TS_IMAGE } from '../../src/cluster/settings.ts';
 import { eventually } from '../support/eventually.ts';
 import { list, service, shellPod, webPod } from '../support/manifests.ts';
 import { sharedCluster } from '../support/shared-cluster.ts';
@@ -130,23 +131,72 @@ describe('the API server', () => {
 });
 
 describe('a host port', () => {
-  it('may be one number for several addresses and protocols', async () => {
-    const script = (name: string) =>
-      `mkdir -p /tmp/w; echo ${name} > /tmp/w/index.html; exec httpd -f -p 8080 -h /tmp/w`;
-    const pod = (name: string, hostIP: string, protocol = 'TCP') =>
-      shellPod(name, script(name), {
-        ports: [{ containerPort: 8080, hostPort: 54_323, hostIP, protocol }],
-      });
+  const port = 54_323;
+  const bound = (hostIP: string, protocol = 'TCP') => ({
+    ports: [{ containerPort: 8080, hostPort: port, hostIP, protocol }],
+  });
+  const web = (name: string, hostIP: string) => {
+    const script = `mkdir -p /tmp/w; echo ${name} > /tmp/w/index.html; exec httpd -f -p 8080 -h /tmp/w`;
+    return shellPod(name, script, bound(hostIP));
+  };
+  beforeAll(async () => {
     await ns.apply(
-      list(pod('host-1', '127.0.0.1'), pod('host-2', address), pod('host-3', address, 'UDP')),
+      list(
+        web('host-1', '127.0.0.1'),
+        web('host-2', address),
+        nodePod('host-3', ANSWER_DATAGRAMS, bound(address, 'UDP')),
+        nodePod('asker', 'setInterval(() => {}, 1e6)'),
+      ),
     );
-    const names = ['pod/host-1', 'pod/host-2', 'pod/host-3'];
+    const names = ['host-1', 'host-2', 'host-3', 'asker'].map((name) => `pod/${name}`);
     await ns.kubectl('wait', '--for=condition=Ready', ...names, '--timeout=120s');
-    const at = (ip: string) => cluster.fetch(`http://${ip}:54323/`, 2);
+  });
+
+  it('may be one number for several addresses and protocols', async () => {
+    const at = (ip: string, ...from: string[]) => {
+      const args = ['-sS', '-m', '2', ...from, `http://${ip}:${port}/`];
+      return cluster.network.run('curl', args).then(({ stdout }) => stdout.trim());
+    };
     expect(await eventually('on the node', () => at(address))).toBe('host-2');
     expect(await eventually('on the loopback', () => at('127.0.0.1'))).toBe('host-1');
+    expect(await at('127.0.0.1', '--interface', address)).toBe('host-1');
+    expect(await datagram('asker', address, port)).toBe('host-3');
+    expect(await datagram('host-3', address, port)).toBe('host-3');
+  });
+
+  it('is not needed between Pods, and for the node, which send datagrams to each other', async () => {
+    const { podIP } = (await ns.get('pod', 'host-3')).status;
+    expect(await datagram('asker', podIP, 8080)).toBe('host-3');
+    const answer = await eventually('an answer to the node', async () => {
+      const args = ['-t', '1', '-', `UDP4:${podIP}:8080`];
+      return (await cluster.network.run('socat', args, { input: '?' })).stdout;
+    });
+    expect(answer).toBe('host-3');
   });
 });
+
+function nodePod(name: string, script: string, container: object = {}) {
+  const command = ['/usr/bin/node', '-e', script];
+  return shellPod(name, '', { image: K8TS_IMAGE, command, ...container });
+}
+
+const ANSWER_DATAGRAMS = `
+  const socket = require('dgram').createSocket('udp4');
+  socket.on('message', (_, { port, address }) => socket.send(require('os').hostname(), port, address));
+  socket.bind(8080);
+`;
+
+/** What a datagram from a Pod is answered with; one that is lost is sent again. */
+function datagram(pod: string, ip: string, port: number): Promise<string> {
+  const script = `
+    const socket = require('dgram').createSocket('udp4');
+    socket.on('message', (answer) => process.stdout.write(answer, () => process.exit()));
+    const send = () => socket.send('?', ${port}, '${ip}');
+    send();
+    setInterval(send, 500);
+  `;
+  return ns.kubectl('exec', pod, '--', '/usr/bin/node', '-e', script);
+}
 
 describe('a Pod in the network of its node', () => {
   it('reaches Pods and Services, and is reached', async () => {
