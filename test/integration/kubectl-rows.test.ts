@@ -118,4 +118,21 @@ describe('kubectl', () => {
     expect(stdout).toMatch(/^- +(- )?image: first:1$/m);
     expect(stdout).toMatch(/^\+ +(- )?image: second:1$/m);
   });
+
+  it('explains every kind to its last field', async () => {
+    const kinds = (await kubectl('api-resources', '--no-headers')).trim().split('\n');
+    const columns = kinds.map((line) => line.trim().split(/\s+/).slice(-4));
+    expect(columns.length).toBeGreaterThan(60);
+    const explain = async ([, version = '', , kind = '']: string[]) => {
+      const said = await kubectl('explain', kind, `--api-version=${version}`, '--recursive');
+      expect(said).toContain(`KIND:       ${kind}\n`);
+      expect(said).toMatch(
+        /^FIELDS:\n {2}\S+\t<.*^ {2}metadata\t<ObjectMeta>.*^ {4}name\t<string>/ms,
+      );
+    };
+    // Each is a process of its own.
+    for (let at = 0; at < columns.length; at += 4) {
+      await Promise.all(columns.slice(at, at + 4).map(explain));
+    }
+  }, 120_000);
 });
