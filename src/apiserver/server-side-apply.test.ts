@@ -279,6 +279,16 @@ describe('applyConfiguration', () => {
   it.each([
     ['an unknown field', { ...configMap({}), datta: {} }, '.datta: field not declared in schema'],
     [
+      'several things at once, in upstream words',
+      { ...configMap({}), datta: {}, data: 'x', immutable: 1 },
+      'failed to create typed patch object (/a; /v1, Kind=ConfigMap): errors:\n  .data: expected map, got &{x}\n  .datta: field not declared in schema\n  .immutable: expected boolean, got &{1}',
+    ],
+    [
+      'text for a number',
+      deployment({ containers: [], replicas: '1' as never }),
+      '.spec.replicas: expected numeric (int or float), got string',
+    ],
+    [
       'a list item without key',
       deployment({ containers: [{ image: 'x' }] }),
       'omits key field "name"',
@@ -288,7 +298,7 @@ describe('applyConfiguration', () => {
       deployment({ containers: [{ name: 'a' }, { name: 'a' }] }),
       'duplicate entries for key [name="a"]',
     ],
-    ['a list for a map', { ...configMap({}), data: ['x'] }, '.data: expected map, got list'],
+    ['a list for a map', { ...configMap({}), data: ['x'] }, '.data: expected map, got &{[x]}'],
     [
       'managedFields',
       configMap({}, { managedFields: [{ manager: 'x' }] }),

@@ -14,7 +14,7 @@ import {
   union,
   without,
 } from './managed-fields/field-set.ts';
-import { fieldSetOf } from './managed-fields/field-set-of.ts';
+import { appliedFields, fieldSetOf } from './managed-fields/field-set-of.ts';
 import {
   liveManagers,
   type Manager,
@@ -117,7 +117,7 @@ function apply(
   };
   const key = managerKey(identity);
   const last = managers.get(key);
-  const fields = without(fieldSetOf(schema, slot, config, true), ignoredFields(write));
+  const fields = without(appliedFields(schema, slot, config), ignoredFields(write));
   managers.set(key, { ...identity, fields, time: last?.time });
   const merged = merge(schema, slot, base, config) as KubeObject;
   const result = last ? prune(merged, last.fields, managers, write) : merged;
@@ -158,7 +158,7 @@ function prune(
 ): KubeObject {
   const slot = slotOf(kind);
   const named = (set: FieldSet) => withNamedFields(schema, slot, set);
-  const setOf = (value: unknown) => named(fieldSetOf(schema, slot, value ?? {}, false));
+  const setOf = (value: unknown) => named(fieldSetOf(schema, slot, value ?? {}));
   const held = named([...managers.values()].reduce((all, m) => union(all, m.fields), EMPTY_SET));
   const all = setOf(merged);
   const lastNamed = named(last);
@@ -211,7 +211,7 @@ function inheritedFields(live: KubeObject, { manager, schema, kind }: ApplyWrite
   try {
     const config = parseJson(text);
     if (!isObject(config) || config.apiVersion !== apiVersionOf(kind)) return EMPTY_SET;
-    return fieldSetOf(schema, slotOf(kind), config, false);
+    return fieldSetOf(schema, slotOf(kind), config);
   } catch {
     // Anybody may write the annotation: what is not readable inherits nothing.
     return EMPTY_SET;
