@@ -79,4 +79,32 @@ describe('each stored kind', () => {
     const deleted = await server.request('DELETE', path);
     expect(deleted.status).toBe(200);
   });
+
+  // Where the name is not free, the server cannot make one.
+  const free = cases.filter(([, sample]) => sample[3] === undefined);
+  test.each(free)(
+    '%s of a name that the server makes is like one of a given name',
+    async (...it) => {
+      const [, sample, namespace] = it;
+      const collection = collectionOf(sample, namespace);
+      const make = async (metadata: object) => {
+        const body = { metadata, ...sample[2] };
+        return (await server.request('POST', `${collection}?dryRun=All`, { body })).body;
+      };
+      const made = await make({ generateName: 'made-' });
+      expect(made.metadata?.name, made.message).toMatch(/^made-.{5}$/);
+      const given = await make({ name: made.metadata.name });
+      expect(comparable(made)).toEqual(comparable(given));
+    },
+  );
 });
+
+/** Without what no two objects share: identifiers, times, and the name of the volume with a Pod's token. */
+function comparable({ metadata, ...rest }: { metadata: Record<string, unknown> }): object {
+  const { uid, creationTimestamp, managedFields, generateName, ...kept } = metadata;
+  const text = JSON.stringify({ metadata: kept, ...rest })
+    .replaceAll(String(uid), 'UID')
+    .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
+    .replaceAll(/kube-api-access-\w+/g, 'kube-api-access');
+  return JSON.parse(text);
+}
