@@ -135,6 +135,13 @@ function exchange(message: Buffer, waitMs = 30_000): Promise<Buffer | undefined>
   });
 }
 
+/** As it goes over TCP: after its length. */
+function framed(message: Buffer): Buffer {
+  const length = Buffer.alloc(2);
+  length.writeUInt16BE(message.length);
+  return Buffer.concat([length, message]);
+}
+
 function query(name: string, type: RecordType, more: object = {}): Buffer {
   const flags = dnsPacket.RECURSION_DESIRED;
   return dnsPacket.encode({ type: 'query', id: 7, flags, questions: [{ type, name }], ...more });
@@ -342,10 +349,7 @@ describe('the protocol', () => {
       });
     });
     for (const name of ['many.default.svc.cluster.local', 'web.default.svc.cluster.local']) {
-      const message = query(name, 'A');
-      const length = Buffer.alloc(2);
-      length.writeUInt16BE(message.length);
-      socket.write(Buffer.concat([length, message]));
+      socket.write(framed(query(name, 'A')));
     }
     await both;
     expect(dnsPacket.decode(received, 2).answers).toHaveLength(40);
@@ -355,13 +359,33 @@ describe('the protocol', () => {
   it('answers over TCP who has closed its half already, and then closes the other', async () => {
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
     // Nobody has asked for it before: the answer comes from another server, so later than the end of the questions.
-    const message = query('half.example', 'A');
-    const length = Buffer.alloc(2);
-    length.writeUInt16BE(message.length);
-    socket.end(Buffer.concat([length, message]));
+    socket.end(framed(query('half.example', 'A')));
     const chunks: Buffer[] = [];
     for await (const chunk of socket) chunks.push(chunk as Buffer);
     expect(rcode(dnsPacket.decode(Buffer.concat(chunks), 2))).toBe('NXDOMAIN');
+  });
+
+  it('survives any bytes over TCP as well, and answers what comes after them', async () => {
+    const question = query('web.default.svc.cluster.local', 'A');
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 600 }), async (bytes) => {
+        const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+        socket.end(Buffer.concat([framed(Buffer.from(bytes)), framed(question)]));
+        const chunks: Buffer[] = [];
+        for await (const chunk of socket) chunks.push(chunk as Buffer);
+        let rest: Buffer = Buffer.concat(chunks);
+        const answers: Buffer[] = [];
+        while (rest.length > 0) {
+          const end = 2 + rest.readUInt16BE(0);
+          answers.push(rest.subarray(2, end));
+          rest = rest.subarray(end);
+        }
+        expect(answers.length).toBeLessThanOrEqual(2);
+        const right = answers.filter((answer) => answer.readUInt16BE(0) === 7);
+        expect(right.map((answer) => data(dnsPacket.decode(answer)))).toContainEqual(['10.96.0.5']);
+      }),
+      { numRuns: 50 },
+    );
   });
 
   it.each<[string, object, string]>([
