@@ -99,19 +99,21 @@ class StatusWriter {
 
   async set(service: Service, ips: readonly string[]): Promise<void> {
     this.forget(service.metadata);
+    const key = keyString(service.metadata);
     const before = ingressIps(service);
-    if (ips.length > 0) this.#served.add(keyString(service.metadata));
+    // What was written a moment ago may not have come back yet.
+    const isFirst = before.length === 0 && !this.#served.has(key);
+    if (ips.length > 0) this.#served.add(key);
     if (before.join() === ips.join()) return;
-    if (before.length === 0)
-      this.#tell(service, 'Normal', 'EnsuringLoadBalancer', 'Ensuring load balancer');
+    if (isFirst) this.#tell(service, 'Normal', 'EnsuringLoadBalancer', 'Ensuring load balancer');
     await this.#write(service, ips);
-    if (before.length === 0)
-      this.#tell(service, 'Normal', 'EnsuredLoadBalancer', 'Ensured load balancer');
+    if (isFirst) this.#tell(service, 'Normal', 'EnsuredLoadBalancer', 'Ensured load balancer');
   }
 
   async fail(service: Service, problem: string): Promise<void> {
     const key = keyString(service.metadata);
     await this.#write(service, []);
+    this.#served.delete(key);
     if (this.#told.get(key) === problem) return;
     this.#told.set(key, problem);
     const message = `Error syncing load balancer: failed to ensure load balancer: ${problem}`;

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { NODES, SERVICES } from '../../api/resource-types.ts';
 import type { EndpointSlice, Node, Service } from '../../api/types.ts';
+import { LaggingClient } from '../lagging-client.fake.ts';
 import { World } from '../world.fake.ts';
 import { type PlacementFacts, placement } from './placement.ts';
 import { serviceLbController } from './service-lb-controller.ts';
@@ -185,4 +186,22 @@ describe('service load balancer', () => {
     } as Service);
     await world.until(() => expect(ips('web')).toEqual([]));
   });
+});
+
+it('tells once of a Service that it looks at again before its own write has come back', async () => {
+  const client = new LaggingClient((resource) => (resource === 'services' ? 300 : 0));
+  const world = new World(client);
+  client.seed(NODES, node('a', '192.0.2.1'));
+  world.start([serviceLbController]);
+  const ips = () =>
+    client
+      .all(SERVICES)[0]
+      ?.status?.loadBalancer?.ingress?.map(({ ip }) => ip)
+      .join();
+  await client.create(SERVICES, service('web'));
+  await world.until(() => expect(ips()).toBe('192.0.2.1'));
+  await client.create(NODES, node('b', '192.0.2.2'));
+  await world.until(() => expect(ips()).toBe('192.0.2.1,192.0.2.2'));
+  expect(world.events.lines).toHaveLength(2);
+  await world.stop();
 });
