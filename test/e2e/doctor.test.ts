@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { K8TS } from '../support/cluster.ts';
+import { componentPid } from '../support/component-pid.ts';
 import { eventually } from '../support/eventually.ts';
 import { list, service, shellPod, webDeployment } from '../support/manifests.ts';
 import { sharedCluster } from '../support/shared-cluster.ts';
@@ -70,5 +71,55 @@ describe('k8ts doctor', () => {
       const { exitCode } = await doctor('service', 'well', '-n', ns.name);
       return exitCode === 0;
     });
+  });
+
+  it('follows a connection to the policy that ends it, and to the port where nobody listens', async () => {
+    const apart = { ports: [{ port: 80, targetPort: 9 }], selector: { app: 'well' } };
+    await ns.apply(service('deaf', apart));
+    await diagnosis(['service', 'deaf'], /WRONG +containers +\S+:9 refuses connections/);
+    const metadata = { name: 'closed' };
+    const spec = { podSelector: { matchLabels: { app: 'well' } }, policyTypes: ['Ingress'] };
+    const policy = { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata, spec };
+    await ns.apply(policy);
+    await diagnosis(
+      ['service', 'well', '--from', 'crashing'],
+      /WRONG +policy +NetworkPolicies closed let crashing not in to port 8080.*describe networkpolicy closed/s,
+    );
+  });
+
+  it('names the quota for which a Pod was not made, by the name of what should have made it', async () => {
+    const quota = {
+      apiVersion: 'v1',
+      kind: 'ResourceQuota',
+      metadata: { name: 'nothing-more' },
+      spec: { hard: { pods: '0' } },
+    };
+    await ns.apply(quota);
+    await eventually('it counts', async () => (await ns.get('quota', 'nothing-more')).status.used);
+    await ns.apply(webDeployment('unmade', 1));
+    await diagnosis(
+      ['pod', 'unmade'],
+      /WRONG +quota .*exceeded quota: nothing-more.*describe resourcequota nothing-more/s,
+    );
+  });
+
+  it('names components that hang, of which the API server is the cause of all else', async () => {
+    const names = ['apiserver', 'scheduler'];
+    const pids = await Promise.all(names.map((name) => componentPid(cluster, name)));
+    for (const pid of pids) process.kill(pid, 'SIGSTOP');
+    try {
+      const { text, exitCode } = await doctor('pod', 'huge', '-n', ns.name);
+      expect(exitCode).toBe(1);
+      for (const [i, name] of names.entries()) {
+        expect(text).toMatch(
+          new RegExp(
+            `WRONG +${name} +runs as process ${pids[i]}, but does not answer at .*\n.*next: kill -CONT ${pids[i]}`,
+          ),
+        );
+      }
+      expect(text).not.toContain('ok ');
+    } finally {
+      for (const pid of pids) process.kill(pid, 'SIGCONT');
+    }
   });
 });

@@ -1,6 +1,14 @@
 import { Command } from 'commander';
+import { parseKey } from '../../api/resource-types.ts';
 import { createClient, type RestClient } from '../../client/rest-client.ts';
-import { examine, examinePod, examineService, type Report } from '../../cluster/doctor.ts';
+import {
+  type Connect,
+  examine,
+  examinePod,
+  examineService,
+  examineSubject,
+  type Report,
+} from '../../cluster/doctor.ts';
 import { pathsUnder } from '../../cluster/paths.ts';
 import { realClock } from '../../util/clock.ts';
 import { rootOption } from '../options.ts';
@@ -8,6 +16,7 @@ import { rootOption } from '../options.ts';
 interface Options {
   root: string;
   namespace: string;
+  from?: string;
 }
 
 /** `k8ts doctor`: from a symptom to the component, the cause and the next command. */
@@ -18,29 +27,29 @@ export function command(): Command {
     .action(({ root }: Options) =>
       withClients(async (connect) => examine(pathsUnder(root), connect, realClock.now())),
     );
-  const subjects = {
-    pod: { summary: 'why a Pod does not run, or is not ready', look: examinePod },
-    service: { summary: 'why a Service does not answer', look: examineService },
-  };
-  for (const [name, { summary, look }] of Object.entries(subjects)) {
-    doctor
-      .command(name)
-      .summary(summary)
-      .argument('<name>')
-      .addOption(rootOption())
-      .option('-n, --namespace <name>', 'where it is', 'default')
-      .action((which: string, _: unknown, command: Command) => {
-        // --root is an option of `doctor` too, which takes it wherever it stands.
-        const { root, namespace } = command.optsWithGlobals<Options>();
-        return withClients(async (connect) =>
-          look(await connect(pathsUnder(root).kubeconfig('admin')), { namespace, name: which }),
-        );
-      });
-  }
-  return doctor;
+  const pod = subject('pod', examinePod).summary(
+    'why a Pod is not there, does not run, or is not ready; also by the name of what makes it',
+  );
+  const service = subject('service', examineService)
+    .summary('why a Service does not answer')
+    .option('--from <pod>', 'the Pod that cannot connect to it: NAME, or NAMESPACE/NAME');
+  return doctor.addCommand(pod).addCommand(service);
 }
 
-type Connect = (kubeconfig: string) => Promise<RestClient>;
+function subject(kind: string, look: Parameters<typeof examineSubject>[2]['look']): Command {
+  return new Command(kind)
+    .argument('<name>')
+    .addOption(rootOption())
+    .option('-n, --namespace <name>', 'where it is', 'default')
+    .action((name: string, _: unknown, command: Command) => {
+      // --root is an option of `doctor` too, which takes it wherever it stands.
+      const { root, namespace, from } = command.optsWithGlobals<Options>();
+      const source = from === undefined ? undefined : parseKey(from);
+      const at = source && { ...source, namespace: source.namespace || namespace };
+      const wanted = { look, subject: { namespace, name, from: at }, now: realClock.now() };
+      return withClients((connect) => examineSubject(pathsUnder(root), connect, wanted));
+    });
+}
 
 /** Prints a report, and closes what was opened for it. */
 async function withClients(act: (connect: Connect) => Promise<Report>): Promise<void> {

@@ -1,3 +1,4 @@
+import { isSidecar } from '../../api/pods.ts';
 import type { ContainerStatus, Event, Node, Pod } from '../../api/types.ts';
 import { isReady } from '../readiness.ts';
 import { bad, type Finding, good } from './findings.ts';
@@ -15,12 +16,41 @@ export interface PodFacts {
 export function diagnosePod(facts: PodFacts): Finding[] {
   const { pod } = facts;
   const found: Finding[] = [];
-  for (const look of [scheduling, nodeOf, sandbox, containers, readiness]) {
+  for (const look of [eviction, scheduling, nodeOf, deletion, sandbox, containers, readiness]) {
     const finding = look(facts);
-    found.push(finding);
-    if (!finding.ok) return found;
+    if (finding) found.push(finding);
+    if (finding && !finding.ok) return found;
   }
   return [...found, good('pod', `${pod.metadata.name} runs and is ready`)];
+}
+
+/** A Pod that was ended as a whole, by its kubelet or by a controller, says why itself. */
+function eviction({ pod }: PodFacts): Finding | undefined {
+  const { phase, reason, message } = pod.status ?? {};
+  if (phase !== 'Failed' || !reason) return undefined;
+  const { name, namespace } = pod.metadata;
+  return bad(
+    'pod',
+    `has failed: ${reason}: ${message ?? ''}`,
+    `kubectl -n ${namespace} describe pod ${name}; kubectl describe node ${pod.spec?.nodeName ?? ''}`,
+  );
+}
+
+/** One that is to be gone and is still there: somebody else holds it, or its kubelet is still at it. */
+function deletion({ pod }: PodFacts): Finding | undefined {
+  const { name, namespace, deletionTimestamp, finalizers = [] } = pod.metadata;
+  if (deletionTimestamp === undefined) return undefined;
+  const describe = `kubectl -n ${namespace} get pod ${name} -o yaml`;
+  const ended = (pod.status?.containerStatuses ?? []).every(({ state }) => !state?.running);
+  if (ended && finalizers.length > 0) {
+    const who = finalizers.join(', ');
+    return bad('finalizers', `it is deleted, and waits for whoever removes ${who}`, describe);
+  }
+  return bad(
+    'kubelet',
+    `it is deleted, and its containers are given until ${deletionTimestamp} to end`,
+    `${describe}; on its node: k8ts doctor`,
+  );
 }
 
 function scheduling({ pod }: PodFacts): Finding {
@@ -73,21 +103,34 @@ function sandbox(facts: PodFacts): Finding {
   const volume = warning(facts, ['FailedMount', 'FailedAttachVolume', 'FailedMapVolume']);
   if (volume) return bad('volumes', volume, describe);
   const failed = warning(facts, ['FailedCreatePodSandBox', 'NetworkNotReady']);
-  if (failed)
-    return bad('runtime', failed, `${describe}; containerd's log is beside the kubelet's`);
-  return bad('kubelet', 'has not made the sandbox yet', describe);
+  const logs = 'on its node: k8ts doctor, and the logs of kubelet and containerd';
+  if (failed) return bad('runtime', failed, `${describe}; ${logs}`);
+  return bad('kubelet', 'has not made the sandbox yet', `${describe}; ${logs}`);
 }
 
 function containers({ pod }: PodFacts): Finding {
-  const all = [
-    ...(pod.status?.initContainerStatuses ?? []),
-    ...(pod.status?.containerStatuses ?? []),
-  ];
+  const first = pod.status?.initContainerStatuses ?? [];
+  const all = [...first, ...(pod.status?.containerStatuses ?? [])];
   for (const status of all) {
     const finding = containerProblem(pod, status);
     if (finding) return finding;
   }
-  return good('containers', `${all.length} have started`);
+  return initProblem(pod) ?? good('containers', `${all.length} have started`);
+}
+
+/** One that prepares the others, and has not come to its end. */
+function initProblem(pod: Pod): Finding | undefined {
+  const sidecars = (pod.spec?.initContainers ?? []).filter(isSidecar).map(({ name }) => name);
+  const busy = (pod.status?.initContainerStatuses ?? []).find(
+    ({ name, state }) => state?.running !== undefined && !sidecars.includes(name),
+  );
+  if (!busy) return undefined;
+  const { name, namespace } = pod.metadata;
+  return bad(
+    'init container',
+    `${busy.name} runs since ${busy.state?.running?.startedAt}, and the others wait for its end`,
+    `kubectl -n ${namespace} logs ${name} -c ${busy.name}`,
+  );
 }
 
 // What the kubelet says of a container that waits, and who can do something about it.
@@ -109,11 +152,18 @@ function containerProblem(
   const waiting = state?.waiting;
   const reason = waiting?.reason ?? '';
   if (reason === 'CrashLoopBackOff') {
-    const end = lastState?.terminated;
     return bad(
       'container',
-      `${name} ends again and again: ${end?.reason ?? 'unknown'}, exit code ${end?.exitCode ?? '?'}`,
+      `${name} ends again and again: ${endOf(lastState?.terminated)}`,
       `kubectl -n ${namespace} logs ${podName} -c ${name} --previous`,
+    );
+  }
+  const ended = state?.terminated;
+  if (ended !== undefined && ended.exitCode !== 0) {
+    return bad(
+      'container',
+      `${name} has ended: ${endOf(ended)}`,
+      `kubectl -n ${namespace} logs ${podName} -c ${name}`,
     );
   }
   const about = WAITING[reason];
@@ -123,6 +173,14 @@ function containerProblem(
     `${name}: ${reason}: ${waiting?.message ?? ''}`,
     `kubectl -n ${namespace} describe pod ${podName}`,
   );
+}
+
+type End = NonNullable<NonNullable<ContainerStatus['state']>['terminated']>;
+
+function endOf(end: End | undefined): string {
+  const how = `${end?.reason ?? 'unknown'}, exit code ${end?.exitCode ?? '?'}`;
+  if (end?.reason !== 'OOMKilled') return end?.message ? `${how}: ${end.message.trim()}` : how;
+  return `${how}: it wanted more memory than its limit`;
 }
 
 function readiness(facts: PodFacts): Finding {

@@ -1,33 +1,33 @@
-import { existsSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { run } from '../../host/exec.ts';
 import { machineAddresses } from '../../host/machine.ts';
-import { identifyProcess } from '../../host/processes.ts';
 import { readCertificate } from '../../pki/certificate.ts';
+import { expirations } from '../certificate-care.ts';
 import { kubeletConfigFile } from '../component-flags.ts';
 import { readIfExists } from '../files.ts';
 import type { Paths } from '../paths.ts';
 import type { ClusterSettings } from '../settings.ts';
-import { type ProcessStatus, statusFile } from '../supervisor.ts';
+import { examineHealth } from './examine-health.ts';
 import { bad, type Finding, good } from './findings.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const SOON_DAYS = 30;
 const MIN_FREE_MIB = 1024;
-// A kubelet and its containers watch many files; systemd's default of 128 instances is soon used up.
-const MIN_INOTIFY_INSTANCES = 256;
+// A kubelet and its containers watch many files; the kernel's default of 128 instances is soon used up.
+const MIN_INOTIFY = { instances: 256, watches: 8192 };
 
 /** What can be seen of this machine without asking the API server. */
 export async function examineMachine(
   paths: Paths,
   settings: ClusterSettings,
-  now: number,
+  about: { now: number; joined: boolean },
 ): Promise<Finding[]> {
   return [
-    ...processFindings(paths),
-    ...certificateFindings(paths, now),
-    diskFinding(paths),
-    inotifyFinding(),
+    ...(await examineHealth(paths, settings, about)),
+    ...(await certificateFindings(paths, settings, about)),
+    ...diskFindings(paths),
+    ...inotifyFindings(),
     addressFinding(settings),
     resolverFinding(settings),
     await iptablesFinding(),
@@ -39,57 +39,105 @@ export async function examineMachine(
   ];
 }
 
-function processFindings(paths: Paths): Finding[] {
-  const text = readIfExists(statusFile(paths.run));
-  if (text === undefined) return [bad('processes', 'the cluster does not run', 'k8ts up --detach')];
-  return (JSON.parse(text) as ProcessStatus[]).map(({ name, pid, restarts, lastEnd, log }) => {
-    const runs = pid !== undefined && identifyProcess(pid) !== undefined;
-    if (!runs) return bad(name, `has ended: ${lastEnd ?? 'unknown'}`, `tail ${log}`);
-    return restarts > 3
-      ? bad(
-          name,
-          `has been started again ${restarts} times: ${lastEnd ?? 'unknown'}`,
-          `tail ${log}`,
-        )
-      : good(name, `runs as process ${pid}`);
-  });
-}
-
 /** One finding for all that are good, and one for each that is not. */
-function certificateFindings({ pki }: Paths, now: number): Finding[] {
-  const files = existsSync(pki) ? readdirSync(pki).filter((name) => name.endsWith('.crt')) : [];
-  const days = files.map((name) => {
-    const { notAfter } = readCertificate(readFileSync(join(pki, name), 'utf8'));
-    return { name, days: Math.floor((notAfter.getTime() - now) / DAY_MS) };
-  });
-  const lapsing = days
-    .filter((one) => one.days < SOON_DAYS)
-    .map(({ name, days: left }) =>
-      bad('certificates', `${name} is good for ${left} days`, 'k8ts certs renew all'),
-    );
-  if (lapsing.length > 0 || days.length === 0) return lapsing;
-  return [
-    good('certificates', `the first lapses in ${Math.min(...days.map((one) => one.days))} days`),
+async function certificateFindings(
+  paths: Paths,
+  settings: ClusterSettings,
+  { now, joined }: { now: number; joined: boolean },
+): Promise<Finding[]> {
+  const ends = joined ? joinedEnds(paths) : await ownEnds(paths, settings);
+  return expiryFindings(ends, now);
+}
+
+/** When a certificate lapses, by its name. */
+type Ends = ReadonlyMap<string, Date>;
+
+async function ownEnds(paths: Paths, settings: ClusterSettings): Promise<Ends> {
+  const all = await expirations(paths, settings);
+  return new Map(all.flatMap(({ name, notAfter }) => (notAfter ? [[name, notAfter]] : [])));
+}
+
+/** Of a node that has joined: the authority, and what the cluster has signed for its kubelet. */
+function joinedEnds(paths: Paths): Ends {
+  const folder = join(paths.kubelet, 'pki');
+  const files = [
+    join(paths.pki, 'ca.crt'),
+    join(folder, 'kubelet-client-current.pem'),
+    join(folder, 'kubelet-server-current.pem'),
   ];
+  return new Map(
+    files.filter(existsSync).map((file) => {
+      return [basename(file), readCertificate(readFileSync(file, 'utf8')).notAfter];
+    }),
+  );
 }
 
-function diskFinding({ state }: Paths): Finding {
-  const { bavail, bsize } = statfsSync(state);
-  const mib = Math.floor((bavail * bsize) / 1024 ** 2);
-  return mib >= MIN_FREE_MIB
-    ? good('disk', `${mib} MiB are free`)
-    : bad('disk', `only ${mib} MiB are free for ${state}`, `du -xh ${state} | sort -h | tail`);
+/** Pure. */
+export function expiryFindings(ends: Ends, now: number): Finding[] {
+  const days = [...ends].map(([name, end]) => ({
+    name,
+    left: Math.floor((end.getTime() - now) / DAY_MS),
+  }));
+  const lapsing = days
+    .filter(({ left }) => left < SOON_DAYS)
+    .map(({ name, left }) => {
+      const what = left < 0 ? `${name} has lapsed` : `${name} is good for ${left} days`;
+      return bad('certificates', what, 'k8ts certs renew all');
+    });
+  if (lapsing.length > 0 || days.length === 0) return lapsing;
+  const first = Math.min(...days.map(({ left }) => left));
+  return [good('certificates', `the first lapses in ${first} days`)];
 }
 
-function inotifyFinding(): Finding {
-  const file = '/proc/sys/fs/inotify/max_user_instances';
-  const limit = Number(readIfExists(file) ?? Number.POSITIVE_INFINITY);
-  return limit >= MIN_INOTIFY_INSTANCES
-    ? good('inotify', `${limit} instances are allowed`)
+/** Of each file system that holds state of the cluster: the store may have one of its own. */
+function diskFindings({ state, store, etcd, logs }: Paths): Finding[] {
+  const seen = new Set<number>();
+  return [state, store, etcd, logs].filter(existsSync).flatMap((directory) => {
+    const { dev } = statSync(directory);
+    if (seen.has(dev)) return [];
+    seen.add(dev);
+    const { bavail, blocks, bsize, ffree, files } = statfsSync(directory);
+    const mib = (count: number) => Math.floor((count * bsize) / 1024 ** 2);
+    const hasInodes = files === 0 || ffree > 0;
+    return [diskFinding({ directory, freeMib: mib(bavail), sizeMib: mib(blocks), hasInodes })];
+  });
+}
+
+/** Pure. */
+export function diskFinding(disk: {
+  directory: string;
+  freeMib: number;
+  sizeMib: number;
+  hasInodes: boolean;
+}): Finding {
+  const { directory, freeMib, sizeMib, hasInodes } = disk;
+  if (!hasInodes) {
+    return bad('disk', `no inodes are left for ${directory}`, `du --inodes -xh ${directory}`);
+  }
+  return freeMib >= Math.min(MIN_FREE_MIB, sizeMib / 10)
+    ? good('disk', `${freeMib} MiB are free for ${directory}`)
+    : bad(
+        'disk',
+        `only ${freeMib} MiB are free for ${directory}`,
+        `du -xh ${directory} | sort -h | tail`,
+      );
+}
+
+function inotifyFindings(): Finding[] {
+  return Object.entries(MIN_INOTIFY).map(([what, least]) => {
+    const file = `/proc/sys/fs/inotify/max_user_${what}`;
+    return inotifyFinding(what, Number(readIfExists(file) ?? Number.POSITIVE_INFINITY), least);
+  });
+}
+
+/** Pure. */
+export function inotifyFinding(what: string, limit: number, least: number): Finding {
+  return limit >= least
+    ? good('inotify', `${limit} ${what} are allowed`)
     : bad(
         'inotify',
-        `only ${limit} instances are allowed`,
-        `sysctl -w fs.inotify.max_user_instances=1024`,
+        `only ${limit} ${what} are allowed: kubelets and containers watch more`,
+        `sysctl -w fs.inotify.max_user_${what}=${least * 4}`,
       );
 }
 

@@ -1,10 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { EndpointSlice, Event, Node, Pod, Service } from '../../api/types.ts';
+import type { Event, Node, Pod } from '../../api/types.ts';
 import { diagnosePod } from './diagnose-pod.ts';
-import { diagnoseService } from './diagnose-service.ts';
-import { leaderFinding } from './examine-cluster.ts';
-import { cgroupFinding, driverFinding } from './examine-machine.ts';
-import { render } from './findings.ts';
 
 type Fields = Record<string, unknown>;
 const pod = (status: Fields, spec: Fields = { nodeName: 'a' }) =>
@@ -30,6 +26,14 @@ const waiting = (reason: string, message = '') => ({
     },
   ],
 });
+const ended = (terminated: Fields) => ({
+  podIP: '10.244.0.5',
+  containerStatuses: [{ name: 'main', state: { terminated } }],
+});
+const deleted = (metadata: Fields) => {
+  const one = pod({});
+  return { ...one, metadata: { ...one.metadata, deletionTimestamp: 'noon', ...metadata } } as Pod;
+};
 const unready = { podIP: '10.244.0.5', containerStatuses: [{ name: 'main', state: {} }] };
 
 describe('diagnosePod names the component, the cause and the next command', () => {
@@ -107,6 +111,46 @@ describe('diagnosePod names the component, the cause and the next command', () =
       'logs web -c main --previous',
     ],
     [
+      'whose container has ended',
+      pod(ended({ reason: 'OOMKilled', exitCode: 137 })),
+      [],
+      node('True'),
+      'container',
+      'OOMKilled, exit code 137: it wanted more memory',
+      'logs web -c main',
+    ],
+    [
+      'that waits for its first container',
+      pod({
+        podIP: '10.244.0.5',
+        initContainerStatuses: [{ name: 'first', state: { running: { startedAt: 'noon' } } }],
+      }),
+      [],
+      node('True'),
+      'init container',
+      'first runs since noon',
+      'logs web -c first',
+    ],
+    [
+      'that was evicted',
+      pod({ phase: 'Failed', reason: 'Evicted', message: 'low on memory' }),
+      [],
+      node('True'),
+      'pod',
+      'Evicted: low on memory',
+      'describe node a',
+    ],
+    [
+      'that somebody holds',
+      deleted({ finalizers: ['x/y'] }),
+      [],
+      node('True'),
+      'finalizers',
+      'whoever removes x/y',
+      'get pod web -o yaml',
+    ],
+    ['that is ending', deleted({}), [], node('True'), 'kubelet', 'given until noon', 'k8ts doctor'],
+    [
       'that is not ready',
       pod(unready),
       [warning('Unhealthy', 'refused')],
@@ -129,74 +173,5 @@ describe('diagnosePod names the component, the cause and the next command', () =
     expect(diagnosePod({ pod: well, events: [], node: node('True') }).every(({ ok }) => ok)).toBe(
       true,
     );
-  });
-});
-
-describe('diagnoseService stops where the way of a connection ends', () => {
-  const service = {
-    metadata: { name: 'web', namespace: 'shop' },
-    spec: {
-      clusterIP: '10.96.1.2',
-      selector: { app: 'web' },
-      ports: [{ port: 80, targetPort: 'http' }],
-    },
-  } as unknown as Service;
-  const ready = pod({ conditions: [{ type: 'Ready', status: 'True' }] });
-  const slice = (ports: Fields[]) =>
-    ({
-      ports,
-      endpoints: [{ addresses: ['10.244.0.5'], conditions: { ready: true } }],
-    }) as unknown as EndpointSlice;
-  const whole = {
-    service,
-    pods: [ready],
-    slices: [slice([{ name: '', port: 8080 }])],
-    rules: '-d 10.96.1.2/32',
-  };
-
-  it.each([
-    ['no Pod', { pods: [] }, 'selector'],
-    ['no ready Pod', { pods: [pod({})] }, 'pods'],
-    ['no endpoint', { slices: [] }, 'endpoints'],
-    ['no such port', { slices: [slice([])] }, 'endpoints'],
-    ['no rule', { rules: '' }, 'proxy'],
-  ])('with %s', (_, change, about) => {
-    const last = diagnoseService({ ...whole, ...change }).at(-1);
-    expect(last).toMatchObject({ about, ok: false });
-    expect(last?.next).toBeTruthy();
-  });
-
-  it('finds nothing with one that is connected', () => {
-    const findings = diagnoseService(whole);
-    expect(findings.map(({ ok }) => ok)).toEqual([true, true, true, true]);
-    expect(render(findings)).toMatch(/^ok {5}selector {3}app=web chooses 1 Pods\n/);
-  });
-});
-
-describe('what the doctor sees of cgroups and leaders', () => {
-  it('tells their version, and a kubelet and a runtime that do not agree', () => {
-    expect(cgroupFinding('cgroup2 /sys/fs/cgroup cgroup2 rw 0 0')).toMatchObject({
-      what: 'version 2',
-    });
-    expect(cgroupFinding('x /sys/fs/cgroup/cpu cgroup rw,cpu 0 0')).toMatchObject({ ok: true });
-    expect(cgroupFinding('proc /proc proc rw 0 0')).toMatchObject({ ok: false });
-    const containerd = '  SystemdCgroup = false\n';
-    expect(driverFinding('{"cgroupDriver":"cgroupfs"}', containerd)).toMatchObject({ ok: true });
-    expect(driverFinding('{"cgroupDriver":"systemd"}', containerd)).toMatchObject({
-      ok: false,
-      what: 'the kubelet uses systemd, containerd cgroupfs',
-    });
-  });
-
-  it('tells who leads, and who does not any more', () => {
-    const now = Date.parse('2026-01-01T00:01:00Z');
-    const lease = { holderIdentity: 'a_1', leaseDurationSeconds: 15 };
-    const at = (renewTime: string) => leaderFinding('kube-scheduler', { ...lease, renewTime }, now);
-    expect(at('2026-01-01T00:00:55Z')).toMatchObject({ ok: true, what: 'a_1 leads' });
-    expect(at('2026-01-01T00:00:00Z')).toMatchObject({
-      ok: false,
-      what: 'a_1 led, and has not said so for 60 s',
-    });
-    expect(leaderFinding('kube-scheduler', {}, now)).toMatchObject({ what: 'nobody leads' });
   });
 });
