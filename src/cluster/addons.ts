@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { KubeObject } from '../api/types.ts';
 import { parseYamlDocuments } from '../api/yaml.ts';
 import type { Client } from '../client/client.ts';
-import { applyObjects, fillIn } from './apply.ts';
+import { applyObjects, fillIn, removeObjects } from './apply.ts';
 import { type ClusterSettings, K8TS_IMAGE, OPTIONAL_PARTS } from './settings.ts';
 import { proxyValues } from './static-pods.ts';
 
@@ -55,4 +55,24 @@ export async function applyAddons(
   const wanted = addonNames().filter((name) => isWanted(name, settings));
   const objects = await Promise.all(wanted.map((name) => addonObjects(name, settings)));
   return applyObjects(client, objects.flat(), signal);
+}
+
+/**
+ * Takes away what an earlier start has brought and is left out now. Answers a line for each object that stays all the same,
+ * with the command that removes it.
+ */
+export async function withdrawAddons(
+  client: Client,
+  settings: ClusterSettings,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const names = addonNames().filter((name) => settings.disabled.includes(name));
+  const objects = await Promise.all(
+    names.map(async (name) => {
+      const all = await addonObjects(name, settings);
+      // Under its account the proxies of nodes that have joined work too, wherever they come from.
+      return name === 'kube-proxy' ? all.filter(({ kind }) => kind === 'DaemonSet') : all;
+    }),
+  );
+  return removeObjects(client, objects.flat(), signal);
 }

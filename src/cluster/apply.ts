@@ -1,6 +1,6 @@
-import { isConflict } from '../api/errors.ts';
+import { isConflict, isNotFound } from '../api/errors.ts';
 import { keyString, type ResourceType } from '../api/resource-types.ts';
-import type { KubeObject } from '../api/types.ts';
+import type { KubeObject, ObjectMeta } from '../api/types.ts';
 import type { Client } from '../client/client.ts';
 import { errorMessage } from '../util/errors.ts';
 
@@ -41,6 +41,62 @@ export async function applyObjects(
     }
   }
   return problems;
+}
+
+/**
+ * Takes objects out of the cluster that `applyObjects` has brought into it. One that others have changed stays, and so does
+ * one of the same name that was never ours. Answers a line for each that stays though it was ours, or could not be removed.
+ */
+export async function removeObjects(
+  client: Client,
+  objects: readonly KubeObject[],
+  signal: AbortSignal,
+): Promise<string[]> {
+  const types = new ResourceTypes(client);
+  const problems: string[] = [];
+  for (const object of objects.toReversed()) {
+    signal.throwIfAborted();
+    const { name = '', namespace = '' } = object.metadata;
+    const key = { namespace, name };
+    const removal = `kubectl delete ${object.kind.toLowerCase()} ${name}${namespace && ` -n ${namespace}`}`;
+    try {
+      const type = await types.of(object, signal);
+      const { metadata } = await client.get(type, key, signal);
+      const owner = ownerOf(metadata);
+      if (owner === 'ours') {
+        const preconditions = { uid: metadata.uid };
+        await client.delete(type, key, { preconditions, propagationPolicy: 'Background' });
+      } else if (owner === 'changed') {
+        const what = `${object.kind} ${keyString(key)}`;
+        problems.push(`${what} is left out now, but others have changed it: ${removal}`);
+      }
+    } catch (err) {
+      signal.throwIfAborted();
+      if (isNotFound(err)) continue;
+      problems.push(`${object.kind} ${keyString(key)} is still there: ${errorMessage(err)}`);
+    }
+  }
+  return problems;
+}
+
+// Every object has them, and many replicas are still the same thing.
+const NOBODYS_FIELDS = ['f:metadata', 'f:status'];
+
+/** Whose an object is, by who has written what it asks for: ours, ours and then somebody else's, or never ours. Pure. */
+export function ownerOf({ managedFields = [] }: ObjectMeta): 'ours' | 'changed' | 'others' {
+  const isOurs = managedFields.some(
+    ({ manager, operation }) => manager === FIELD_MANAGER && operation === 'Apply',
+  );
+  if (!isOurs) return 'others';
+  const isChanged = managedFields.some(({ manager, operation, subresource, fieldsV1 }) => {
+    if (subresource || (manager === FIELD_MANAGER && operation === 'Apply')) return false;
+    return Object.entries(fieldsV1 ?? {}).some(([name, fields]) => {
+      if (name === 'f:spec')
+        return Object.keys(fields as object).some((one) => one !== 'f:replicas');
+      return name.startsWith('f:') && !NOBODYS_FIELDS.includes(name);
+    });
+  });
+  return isChanged ? 'changed' : 'ours';
 }
 
 interface ResourceList {

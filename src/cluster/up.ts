@@ -8,7 +8,7 @@ import { identifyProcess, isAlive, type ProcessIdentity } from '../host/processe
 import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
-import { applyAddons, unknownPart } from './addons.ts';
+import { applyAddons, unknownPart, withdrawAddons } from './addons.ts';
 import { bindAdministrators } from './administrators.ts';
 import { keepAuthorities } from './authority-exchange.ts';
 import { announceAuthority } from './authority-news.ts';
@@ -19,6 +19,7 @@ import { heapOptions, type ProcessSpec, processSpecs, type SelfCommand } from '.
 import { awaitVote } from './etcd-membership.ts';
 import { readIfExists, writeWhole } from './files.ts';
 import { importBundles } from './images.ts';
+import { endProxy } from './leave-out.ts';
 import { localNodes, startLocalNodes } from './local-nodes.ts';
 import type { Paths } from './paths.ts';
 import { keepPodRoutes } from './pod-routes.ts';
@@ -100,6 +101,7 @@ export async function up(
 ): Promise<void> {
   takeCharge(paths);
   await assertClusterFits(paths, settings, deps);
+  await endProxy(paths, settings, deps);
   await prepare(paths, settings, deps.clock.now(), signal);
   deps.progress('Certificates and configuration are in place');
   const specs = processSpecs(paths, settings, deps.self);
@@ -166,6 +168,7 @@ export async function upDetached(
   }
   await assertClusterFits(paths, settings, deps);
   mkdirSync(paths.logs, { recursive: true, mode: 0o700 });
+  await endProxy(paths, settings, deps);
   await prepare(paths, settings, deps.clock.now());
   deps.progress('Certificates and configuration are in place');
   await deps.launch(paths, options, deps.self, (signal) => awaitAll(paths, settings, deps, signal));
@@ -182,8 +185,20 @@ export const detach: Launch = async (paths, options, self, ready) => {
   const failed = child.ended.then(() => {
     throw new Error(`The cluster could not be started:\n${lastLines(logFile, 5)}`);
   });
-  await Promise.race([failed, ready(AbortSignal.timeout(READY_TIMEOUT_MS))]);
+  const signal = AbortSignal.timeout(READY_TIMEOUT_MS);
+  const done = ready(signal).catch((cause: unknown) => {
+    if (!signal.aborted) throw cause;
+    throw new Error(lateness(paths, logFile), { cause });
+  });
+  await Promise.race([failed, done]);
 };
+
+/** What goes on in the background may still come to its end. */
+function lateness({ root }: Paths, logFile: string): string {
+  const seconds = READY_TIMEOUT_MS / 1000;
+  const where = root === '/' ? '' : ` --root ${root}`;
+  return `It is not ready after ${seconds} s, and is still tried; what it waits for is told by: k8ts doctor${where}\n${lastLines(logFile, 5)}`;
+}
 
 async function announceReady(
   paths: Paths,
@@ -220,7 +235,9 @@ async function furnish(
   try {
     await markControlPlane(client, settings.nodeName);
     await announceAuthority(client, paths);
-    for (const problem of await applyAddons(client, settings, signal)) progress(problem);
+    for (const change of [withdrawAddons, applyAddons]) {
+      for (const problem of await change(client, settings, signal)) progress(problem);
+    }
     await startLocalNodes(paths, settings, deps, signal);
   } catch (err) {
     if (!signal.aborted) progress(`The cluster is not complete: ${errorMessage(err)}`);

@@ -1,7 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DEPLOYMENTS, SERVICES } from '../../src/api/resource-types.ts';
+import {
+  DAEMON_SETS,
+  DEPLOYMENTS,
+  SERVICE_ACCOUNTS,
+  SERVICES,
+} from '../../src/api/resource-types.ts';
 import { createClient, type RestClient } from '../../src/client/rest-client.ts';
-import { applyAddons } from '../../src/cluster/addons.ts';
+import { addonObjects, applyAddons, withdrawAddons } from '../../src/cluster/addons.ts';
 import { DEFAULT_SETTINGS } from '../../src/cluster/settings.ts';
 import { startApiServer, type TestApiServer } from '../support/api-server.ts';
 
@@ -59,5 +64,48 @@ describe('applyAddons', () => {
     expect(others).toEqual([]);
     const kept = await client.get(DEPLOYMENTS, coredns);
     expect(kept.spec?.template.spec?.containers[0]?.image).toBe(image);
+  });
+});
+
+describe('withdrawAddons', () => {
+  const disabled = { ...settings, disabled: ['dns', 'kube-proxy'] };
+
+  it('takes away what is left out now, and leaves what others have changed, with the command that removes it', async () => {
+    // The image of the Deployment is somebody else's by now.
+    expect(await withdrawAddons(client, disabled, never)).toEqual([
+      'Deployment kube-system/coredns is left out now, but others have changed it: kubectl delete deployment coredns -n kube-system',
+    ]);
+    await expect(client.get(SERVICES, kubeDns)).rejects.toThrow('not found');
+    await client.get(DEPLOYMENTS, coredns);
+  });
+
+  it('takes away a Deployment of which only the number of replicas was changed', async () => {
+    await client.delete(DEPLOYMENTS, coredns);
+    expect(await applyAddons(client, settings, never)).toEqual([]);
+    const patch = { type: 'merge' as const, body: { spec: { replicas: 2 } } };
+    await client.patch(DEPLOYMENTS, coredns, patch, { fieldManager: 'somebody' });
+    expect(await withdrawAddons(client, disabled, never)).toEqual([]);
+    await expect(client.get(DEPLOYMENTS, coredns)).rejects.toThrow('not found');
+  });
+
+  it('leaves objects of the same names alone that were never ours, and says nothing', async () => {
+    const [service] = (await addonObjects('dns', settings)).filter(
+      ({ kind }) => kind === 'Service',
+    );
+    await client.create(SERVICES, service as never, { fieldManager: 'helm' });
+    expect(await withdrawAddons(client, disabled, never)).toEqual([]);
+    await client.get(SERVICES, kubeDns);
+  });
+
+  it('keeps the account of the proxy, under which nodes that have joined work', async () => {
+    const withProxy = { ...settings, staticPods: true };
+    await applyAddons(client, withProxy, never);
+    const proxy = { namespace: 'kube-system', name: 'kube-proxy' };
+    await client.get(DAEMON_SETS, proxy);
+    expect(await withdrawAddons(client, { ...withProxy, disabled: ['kube-proxy'] }, never)).toEqual(
+      [],
+    );
+    await expect(client.get(DAEMON_SETS, proxy)).rejects.toThrow('not found');
+    await client.get(SERVICE_ACCOUNTS, proxy);
   });
 });
