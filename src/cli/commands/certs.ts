@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import type { Client } from '../../client/client.ts';
 import { createClient } from '../../client/rest-client.ts';
 import { shareAuthorities } from '../../cluster/authority-exchange.ts';
@@ -47,8 +47,9 @@ export function command(): Command {
   certs
     .command('renew')
     .summary('issue all of them anew; running processes take them up by themselves')
+    .addArgument(new Argument('[which]', "kubeadm's word").choices(['all']).default('all'))
     .addOption(rootOption())
-    .action(async ({ root }: { root: string }) => {
+    .action(async (_which: string, { root }: { root: string }) => {
       const paths = pathsUnder(root);
       const now = realClock.now();
       // Seen from the end of their year none is good enough.

@@ -35,7 +35,10 @@ export function command(): Command {
       'believe the token alone: whoever knows it could pose as the cluster',
     )
     .option('--node-name <name>', 'name of the node (default: the host name)')
-    .option('--node-ip <address>', 'address of the node (default: that of the default route)')
+    .option(
+      '--node-ip <address>',
+      'address of the node (default: the one that the way to the server begins at)',
+    )
     .option('--control-plane', 'become one more control plane, not only a node')
     .option('--certificate-key <key>', 'what its authorities are encrypted with on their way')
     .option('-v <level>', 'verbosity of the components', Number, 2)
