@@ -1,8 +1,9 @@
-import { readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../host/exec.ts';
 import { errnoOf } from '../util/errors.ts';
 import { BRIDGE } from './cni.ts';
+import { CNI_BIN, foreignCni } from './containerd.ts';
 import { readIfExists } from './files.ts';
 import { removePodNetwork } from './network.ts';
 import type { Paths } from './paths.ts';
@@ -28,6 +29,7 @@ export async function purge(paths: Paths): Promise<void> {
   for (const group of podCgroups(paths)) removeIfThere(() => rmdirSync(group));
   removeCniResults(paths);
   removeContainerLogLinks(paths);
+  removePluginLinks(paths);
   for (const path of [paths.config, paths.state, paths.run, paths.logs, paths.podLogs]) {
     rmSync(path, { recursive: true, force: true });
   }
@@ -51,6 +53,19 @@ function removeContainerLogLinks({ containerLogs, podLogs }: Paths): void {
     if (readlinkSync(link).startsWith(`${podLogs}/`)) rmSync(link);
   }
   if (namesIn(containerLogs).length === 0) removeIfThere(() => rmdirSync(containerLogs));
+}
+
+/** The links to the usual plugins among those of a network of the operator's, whose own files stay. */
+function removePluginLinks(paths: Paths): void {
+  const { configuration, programs } = foreignCni(paths);
+  for (const name of namesIn(programs)) {
+    const link = join(programs, name);
+    const isOurs = lstatSync(link).isSymbolicLink() && readlinkSync(link) === join(CNI_BIN, name);
+    if (isOurs) rmSync(link);
+  }
+  for (const directory of [programs, configuration]) {
+    if (namesIn(directory).length === 0) removeIfThere(() => rmdirSync(directory));
+  }
 }
 
 /** Unmounts everything below these directories, the innermost first. */

@@ -1,9 +1,11 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Cluster, createCluster, NODE_NAME } from '../support/cluster.ts';
 import { eventually } from '../support/eventually.ts';
 import { list, service, shellPod } from '../support/manifests.ts';
 
+const LIMIT = '--timeout=120s';
 let cluster: Cluster;
 beforeAll(async () => {
   cluster = await createCluster();
@@ -12,65 +14,18 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.remove());
 
-const conflist = {
-  name: 'cbr0',
-  cniVersion: '0.3.1',
-  plugins: [
-    {
-      type: 'bridge',
-      bridge: 'cbr0',
-      isDefaultGateway: true,
-      hairpinMode: true,
-      ipam: { type: 'host-local', subnet: '10.250.0.0/24' },
-    },
-    { type: 'portmap', capabilities: { portMappings: true } },
-  ],
-};
-
-/** What flannel's manifest does, on an image that is at hand: a DaemonSet whose first container installs a configuration. */
-function daemonSet(directory: string): object {
-  const labels = { app: 'flannel' };
-  const image = 'localhost/k8ts/busybox:1';
-  return {
-    apiVersion: 'apps/v1',
-    kind: 'DaemonSet',
-    metadata: { name: 'kube-flannel-ds', namespace: 'kube-system', labels },
-    spec: {
-      selector: { matchLabels: labels },
-      template: {
-        metadata: { labels },
-        spec: {
-          hostNetwork: true,
-          priorityClassName: 'system-node-critical',
-          tolerations: [{ operator: 'Exists', effect: 'NoSchedule' }],
-          initContainers: [
-            {
-              name: 'install-cni',
-              image,
-              command: [
-                'cp',
-                '-f',
-                '/etc/kube-flannel/cni-conf.json',
-                '/etc/cni/net.d/10-flannel.conflist',
-              ],
-              volumeMounts: [
-                { name: 'cni', mountPath: '/etc/cni/net.d' },
-                { name: 'flannel-cfg', mountPath: '/etc/kube-flannel/' },
-              ],
-            },
-          ],
-          containers: [{ name: 'kube-flannel', image, command: ['sleep', '100000'] }],
-          volumes: [
-            { name: 'cni', hostPath: { path: directory } },
-            { name: 'flannel-cfg', configMap: { name: 'kube-flannel-cfg' } },
-          ],
-        },
-      },
-    },
+/** flannel's manifest, on images that are at hand. */
+function flannel(root: string): string {
+  const values: Record<string, string> = {
+    CNI: join(root, 'etc/cni/net.d'),
+    BIN: join(root, 'opt/cni/bin'),
+    RUN: join(root, 'run/flannel'),
   };
+  const file = join(import.meta.dirname, '../fixtures/flannel.yaml');
+  return readFileSync(file, 'utf8').replace(/@(\w+)@/g, (whole, name) => values[name] ?? whole);
 }
 
-it('k8ts up --network none leaves Pods to a CNI plugin that a DaemonSet installs', async () => {
+it("k8ts up --network none leaves Pods to flannel's manifest: its DaemonSet installs a plugin and tells it the range", async () => {
   const readiness = async () => {
     const { status } = await cluster.get('node', NODE_NAME);
     return status.conditions.find(({ type }: { type: string }) => type === 'Ready');
@@ -79,18 +34,20 @@ it('k8ts up --network none leaves Pods to a CNI plugin that a DaemonSet installs
     status: 'False',
     message: expect.stringMatching(/cni/i),
   });
-  await cluster.apply({
-    apiVersion: 'v1',
-    kind: 'ConfigMap',
-    metadata: { name: 'kube-flannel-cfg', namespace: 'kube-system' },
-    data: { 'cni-conf.json': JSON.stringify(conflist) },
-  });
-  await cluster.apply(daemonSet(join(cluster.paths.root, 'etc/cni/net.d')));
+  await cluster.apply(flannel(cluster.paths.root));
   await eventually('the node is Ready', async () => (await readiness()).status === 'True');
+  const { spec } = await cluster.get('node', NODE_NAME);
+  const logs = ['logs', 'daemonset/kube-flannel-ds', '-n', 'kube-flannel'];
+  await eventually('it has told the range', async () =>
+    (await cluster.kubectl(...logs)).includes(`Wrote subnet file of ${NODE_NAME}: ${spec.podCIDR}`),
+  );
   await cluster.apply(shellPod('placed', 'sleep 1000'));
-  await cluster.kubectl('wait', '--for=condition=Ready', 'pod/placed', '--timeout=120s');
+  await cluster.kubectl('wait', '--for=condition=Ready', 'pod/placed', LIMIT);
   const { status } = await cluster.get('pod', 'placed');
-  expect(status.podIP).toMatch(/^10\.250\.0\./);
+  const [range = ''] = spec.podCIDR.split('.0/');
+  expect(status.podIP).toContain(`${range}.`);
+  const { stdout } = await cluster.network.run('ip', ['-brief', 'address', 'show', 'dev', 'cbr0']);
+  expect(stdout).toContain(`${range}.1/24`);
 });
 
 it('k8ts up --disable service-lb network-policy leaves both to others', async () => {
@@ -123,4 +80,10 @@ it('k8ts up --disable service-lb network-policy leaves both to others', async ()
   expect((await cluster.network.run('iptables-save', ['-t', 'mangle'])).stdout).not.toMatch(
     /K8TS-NP/,
   );
+});
+
+it("k8ts down --purge leaves what is the network's own, and nothing else", async () => {
+  await cluster.k8ts('down', '--purge');
+  expect(readdirSync(join(cluster.paths.root, 'opt/cni/bin'))).toEqual(['flannel']);
+  expect(readdirSync(join(cluster.paths.root, 'etc/cni/net.d'))).toEqual(['10-flannel.conflist']);
 });
