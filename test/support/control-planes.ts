@@ -37,6 +37,11 @@ export interface ControlPlanes {
   start(machine: number, part: Part): void;
   /** Resolves when it has ended. */
   kill(machine: number, part: Part, signal: NodeJS.Signals): Promise<void>;
+  /**
+   * Starts one more API server on a machine, which knows all members of etcd, as with an etcd of the operator's own. Answers
+   * its administrator's kubeconfig.
+   */
+  startExternal(machine: number): string;
   /** Which machine's member leads etcd. */
   etcdLeader(): Promise<number>;
   remove(): Promise<void>;
@@ -77,6 +82,15 @@ export async function startControlPlanes(parts: readonly Part[]): Promise<Contro
     enter: set.hub.enter,
     start,
     kill,
+    startExternal(i) {
+      const machine = set.machines[i] as Machine;
+      const args = externalArgs(machine, settings);
+      running.set(`${i}-external`, launch(machine, 'external', [K8TS, args]));
+      const file = join(directory, `external-${i}`);
+      const own = readFileSync(machine.paths.kubeconfig('admin'), 'utf8');
+      writeFileSync(file, own.replace('127.0.0.1:6443', `127.0.0.1:${EXTERNAL_PORT}`));
+      return file;
+    },
     etcdLeader: () => etcdLeader(set.machines),
     async remove() {
       const children = [...running.values(), haproxy];
@@ -126,9 +140,29 @@ function commandOf(
   return [K8TS, spec?.args ?? []];
 }
 
+const EXTERNAL_PORT = 7443;
+
+function externalArgs(
+  { name, paths }: Machine,
+  settings: readonly ClusterSettings[],
+): readonly string[] {
+  const own = settings.find(({ nodeName }) => nodeName === name) as ClusterSettings;
+  const pki = (file: string) => join(paths.pki, file);
+  const externalEtcd = {
+    servers: settings.map(({ nodeIp }) => `https://${nodeIp}:2379`).join(','),
+    ...{ caFile: pki('etcd/ca.crt'), certFile: pki('apiserver-etcd-client.crt') },
+    keyFile: pki('apiserver-etcd-client.key'),
+  };
+  // Known by another address, or it would take the place of the other one of the machine in the Service.
+  const nodeIp = own.nodeIp.replace(/\.(\d+)$/, '.1$1');
+  const changed = { ...own, store: 'external' as const, externalEtcd, port: EXTERNAL_PORT, nodeIp };
+  const specs = processSpecs(paths, changed, { program: K8TS, args: [] });
+  return specs.find((spec) => spec.name === 'apiserver')?.args ?? [];
+}
+
 function launch(
   { network, paths }: Machine,
-  part: Part,
+  part: Part | 'external',
   [program, args]: [string, readonly string[]],
 ): ChildProcess {
   const [nsenter = '', ...within] = network.enter;
