@@ -81,6 +81,10 @@ function nodeOf({ pod, node }: PodFacts): Finding {
   if (!node) return bad('node', `${name} does not exist`, 'kubectl get nodes');
   if (isReady(node)) return good('node', `${name} is Ready`);
   const ready = node.status?.conditions?.find(({ type }) => type === 'Ready');
+  // Its kubelet lives and says what it lacks; Pods in the network of the node itself may do without that.
+  if (ready?.status === 'False' && pod.status?.podIP) {
+    return good('node', `${name} is not Ready, but runs this Pod`);
+  }
   return bad(
     'kubelet',
     `node ${name} is not Ready: ${ready?.message ?? 'its kubelet has said nothing yet'}`,
