@@ -142,7 +142,23 @@ describe('k8ts join refuses, and says what to do,', () => {
   });
   const replaced = (name: string, value: string) =>
     command.map((word, i) => (command[i - 1] === name ? value : word));
+  const named = (name: string, ...words: string[]) => [...command, '--node-name', name, ...words];
   const cases: [string, () => string[], RegExp][] = [
+    [
+      'the name of a node that is well',
+      () => named(WORKER),
+      /has a node worker-1, and it is Ready: choose another name with --node-name/,
+    ],
+    [
+      'an address of no interface',
+      () => named('other', '--node-ip', '192.0.2.1'),
+      /No interface of this machine has the address 192\.0\.2\.1; it has .*choose one with --node-ip/,
+    ],
+    [
+      'a port that is taken',
+      () => named('other'),
+      /Port 6443 is taken by another program; stop that, or see which it is with: ss/,
+    ],
     ['a token that is none', () => replaced('--token', 'abc'), /form abcdef\.0123456789abcdef/],
     [
       'a token that nobody knows',
@@ -175,5 +191,16 @@ describe('k8ts join refuses, and says what to do,', () => {
     const run = cluster.network.run(K8TS, [...words(), '--root', root], { acceptExitCodes: [1] });
     const { stderr } = await run;
     expect(stderr).toMatch(message);
+  });
+
+  it('a token that has expired', async () => {
+    const { stdout } = await cluster.k8ts('token', 'create', '--ttl', '1s');
+    const root = `${cluster.paths.root}/elsewhere`;
+    // The name is taken: while it is good it lets nobody in either.
+    const words = [...replaced('--token', stdout.trim()), '--node-name', WORKER, '--root', root];
+    await eventually('it is refused', async () => {
+      const { stderr } = await cluster.network.run(K8TS, words, { acceptExitCodes: [1] });
+      return /expired.*(make another with: k8ts token create|clocks)/.test(stderr);
+    });
   });
 });
