@@ -98,6 +98,8 @@ export class Resolver {
     const wanted = found.answers.filter(
       ({ type }) => type === question.type || type === 'CNAME' || String(question.type) === 'ANY',
     );
+    const isStart = question.type === 'SOA' && question.name.toLowerCase() === this.#deps.zone;
+    if (isStart) wanted.push(this.#soa());
     const answers = this.#rotated(wanted.map((answer) => ({ ...answer, name: question.name })));
     const additionals = answers.length > 0 ? found.additionals : [];
     const authorities = answers.length > 0 ? [] : [this.#soa()];

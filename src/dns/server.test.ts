@@ -223,6 +223,14 @@ describe('names of the cluster', () => {
     expect(String(data(await ask('dns-version.cluster.local', 'TXT')))).toBe('1.1.0');
   });
 
+  it('has the SOA of its zone at the zone’s own name', async () => {
+    const answer = await ask('cluster.local', 'SOA');
+    expect(answer.answers).toMatchObject([
+      { type: 'SOA', name: 'cluster.local', data: { mname: 'ns.dns.cluster.local' } },
+    ]);
+    expect(answer.authorities).toEqual([]);
+  });
+
   it.each<[string, RecordType]>([
     ['nobody.default.svc.cluster.local', 'A'],
     ['web.elsewhere.svc.cluster.local', 'A'],
