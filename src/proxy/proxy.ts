@@ -222,10 +222,11 @@ class FamilyRouter {
   /** UDP flows are cleared after the rules are there: the next packet must meet the new ones. */
   async #clearStaleFlows(state: ProxyState): Promise<void> {
     const { conntrack } = this.#deps;
-    if (!changedUdpServices(this.#udpServices, state)) return;
+    const former = changedUdpServices(this.#udpServices, state);
+    if (!former) return;
     try {
       const flows = await conntrack.udpFlows(state.family, this.#signal);
-      for (const flow of staleFlows(flows, state)) {
+      for (const flow of staleFlows(flows, state, former)) {
         await conntrack.deleteUdpFlow(state.family, flow, this.#signal);
       }
     } catch (err) {

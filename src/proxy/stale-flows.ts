@@ -2,44 +2,67 @@ import type { Flow } from '../host/conntrack.ts';
 import { joinHostPort } from '../util/ip.ts';
 import { changedIds, type ProxyState, type ServicePort } from './model.ts';
 
-/** Brings the UDP service ports in `known` up to `state`; whether one is new or another object: its flows may have gone stale. */
-export function changedUdpServices(known: Map<string, ServicePort>, state: ProxyState): boolean {
+/**
+ * Brings the UDP service ports in `known` up to `state`. Answers what those that are new, others or gone were before;
+ * undefined: there are none such, so no flow has gone stale.
+ */
+export function changedUdpServices(
+  known: Map<string, ServicePort>,
+  state: ProxyState,
+): readonly ServicePort[] | undefined {
   let changed = false;
+  const former: ServicePort[] = [];
   for (const id of changedIds(known, state)) {
+    const before = known.get(id);
     const service = state.services.get(id);
-    if (service?.protocol !== 'UDP') known.delete(id);
-    else if (known.get(id) !== service) {
-      known.set(id, service);
-      changed = true;
-    }
+    const after = service?.protocol === 'UDP' ? service : undefined;
+    if (before === after) continue;
+    changed = true;
+    if (before) former.push(before);
+    if (after) known.set(id, after);
+    else known.delete(id);
   }
-  return changed;
+  return changed ? former : undefined;
 }
 
 /**
- * Flows to an address of a UDP service that are not translated to one of its present endpoints. UDP has no
- * end of connection: the kernel would go on sending a busy client's packets to an endpoint that is gone, or
- * to nowhere when the client spoke before the first endpoint came. Pure.
+ * Flows to an address of a UDP service that are not translated to one of its present endpoints, and those to an address that
+ * `former` services have given up. UDP has no end of connection: the kernel would go on sending a busy client's packets to an
+ * endpoint that is gone or no longer of the service, or to nowhere when the client spoke before the first endpoint came. Pure.
  */
-export function staleFlows(flows: readonly Flow[], state: ProxyState): Flow[] {
-  const { byAddress, byNodePort } = udpEndpoints(state);
+export function staleFlows(
+  flows: readonly Flow[],
+  { services }: ProxyState,
+  former: readonly ServicePort[] = [],
+): Flow[] {
+  const now = udpTargets(services.values());
+  const before = udpTargets(former);
   return flows.filter((flow) => {
-    const target = joinHostPort(flow.destination, flow.destinationPort);
-    const endpoints = byAddress.get(target) ?? byNodePort.get(flow.destinationPort);
-    if (!endpoints) return false;
-    return !endpoints.has(joinHostPort(flow.replySource, flow.replySourcePort));
+    const reply = joinHostPort(flow.replySource, flow.replySourcePort);
+    const present = endpointsAt(now, flow);
+    return present ? !present.has(reply) : endpointsAt(before, flow)?.has(reply);
   });
 }
 
-function udpEndpoints({ services }: ProxyState) {
-  const byAddress = new Map<string, Set<string>>();
-  const byNodePort = new Map<number, Set<string>>();
-  for (const service of services.values()) {
+interface Targets {
+  readonly byAddress: Map<string, Set<string>>;
+  readonly byNodePort: Map<number, Set<string>>;
+}
+
+function endpointsAt({ byAddress, byNodePort }: Targets, flow: Flow): Set<string> | undefined {
+  const target = joinHostPort(flow.destination, flow.destinationPort);
+  return byAddress.get(target) ?? byNodePort.get(flow.destinationPort);
+}
+
+/** The endpoints behind each address of UDP services. */
+function udpTargets(services: Iterable<ServicePort>): Targets {
+  const targets: Targets = { byAddress: new Map(), byNodePort: new Map() };
+  for (const service of services) {
     if (service.protocol !== 'UDP') continue;
     const endpoints = new Set(service.endpoints.reachable.map(({ address }) => address));
     const ips = [service.clusterIP, ...service.externalIPs, ...service.loadBalancerIPs];
-    for (const ip of ips) byAddress.set(joinHostPort(ip, service.port), endpoints);
-    if (service.nodePort !== 0) byNodePort.set(service.nodePort, endpoints);
+    for (const ip of ips) targets.byAddress.set(joinHostPort(ip, service.port), endpoints);
+    if (service.nodePort !== 0) targets.byNodePort.set(service.nodePort, endpoints);
   }
-  return { byAddress, byNodePort };
+  return targets;
 }

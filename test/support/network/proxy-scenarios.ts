@@ -59,6 +59,11 @@ async function movesDatagrams(world: NetworkWorld, family: 4 | 6, host: string):
   await served(['pod3'], 'pod3');
   await served([], 'ECONNREFUSED');
   await served(['pod1'], 'pod1');
+  // A client that goes on where the service is gone reaches nobody.
+  await world.remove(service(name, host, spec));
+  await eventually(async () => {
+    assert.doesNotMatch(unique(await world.probe('pod2', request)).join(), /pod/);
+  });
 }
 
 export const SCENARIOS: readonly Scenario[] = [
