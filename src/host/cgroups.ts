@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf } from '../util/errors.ts';
 
 /** What a control group may use; 0 or absent is no limit. Shares are v1's (1024 per core). */
@@ -244,9 +245,30 @@ async function someProcess(path: string): Promise<number | undefined> {
   return undefined;
 }
 
+// A process that has ended is in its group for a moment yet; a runtime that was told to give up ends its own first.
+const BUSY_WAITS_MS = [10, 20, 40, 80, 160, 320, 640];
+
 /** Groups are removed from the leaves up; the kernel refuses while a process is left inside. */
 async function removeTree(path: string): Promise<void> {
-  for (const child of await directories(path)) await removeTree(join(path, child));
+  for (const wait of BUSY_WAITS_MS) {
+    if (await isRemoved(path)) return;
+    await sleep(wait);
+  }
+  await removeNow(path);
+}
+
+async function isRemoved(path: string): Promise<boolean> {
+  try {
+    await removeNow(path);
+    return true;
+  } catch (err) {
+    if (errnoOf(err) !== 'EBUSY') throw err;
+    return false;
+  }
+}
+
+async function removeNow(path: string): Promise<void> {
+  for (const child of await directories(path)) await removeNow(join(path, child));
   try {
     await rmdir(path);
   } catch (err) {
