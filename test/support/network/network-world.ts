@@ -182,8 +182,13 @@ export class NetworkWorld {
       'link set eth1 up',
       'route add 10.244.1.0/24 via 192.0.3.2',
       'route add fd00:10:244:1::/64 via 2001:db8:3::2',
-      'route add default via 192.0.2.2',
-      'route add ::/0 via 2001:db8:2::2',
+      // Nobody is there. By way of the client the kernel would tell that one to go directly, and hardly ever refuse it anything:
+      // its messages to one address have a limit in common.
+      'link add up0 type veth peer name up1',
+      'link set up0 up',
+      'link set up1 up',
+      'route add default dev up0',
+      'route add ::/0 dev up0',
     ]);
     for (const [index, pod] of LOCAL_PODS.entries()) await this.#layPod(pod, index);
     await batch(this.ns('client'), [
