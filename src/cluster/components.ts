@@ -144,8 +144,8 @@ function commandOf(
 
 // MiB of each of the three spaces of young objects; the API server and the kubelet make many that die early.
 const YOUNG_HEAPS = new Map([
-  ['apiserver', 4],
-  ['kubelet', 4],
+  ['apiserver', 8],
+  ['kubelet', 8],
 ]);
 
 /**
