@@ -32,6 +32,8 @@ export function defaultPod(pod: Pod): void {
   const spec = pod.spec;
   if (!spec) return;
   defaultPodSpec(spec);
+  // A Pod must not end without end; a template stays as it was written.
+  if (Number(spec.terminationGracePeriodSeconds) < 0) spec.terminationGracePeriodSeconds = 1;
   for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])]) {
     requestsFromLimits(container.resources);
   }
