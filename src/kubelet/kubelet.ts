@@ -162,7 +162,7 @@ export class Kubelet {
       clock,
       log,
       hostIps: this.#hostIps,
-      onChange: this.#wake,
+      onChange: (uid) => this.workers.probed(uid),
       onRun: ({ kind, outcome, pod, container }) =>
         countProbe(this.metrics, { kind, result: outcome.result, pod, container }),
     });

@@ -19,6 +19,8 @@ export interface PodStages {
   finish(state: PodState, signal: AbortSignal): Promise<void>;
   /** A pod that ended is asked to go from the API, or is gone from it. */
   release(state: PodState, signal: AbortSignal): Promise<void>;
+  /** Tells the pod's status as it is now. */
+  tell(state: PodState): unknown;
 }
 
 type Stage = 'sync' | 'terminating' | 'terminated' | 'released';
@@ -96,6 +98,13 @@ export class PodWorkers {
     if (!worker || this.#stopped) return;
     worker.dirty = true;
     if (!worker.running) void this.#work(worker);
+  }
+
+  /** Its probes have found something out. Of a pod that ends it is told at once: its worker waits for the end. */
+  probed(uid: string): void {
+    const worker = this.#workers.get(uid);
+    if (worker?.stage === 'terminating') this.#deps.stages.tell(worker.state);
+    this.wake(uid);
   }
 
   get(uid: string): PodState | undefined {
