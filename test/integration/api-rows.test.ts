@@ -156,8 +156,11 @@ describe('CustomResourceDefinitions', () => {
     const holder = { type: 'object', properties: { spec: embedded } };
     await define(crd('open.example.com', 'holders', [version('v1', holder)]));
     const { body } = await server.request('GET', '/openapi/v2');
-    expect(body.definitions['com.example.open.v1.Root']).toMatchObject({
-      'x-kubernetes-preserve-unknown-fields': true,
+    expect(body.definitions['com.example.open.v1.Root']).toEqual({
+      type: 'object',
+      'x-kubernetes-group-version-kind': [
+        { group: 'open.example.com', version: 'v1', kind: 'Root' },
+      ],
     });
     expect(body.definitions['com.example.open.v1.Holder'].properties.spec).toMatchObject({
       'x-kubernetes-preserve-unknown-fields': true,

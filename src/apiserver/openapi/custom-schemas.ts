@@ -1,11 +1,8 @@
-import { isObject, type JsonObject } from '../../util/json.ts';
+import { isObject, type JsonObject, own, put } from '../../util/json.ts';
 import type { GroupVersionKind } from '../discovery-groups.ts';
 import { type Edition, REF_PREFIX, STANDARD_METADATA } from './schemas.ts';
 
 const META = 'io.k8s.apimachinery.pkg.apis.meta.v1';
-
-/** What v2 does not know, and v3 clients do. */
-const ONLY_V3 = new Set(['oneOf', 'anyOf', 'not', 'nullable']);
 
 /** The schema of a custom kind, with the fields that every object has. */
 export function customSchema(
@@ -14,9 +11,10 @@ export function customSchema(
   edition: Edition,
 ): JsonObject {
   if (edition === 'v2' && openApi[PRESERVES] === true) {
-    return { type: 'object', 'x-kubernetes-group-version-kind': kinds, [PRESERVES]: true };
+    // kubectl takes every other word about such an object for all that may be in there.
+    return { type: 'object', 'x-kubernetes-group-version-kind': kinds };
   }
-  const made = editionOf(openApi, edition) as JsonObject;
+  const made = editionOf(openApi, edition);
   const isList = isObject(openApi.properties) && openApi[IS_LIST] === true;
   const metadata = { $ref: `${REF_PREFIX[edition]}${META}.${isList ? 'ListMeta' : 'ObjectMeta'}` };
   const { [IS_LIST]: _, ...told } = made;
@@ -51,23 +49,44 @@ export function listSchema(definition: string): JsonObject {
   };
 }
 
-function editionOf(node: unknown, edition: Edition): unknown {
-  if (Array.isArray(node)) return node.map((item) => editionOf(item, edition));
-  if (!isObject(node)) return node;
-  const made: JsonObject = {};
-  for (const [key, value] of Object.entries(node)) {
-    if (edition === 'v2' && (ONLY_V3.has(key) || (isFree(node) && STRUCTURE.has(key)))) continue;
-    made[key] =
-      key === '$ref' && typeof value === 'string'
-        ? REF_PREFIX[edition] + value
-        : editionOf(value, edition);
+function editionOf(schema: JsonObject, edition: Edition): JsonObject {
+  const made = edition === 'v2' ? withoutV3(schema) : { ...schema };
+  const { $ref, properties, items, additionalProperties } = made;
+  if (typeof $ref === 'string') made.$ref = REF_PREFIX[edition] + $ref;
+  if (isObject(properties)) {
+    const members: JsonObject = {};
+    for (const [key, member] of Object.entries(properties)) put(members, key, inEdition(member));
+    made.properties = members;
   }
+  if (isObject(items)) made.items = inEdition(items);
+  if (isObject(additionalProperties)) made.additionalProperties = inEdition(additionalProperties);
+  return made;
+
+  function inEdition(part: unknown): unknown {
+    return isObject(part) ? editionOf(part, edition) : part;
+  }
+}
+
+/** What v2 does not know, or older kubectl takes wrongly, is left out (apiextensions ToStructuralOpenAPIV2). */
+function withoutV3(schema: JsonObject): JsonObject {
+  const { allOf: _a, oneOf: _o, anyOf: _y, not: _n, nullable, ...made } = schema;
+  if (nullable === true) delete made.type;
+  if (nullable === true || made[PRESERVES] === true) {
+    delete made.items;
+    delete made.properties;
+  }
+  if (made.type === 'array' && made.items === undefined) delete made.type;
+  if (made.type === 'object' && made[PRESERVES] === true) delete made.type;
+  const required = requiredInV2(made);
+  if (required.length > 0) made.required = required;
+  else delete made.required;
   return made;
 }
 
-/** What a value that may be null, or hold anything, is made of cannot be said in v2. */
-const STRUCTURE = new Set(['type', 'properties', 'items', 'additionalProperties', 'required']);
-
-function isFree(node: JsonObject): boolean {
-  return node.nullable === true || node[PRESERVES] === true;
+/** Null cannot be said, so that what may be null must not be demanded. */
+function requiredInV2({ required, properties, additionalProperties }: JsonObject): unknown[] {
+  const isNullable = (part: unknown) => isObject(part) && part.nullable === true;
+  if (!Array.isArray(required) || isNullable(additionalProperties)) return [];
+  const members = isObject(properties) ? properties : {};
+  return required.filter((key) => !isNullable(own(members, String(key))));
 }
