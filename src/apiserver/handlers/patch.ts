@@ -4,7 +4,7 @@ import { forbidden, invalidObject, required } from '../../api/field-errors.ts';
 import { goText } from '../../api/scalars.ts';
 import type { KubeObject } from '../../api/types.ts';
 import type { Fractions } from '../../util/exact-json.ts';
-import { isObject } from '../../util/json.ts';
+import { cloneJson, isObject } from '../../util/json.ts';
 import {
   checkType,
   contentTypeOf,
@@ -18,6 +18,7 @@ import {
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import { type FieldWrite, trackUpdate } from '../managed-fields.ts';
+import { implyStructs } from '../patch/implied-structs.ts';
 import { applyJsonPatch } from '../patch/json-patch.ts';
 import { applyMergePatch } from '../patch/merge-patch.ts';
 import { applyStrategicMergePatch } from '../patch/strategic-merge-patch.ts';
@@ -116,9 +117,14 @@ export async function readPatch(
   return { type, body: value, inWords: { problems }, ...(stand && { stand }) };
 }
 
+interface Patchable {
+  readonly definition: string;
+  readonly custom?: unknown;
+}
+
 /** What the patch makes of an object of the kind that is answered. */
 export function applyPatch(
-  { schema, kind }: Pick<DecodeRules, 'schema'> & { readonly kind: { definition: string } },
+  { schema, kind }: Pick<DecodeRules, 'schema'> & { readonly kind: Patchable },
   current: KubeObject,
   { type, body, stand }: ReadPatch,
 ): { patched: unknown; fractions?: Fractions | undefined } {
@@ -127,8 +133,23 @@ export function applyPatch(
     return { patched: applyStrategicMergePatch(current, body, options) };
   }
   const patched =
-    type === JSON_PATCH ? applyJsonPatch(current, body) : applyMergePatch(current, body);
+    type === JSON_PATCH
+      ? patchDocument({ schema, kind }, current, body)
+      : applyMergePatch(current, body);
   return { patched, fractions: stand && putBack(patched, stand) };
+}
+
+function patchDocument(
+  { schema, kind }: Pick<DecodeRules, 'schema'> & { readonly kind: Patchable },
+  current: KubeObject,
+  operations: unknown,
+): unknown {
+  if (kind.custom) return applyJsonPatch(current, operations);
+  const document = cloneJson(current);
+  const dropEmpty = implyStructs(document, operations, { schema, definition: kind.definition });
+  const patched = applyJsonPatch(document, operations);
+  dropEmpty(patched);
+  return patched;
 }
 
 const OPERATION_MEMBERS = new Set(['op', 'path', 'from', 'value']);
