@@ -47,10 +47,10 @@ async function create(path: string, body: object): Promise<void> {
 
 const command = (...args: string[]) => ['src/cli/cli.ts', 'proxy', ...args];
 
-function startProxy(mode: string): void {
+function startProxy(mode: string, ...more: string[]): void {
   const [program = '', ...enter] = network.enter;
   const args = command('--kubeconfig', kubeconfig, '--hostname-override', 'node-a');
-  proxy = spawn(program, [...enter, process.execPath, ...args, '--proxy-mode', mode], {
+  proxy = spawn(program, [...enter, process.execPath, ...args, '--proxy-mode', mode, ...more], {
     stdio: 'ignore',
   });
 }
@@ -124,6 +124,22 @@ describe('k8ts proxy', () => {
       expect(await written()).not.toMatch(/KUBE-|kube-proxy/);
     },
   );
+
+  it('takes policies out of the kernel that it is not to enforce', async () => {
+    const chains = async () => (await network.run('iptables-save', ['-t', 'mangle'])).stdout;
+    await network.run('iptables', ['-t', 'mangle', '-N', 'K8TS-NP']);
+    await network.run('nft', ['add', 'table', 'inet', 'k8ts-network-policy']);
+    startProxy('iptables', '--network-policy=false');
+    await eventually('none are left', async () => {
+      const { stdout } = await network.run('nft', ['list', 'tables']);
+      return !/k8ts-network-policy/.test(stdout) && !/K8TS-NP/.test(await chains());
+    });
+    await stopProxy();
+    // Of two ways to enforce them, the other one's rules go.
+    await network.run('iptables', ['-t', 'mangle', '-N', 'K8TS-NP']);
+    startProxy('nftables');
+    await eventually('they are gone', async () => !/K8TS-NP/.test(await chains()));
+  });
 
   it('refuses a mode and a scheduler that there are not', async () => {
     const refused = async (...args: string[]) =>

@@ -241,6 +241,9 @@ async function runProxy(options: Options): Promise<void> {
     proxy.run(signal),
     events.run(signal),
     ...(policies ? [policies.run(signal)] : []),
+    removePolicies(policies && configuration.mode, log, signal).catch((err: unknown) => {
+      if (!signal.aborted) log.error({ err: errorMessage(err) }, 'Old policies are still in force');
+    }),
     serveUntil(healthListener(health, metrics), healthzBindAddress, http, signal),
     serveUntil(metricsListener(facts), metricsBindAddress, http, signal),
   ]);
@@ -353,7 +356,18 @@ async function cleanup(
   signal: AbortSignal,
 ): Promise<void> {
   await removeEverything(configuration, { node: () => undefined, log }, signal);
+  await removePolicies(undefined, log, signal);
+}
+
+/** Removes rules of policies from the kernel, but for those in the way of a mode. Nobody would keep them true any more. */
+async function removePolicies(
+  used: ProxyMode | undefined,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<void> {
+  const kept = used && (used === 'nftables' ? 'nftables' : 'iptables');
   for (const mode of ['iptables', 'nftables'] as const) {
+    if (mode === kept) continue;
     try {
       for (const policies of await openPolicyBackends(mode, log)) await policies.cleanup(signal);
     } catch (err) {
