@@ -124,6 +124,12 @@ process.on('uncaughtException', (err: unknown) => {
   process.exit(1);
 });
 
+// Whoever reads what is printed may have read enough: `k8ts images list | head -1`.
+process.stdout.on('error', (err: NodeJS.ErrnoException) => {
+  if (err.code !== 'EPIPE') throw err;
+  process.exit();
+});
+
 try {
   await main(process.argv.slice(2));
 } catch (err) {

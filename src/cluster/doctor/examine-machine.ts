@@ -4,6 +4,7 @@ import { run } from '../../host/exec.ts';
 import { machineAddresses } from '../../host/machine.ts';
 import { readCertificate } from '../../pki/certificate.ts';
 import { expirations } from '../certificate-care.ts';
+import { BRIDGE, CNI_FILE } from '../cni.ts';
 import { kubeletConfigFile } from '../component-flags.ts';
 import { readIfExists } from '../files.ts';
 import type { Paths } from '../paths.ts';
@@ -29,6 +30,7 @@ export async function examineMachine(
     ...diskFindings(paths),
     ...inotifyFindings(),
     addressFinding(settings),
+    ...(await podRangeFindings(paths, settings)),
     resolverFinding(settings),
     await iptablesFinding(),
     cgroupFinding(readIfExists('/proc/mounts') ?? ''),
@@ -153,6 +155,28 @@ export function addressFinding(
         `the node is known as ${nodeIp}, which no interface of this machine has (${addresses.join(', ')})`,
         'k8ts down; k8ts up --node-ip ADDRESS',
       );
+}
+
+/** Where packets to this node's own Pods go: to its bridge, or astray. */
+async function podRangeFindings(paths: Paths, { network }: ClusterSettings): Promise<Finding[]> {
+  if (network === 'none') return [];
+  const conflist = readIfExists(join(paths.cni.config, CNI_FILE)) ?? '';
+  const [, range] = /"subnet": "([^"]+)"/.exec(conflist) ?? [];
+  if (range === undefined) {
+    const what = 'this node has no Pod range yet: the controller manager gives it';
+    return [bad('Pod network', what, 'kubectl get nodes -o wide; the log of controller-manager')];
+  }
+  const { stdout } = await run('ip', ['-4', 'route', 'show', range]);
+  return [podRangeFinding(range, stdout)];
+}
+
+/** Pure. */
+export function podRangeFinding(range: string, routes: string): Finding {
+  const devices = [...routes.matchAll(/ dev (\S+)/g)].map(([, device]) => device ?? '');
+  const other = devices.find((device) => device !== BRIDGE);
+  if (other === undefined) return good('Pod network', `${range} on ${BRIDGE}`);
+  const what = `packets to ${range} go to ${other} too, which is not the bridge of this node's Pods`;
+  return bad('Pod network', what, `ip -4 route show ${range}; ip link delete ${other}`);
 }
 
 /** A resolver that asks cluster DNS, which asks the resolver, and so on. Pure but for its default. */

@@ -12,6 +12,7 @@ import {
   driverFinding,
   expiryFindings,
   inotifyFinding,
+  podRangeFinding,
   resolverFinding,
 } from './examine-machine.ts';
 
@@ -71,6 +72,18 @@ describe('what the doctor sees of a machine', () => {
     expect(resolverFinding(zone, 'nameserver 10.96.0.10\n').what).toMatch(/a loop$/);
     expect(resolverFinding(zone, '').ok).toBe(false);
     expect(resolverFinding(zone, 'nameserver 192.0.2.53\n').ok).toBe(true);
+  });
+
+  it('tells another network that has the range of its Pods', () => {
+    const range = '10.244.0.0/24';
+    const own = `${range} dev cni0 proto kernel scope link src 10.244.0.1`;
+    expect(podRangeFinding(range, own)).toMatchObject({ ok: true });
+    expect(podRangeFinding(range, `${own.replace('cni0', 'cbr0')} linkdown\n${own}`)).toMatchObject(
+      {
+        ok: false,
+        what: expect.stringMatching(/go to cbr0 too/),
+      },
+    );
   });
 
   it('asks each component that the machine has', () => {
