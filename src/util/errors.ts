@@ -1,8 +1,9 @@
-/** The text of whatever was thrown, with its causes: `message: cause: cause`. */
+/** The text of whatever was thrown, with its causes, as far as it does not name them itself: `message: cause: cause`. */
 export function errorMessage(err: unknown): string {
   if (!(err instanceof Error)) return String(err);
   const own = err.message || err.name;
-  return err.cause === undefined ? own : `${own}: ${errorMessage(err.cause)}`;
+  const cause = err.cause === undefined ? '' : errorMessage(err.cause);
+  return own.endsWith(cause) ? own : `${own}: ${cause}`;
 }
 
 /** True when `err` is what an aborted signal throws. */

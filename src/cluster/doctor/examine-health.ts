@@ -94,6 +94,7 @@ export function reasonIn(body: string): string {
   if (reason === 'RAFT NO LEADER') {
     return 'no leader, since most of its members cannot be reached: nothing can be written';
   }
+  if (body.includes('"lastUpdated"')) return 'the kernel has not got all that the API server tells';
   return reason ?? body.trim().split('\n').slice(0, 3).join(' ');
 }
 
@@ -138,7 +139,7 @@ function lastWordsIn(log: string): string {
 
 /** Of a line of a log, if it tells of something that went wrong. Pure. */
 export function wordsOf(line: string): string | undefined {
-  if (!line.startsWith('{')) return /error|fatal|panic/i.test(line) ? line : undefined;
+  if (!line.startsWith('{')) return /^k8ts: |error|fatal|panic/i.test(line) ? line : undefined;
   try {
     const { level = 0, msg = '', err } = JSON.parse(line);
     if (typeof level === 'string' ? !/^(error|fatal|panic)$/.test(level) : level < 50) return;

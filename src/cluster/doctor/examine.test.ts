@@ -106,7 +106,9 @@ describe('what the doctor sees of a machine', () => {
     );
     expect(wordsOf('{"level":30,"msg":"Serving"}')).toBeUndefined();
     expect(wordsOf('{"level":"fatal","msg":"cannot listen"}')).toBe('cannot listen');
-    expect(wordsOf('Error: data.mdb is damaged')).toBe('Error: data.mdb is damaged');
+    expect(wordsOf('k8ts: data.mdb is damaged')).toBe('k8ts: data.mdb is damaged');
+    expect(wordsOf('Listening')).toBeUndefined();
+    expect(reasonIn('{"lastUpdated":"now","currentTime":"now"}')).toMatch(/^the kernel has not/);
   });
 });
 
