@@ -107,9 +107,20 @@ const COMMANDS: Record<
   },
 };
 
+/**
+ * What somebody keeps running and starts again when it ends: a component that has failed must not linger, with questions of
+ * its that nobody answers, and look as if it were at work.
+ */
+const COMPONENTS = [
+  ...['apiserver', 'controller-manager', 'scheduler', 'kubelet', 'proxy', 'balancer'],
+  ...['dns', 'metrics-server'],
+];
+
+const wordIn = (argv: readonly string[]) => argv.find((word) => !word.startsWith('-')) ?? '';
+
 async function main(argv: readonly string[]): Promise<void> {
   const program = new Command('k8ts').description('Kubernetes in TypeScript').showHelpAfterError();
-  const wanted = argv.find((word) => !word.startsWith('-'));
+  const wanted = wordIn(argv);
   for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
     if (name === wanted) program.addCommand((await load()).command().name(name).summary(summary));
     else program.addCommand(new Command(name).summary(summary));
@@ -134,5 +145,6 @@ try {
   await main(process.argv.slice(2));
 } catch (err) {
   process.stderr.write(`k8ts: ${errorMessage(err)}\n`);
+  if (COMPONENTS.includes(wordIn(process.argv.slice(2)))) process.exit(1);
   process.exitCode = 1;
 }

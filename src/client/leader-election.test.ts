@@ -143,4 +143,21 @@ describe('LeaderElector', () => {
     expect(a.state.leads).toBe(false);
     await failed;
   });
+
+  it('does not wait for work that hangs when the lead is lost', async () => {
+    const client = new FakeClient();
+    const clock = new FakeClock();
+    const elector = new LeaderElector({ client, clock, log: silent }, { lease, identity: 'a' });
+    const told = Promise.withResolvers<AbortSignal>();
+    const done = elector.run(new AbortController().signal, (signal) => {
+      told.resolve(signal);
+      return Promise.withResolvers<void>().promise;
+    });
+    const failed = expect(done).rejects.toThrow('Lost the lease');
+    await clock.advance(0);
+    client.react(() => new Error('unreachable'));
+    await clock.advance(12_000);
+    await failed;
+    expect((await told.promise).aborted).toBe(true);
+  });
 });

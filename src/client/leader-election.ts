@@ -71,8 +71,16 @@ export class LeaderElector {
     const lost = this.#renew(AbortSignal.any([signal, renewing.signal])).finally(() =>
       leading.abort(),
     );
+    const work = lead(AbortSignal.any([signal, leading.signal]));
+    // Who has lost the lead does not wait for what is under way: a server that hangs would keep both for a minute.
+    const ended = work.then(
+      () => false,
+      () => false,
+    );
+    const isLost = await Promise.race([ended, lost.then(() => !signal.aborted)]);
+    if (isLost) throw new Error(`Lost the lease ${lease.name}`);
     try {
-      await lead(AbortSignal.any([signal, leading.signal]));
+      await work;
     } finally {
       renewing.abort();
       await lost;

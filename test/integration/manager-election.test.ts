@@ -54,5 +54,15 @@ describe('two controller managers', () => {
     await nextHolder(next);
     await expectWork('after-stop');
     expect(third.exitCode).toBeNull();
+
+    // Who cannot renew ends, though what it has asked for hangs: something that only looks alive is not replaced.
+    const server = plane.pid('apiserver') ?? 0;
+    process.kill(server, 'SIGSTOP');
+    try {
+      await eventually('it has ended', () => third.exitCode !== null);
+      expect(third.exitCode).toBe(1);
+    } finally {
+      process.kill(server, 'SIGCONT');
+    }
   });
 });
