@@ -16,6 +16,8 @@ const door = (path: string, ...args: string[]) => {
   return cluster.network.run('curl', [...identity, '--max-time', '20', ...args, url]);
 };
 const read = async (path: string) => (await door(path)).stdout;
+const usedBy = (pod: { volume: { name: string; usedBytes: number }[] }, name: string) =>
+  pod.volume.find((v) => v.name === name)?.usedBytes ?? 0;
 const value = (text: string, metric: string, pod: string) =>
   Number(new RegExp(`^${metric}\\{[^}]*pod="${pod}"[^}]*\\} ([0-9.e+-]+)`, 'm').exec(text)?.[1]);
 
@@ -45,11 +47,13 @@ describe('/stats/summary', () => {
     const pod = await eventually('its figures', async () => {
       const { pods } = JSON.parse(await read('/stats/summary'));
       const found = pods.find((p: { podRef: { name: string } }) => p.podRef.name === 'busy');
-      return found?.containers[0]?.cpu?.usageNanoCores > 250e6 && found;
+      const { cpu, memory } = found?.containers[0] ?? {};
+      // It takes its time to write, and each part is measured in its turn.
+      const written = memory?.workingSetBytes > 29e6 && usedBy(found, 'memory') > 29e6;
+      return written && usedBy(found, 'data') >= 3 * 2 ** 20 && cpu.usageNanoCores > 250e6 && found;
     });
     const [container] = pod.containers;
     expect(container.cpu.usageNanoCores).toBeLessThan(700e6);
-    expect(container.memory.workingSetBytes).toBeGreaterThan(29e6);
     await eventually('the layer is measured', async () => {
       const { pods } = JSON.parse(await read('/stats/summary'));
       const now = pods.find((p: { podRef: { name: string } }) => p.podRef.name === 'busy');
@@ -59,9 +63,6 @@ describe('/stats/summary', () => {
       );
     });
     expect(pod.network.name).toBe('eth0');
-    const volume = (name: string) => pod.volume.find((v: { name: string }) => v.name === name);
-    expect(volume('data').usedBytes).toBeGreaterThanOrEqual(3 * 2 ** 20);
-    expect(volume('memory').usedBytes).toBeGreaterThan(29e6);
     // The one of its service account.
     const shown = pod.volume.find(({ name }: { name: string }) =>
       name.startsWith('kube-api-access-'),
