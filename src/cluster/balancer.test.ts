@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { realClock } from '../util/clock.ts';
 import { silent } from '../util/log.ts';
 import { addressesOf } from './api-servers.ts';
-import { Balancer, type ServerState } from './balancer.ts';
+import { Balancer, isServing, type ServerState } from './balancer.ts';
 
 const servers: Server[] = [];
 let stop = new AbortController();
@@ -98,5 +98,17 @@ describe('addressesOf', () => {
       '192.0.2.2:6443',
       '[fd00::1]:6443',
     ]);
+  });
+});
+
+describe('isServing', () => {
+  it.each([
+    [200, true],
+    [401, true],
+    [403, true],
+    [500, false],
+    [undefined, false],
+  ])('%s: %s', (status, serves) => {
+    expect(isServing(status)).toBe(serves);
   });
 });

@@ -158,6 +158,11 @@ function tryConnect(address: string, timeoutMs: number): Promise<Socket | undefi
   });
 }
 
+/** A server that answers no strangers serves those whom it knows. Pure. */
+export function isServing(status = 0): boolean {
+  return [200, 401, 403].includes(status);
+}
+
 /** Nothing secret is asked or told, so the server need not prove who it is: components make sure of that themselves. */
 function askReadiness(address: string): Promise<ServerState> {
   return new Promise((resolve) => {
@@ -165,7 +170,7 @@ function askReadiness(address: string): Promise<ServerState> {
       { ...hostAndPort(address), path: '/readyz', rejectUnauthorized: false, agent: false },
       (response) => {
         response.resume();
-        resolve(response.statusCode === 200 ? 'ready' : 'leaving');
+        resolve(isServing(response.statusCode) ? 'ready' : 'leaving');
       },
     );
     const late = setTimeout(() => asking.destroy(new Error('no answer')), ANSWER_WITHIN_MS);

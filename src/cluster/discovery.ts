@@ -6,6 +6,7 @@ import {
 } from '../api/bootstrap-tokens.ts';
 import { ApiError } from '../api/errors.ts';
 import { CONFIG_MAPS, SECRETS } from '../api/resource-types.ts';
+import type { ConfigMap } from '../api/types.ts';
 import { parseYaml } from '../api/yaml.ts';
 import { RestClient } from '../client/rest-client.ts';
 import { verifyDetached } from '../pki/detached-jws.ts';
@@ -64,7 +65,7 @@ async function trustedAuthority(request: JoinRequest): Promise<string> {
   }
   const stranger = new RestClient({ server, insecureSkipTlsVerify: true });
   try {
-    const info = await asked(request, () => stranger.get(CONFIG_MAPS, CLUSTER_INFO));
+    const info = await asked(request, () => asStranger(stranger));
     const text = kubeconfigIn(info);
     const signature = info.data?.[JWS_PREFIX + token.id];
     if (signature === undefined) {
@@ -89,6 +90,22 @@ async function trustedAuthority(request: JoinRequest): Promise<string> {
   }
 }
 
+/** What is told to everybody, unless the server speaks with nobody that it does not know. */
+async function asStranger(stranger: RestClient): Promise<ConfigMap> {
+  try {
+    return await stranger.get(CONFIG_MAPS, CLUSTER_INFO);
+  } catch (err) {
+    if (!(err instanceof ApiError && err.code === 401)) throw err;
+    throw new Refusal(
+      'The API server answers nobody whom it does not know (--anonymous-auth=false), and a new machine is such a one: let it answer while machines join',
+      { cause: err },
+    );
+  }
+}
+
+/** A failure that says itself what to do. */
+class Refusal extends Error {}
+
 /** The authorities that a kubeconfig of cluster information names. */
 export async function authorityIn(kubeconfig: string): Promise<string> {
   const config = (await parseYaml(kubeconfig)) as {
@@ -104,7 +121,7 @@ async function asked<T>({ server }: JoinRequest, request: () => Promise<T>): Pro
     return await request();
   } catch (err) {
     const cause = errorMessage(err);
-    if (cause.startsWith('The clock of this machine')) throw err;
+    if (err instanceof Refusal || cause.startsWith('The clock of this machine')) throw err;
     if (err instanceof ApiError && err.code === 401) {
       throw new Error(
         `${server} refuses the token: it has expired, was deleted, or the clocks of the two machines differ (here it is ${new Date().toISOString()})`,
