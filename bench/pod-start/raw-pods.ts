@@ -1,22 +1,42 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Pod } from '../../src/api/types.ts';
+import { createCgroups } from '../../src/host/cgroups.ts';
+import { hostMounts } from '../../src/host/mounts.ts';
 import { containerConfig } from '../../src/kubelet/container-config.ts';
 import { containerDevices } from '../../src/kubelet/devices/container-devices.ts';
+import { containerResources, type NodeMemory } from '../../src/kubelet/resources.ts';
 import { createCriRuntime } from '../../src/kubelet/runtime/cri.ts';
-import type { ContainerRuntime } from '../../src/kubelet/runtime/runtime.ts';
+import type { Mount } from '../../src/kubelet/runtime/runtime.ts';
 import { sandboxConfig } from '../../src/kubelet/sandbox-config.ts';
 import { benchPods } from './pods.ts';
 
 /**
- * The floor: the very CRI requests that the kubelet would make for these Pods, and nothing else. Arguments: containerd's
- * socket, a directory for logs, the cgroup for the Pods. Prints milliseconds: {one, thirty}.
+ * The floor: the very CRI requests that the kubelet makes for these Pods, and nothing else. What they mount and the group
+ * that they run in is there before the time begins. Arguments: containerd's socket, a directory for logs and files, the
+ * cgroup for the Pods. Prints milliseconds: {one, thirty}.
  */
-const [, , socket = '', logs = '', cgroup = ''] = process.argv;
+const [, , socket = '', directory = '', cgroup = ''] = process.argv;
 // Best parallelism differs with the machine, so several are tried and the best counts.
 const PARALLEL = [2, 4, 8, 30];
 const ONE_RUNS = 5;
+// What every container is told of the API server's Service.
+const SERVICE_ENV = new Map([
+  ['KUBERNETES_SERVICE_HOST', '10.96.0.1'],
+  ['KUBERNETES_SERVICE_PORT', '443'],
+  ['KUBERNETES_SERVICE_PORT_HTTPS', '443'],
+  ['KUBERNETES_PORT', 'tcp://10.96.0.1:443'],
+  ['KUBERNETES_PORT_443_TCP', 'tcp://10.96.0.1:443'],
+  ['KUBERNETES_PORT_443_TCP_PROTO', 'tcp'],
+  ['KUBERNETES_PORT_443_TCP_PORT', '443'],
+  ['KUBERNETES_PORT_443_TCP_ADDR', '10.96.0.1'],
+]);
 
+const cgroups = createCgroups();
+const MEMORY: NodeMemory = {
+  capacity: 2 ** 30,
+  swap: { capacity: 0, limited: false, cgroupVersion: cgroups.version },
+};
 const runtime = createCriRuntime(`unix://${socket}`);
 const one: number[] = [];
 for (let i = 0; i < ONE_RUNS; i++) one.push(await timed(`one-${i}`, 1, 1));
@@ -26,48 +46,80 @@ runtime.close();
 process.stdout.write(JSON.stringify({ one: median(one), thirty: Math.min(...thirty) }));
 
 async function timed(prefix: string, count: number, parallel: number): Promise<number> {
-  const waiting = benchPods(prefix, count);
+  const pods = benchPods(prefix, count);
   const sandboxes: string[] = [];
-  const begin = performance.now();
-  const worker = async () => {
-    for (let pod = waiting.pop(); pod; pod = waiting.pop()) {
-      sandboxes.push(await startPod(runtime, pod));
+  try {
+    const waiting: { pod: Pod; mounts: Mount[] }[] = [];
+    for (const pod of pods) waiting.push({ pod, mounts: await prepare(pod) });
+    const begin = performance.now();
+    const worker = async () => {
+      for (let next = waiting.pop(); next; next = waiting.pop()) {
+        sandboxes.push(await startPod(next.pod, next.mounts));
+      }
+    };
+    await Promise.all(Array.from({ length: parallel }, worker));
+    return performance.now() - begin;
+  } finally {
+    for (const id of sandboxes) {
+      await runtime.stopPodSandbox(id);
+      await runtime.removePodSandbox(id);
     }
-  };
-  await Promise.all(Array.from({ length: parallel }, worker));
-  const ms = performance.now() - begin;
-  for (const id of sandboxes) {
-    await runtime.stopPodSandbox(id);
-    await runtime.removePodSandbox(id);
+    for (const pod of pods) {
+      await hostMounts.unmount(tokenDirectory(pod));
+      await cgroups.remove(groupOf(pod));
+    }
   }
-  return ms;
 }
 
-async function startPod(cri: ContainerRuntime, pod: Pod): Promise<string> {
-  const logDirectory = join(logs, pod.metadata.name);
-  mkdirSync(join(logDirectory, 'main'), { recursive: true });
+function tokenDirectory(pod: Pod): string {
+  return join(directory, pod.metadata.name, 'token');
+}
+
+function groupOf(pod: Pod): string {
+  return join(cgroup, `pod${pod.metadata.uid}`);
+}
+
+/** What the kubelet mounts into every container: hosts, a file for its last words, the service account. */
+async function prepare(pod: Pod): Promise<Mount[]> {
+  await cgroups.ensure(groupOf(pod), { cpuShares: 2 });
+  const files = join(directory, pod.metadata.name);
+  const target = tokenDirectory(pod);
+  for (const each of [join(files, 'main'), target]) mkdirSync(each, { recursive: true });
+  await hostMounts.mount({ source: 'tmpfs', target, fsType: 'tmpfs' });
+  for (const name of ['token', 'ca.crt', 'namespace']) writeFileSync(join(target, name), name);
+  for (const name of ['hosts', 'last-words']) writeFileSync(join(files, name), '');
+  const mount = (containerPath: string, hostPath: string, readonly = false): Mount => ({
+    ...{ containerPath, hostPath, readonly },
+  });
+  return [
+    mount('/var/run/secrets/kubernetes.io/serviceaccount', target, true),
+    mount('/etc/hosts', join(files, 'hosts')),
+    mount('/dev/termination-log', join(files, 'last-words')),
+  ];
+}
+
+async function startPod(pod: Pod, mounts: Mount[]): Promise<string> {
   const [container] = pod.spec?.containers ?? [];
   if (!container) throw new Error('The benchmark makes Pods of one container');
   const sandbox = sandboxConfig(pod, {
     attempt: 0,
-    cgroupParent: cgroup,
-    logDirectory,
-    dns: { servers: [], searches: [], options: [] },
+    cgroupParent: groupOf(pod),
+    logDirectory: join(directory, pod.metadata.name),
+    dns: { servers: ['10.96.0.10'], searches: ['default.svc.cluster.local'], options: ['ndots:5'] },
     clusterDomain: 'cluster.local',
   });
-  const id = await cri.runPodSandbox(sandbox, '');
-  const facts = {
+  const id = await runtime.runPodSandbox(sandbox, '');
+  const config = containerConfig(pod, container, {
     attempt: 0,
     imageRef: container.image ?? '',
-    env: new Map<string, string>(),
-    mounts: [],
+    env: SERVICE_ENV,
+    mounts,
     devices: containerDevices([]),
-    resources: {},
+    resources: containerResources(pod, container, MEMORY),
     seccompDefault: false,
-  };
-  const config = containerConfig(pod, container, facts);
-  const containerId = await cri.createContainer(id, config, sandbox);
-  await cri.startContainer(containerId);
+  });
+  const containerId = await runtime.createContainer(id, config, sandbox);
+  await runtime.startContainer(containerId);
   return id;
 }
 
