@@ -81,9 +81,14 @@ function isTimeout(err: Error): boolean {
   return (err.cause as Error | undefined)?.name === 'TimeoutError' || err.name === 'TimeoutError';
 }
 
+/** The peer did not answer in time. */
+export class CallTimeout extends Error {
+  override readonly name = 'CallTimeout';
+}
+
 function timedOut({ url, timeoutMs }: Call): Error {
   const seconds = `${timeoutMs / 1000}s`;
-  return new Error(
+  return new CallTimeout(
     `Timeout: ${url.host} did not answer within ${seconds}: context deadline exceeded`,
   );
 }

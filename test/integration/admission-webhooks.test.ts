@@ -141,11 +141,27 @@ describe('validating webhooks', () => {
     await during('validatingwebhookconfigurations', slow('Fail'), async () => {
       const { status, body } = await post(map('slow'));
       expect(status).toBe(500);
-      expect(body.message).toContain('failed calling webhook "slow.example.com"');
-      expect(body.message).toContain('context deadline exceeded');
+      expect(body.message).toMatch(
+        /failed calling webhook "slow.example.com": failed to call webhook: Post "https:\/\/127.0.0.1:\d+\/slow\?timeout=1s": context deadline exceeded$/,
+      );
     });
     await during('validatingwebhookconfigurations', slow('Ignore'), async () => {
       expect((await post(map('slow'))).status).toBe(201);
+    });
+  });
+
+  it('behind a Service are named by it in what is wrong with them', async () => {
+    const service = { namespace: 'default', name: 'hook', path: '/x' };
+    const clientConfig = { service, caBundle: peer.caBundle };
+    await server.request('POST', '/api/v1/namespaces/default/services', {
+      body: { metadata: { name: 'hook' }, spec: { ports: [{ port: 443 }] } },
+    });
+    const hooks = [hook('/x', { clientConfig, timeoutSeconds: 7 })];
+    await during('validatingwebhookconfigurations', hooks, async () => {
+      const { body } = await post(map('unserved'));
+      expect(body.message).toContain(
+        'failed to call webhook: Post "https://hook.default.svc:443/x?timeout=7s": no endpoints available for service "hook"',
+      );
     });
   });
 
