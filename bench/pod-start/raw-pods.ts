@@ -89,7 +89,9 @@ async function prepare(pod: Pod): Promise<Mount[]> {
   for (const name of ['token', 'ca.crt', 'namespace']) writeFileSync(join(target, name), name);
   for (const name of ['hosts', 'last-words']) writeFileSync(join(files, name), '');
   const mount = (containerPath: string, hostPath: string, readonly = false): Mount => ({
-    ...{ containerPath, hostPath, readonly },
+    containerPath,
+    hostPath,
+    readonly,
   });
   return [
     mount('/var/run/secrets/kubernetes.io/serviceaccount', target, true),
