@@ -43,10 +43,19 @@ export async function examineHealth(
   const inPods = doors.filter(({ name }) => !processes.some((one) => one.name === name));
   return [
     ...(supervisorOf(paths) ? [] : [bad('supervisor', UNATTENDED, 'k8ts up --detach')]),
-    ...processes.map((status) => processFinding(status, problems.get(status.name))),
+    ...afterStore(processes.map((status) => processFinding(status, problems.get(status.name)))),
     ...inPods.map(({ name }) => podFinding(name, settings.nodeName, problems.get(name))),
     ...(await etcdFindings(settings)),
   ];
+}
+
+/** An API server whose etcd does not work cannot, and to start it anew would not help. Pure. */
+export function afterStore(findings: readonly Finding[]): Finding[] {
+  const isStoreWrong = findings.some(({ about, ok }) => about === 'etcd' && !ok);
+  const next = 'put its etcd right first, which keeps all that it serves';
+  return findings.map((one) =>
+    isStoreWrong && one.about === 'apiserver' && !one.ok ? { ...one, next } : one,
+  );
 }
 
 const UNATTENDED = 'does not run: what ends is not started again';

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Lease, Node } from '../../api/types.ts';
 import { ask, connectionProblem } from './ask.ts';
 import { apiFinding, leaderFinding, nodeFinding, versionsOf } from './examine-cluster.ts';
-import { doorsOf, reasonIn, wordsOf } from './examine-health.ts';
+import { afterStore, doorsOf, reasonIn, wordsOf } from './examine-health.ts';
 import {
   addressFinding,
   cgroupFinding,
@@ -15,6 +15,7 @@ import {
   podRangeFinding,
   resolverFinding,
 } from './examine-machine.ts';
+import { bad, good } from './findings.ts';
 
 const NOW = Date.parse('2026-01-01T00:01:00Z');
 
@@ -94,6 +95,16 @@ describe('what the doctor sees of a machine', () => {
     ]);
     expect(names('stacked', false, ['kube-proxy'])).toContain('etcd');
     expect(names('stacked', true, ['kube-proxy'])).toEqual(['kubelet']);
+  });
+
+  it('sends nobody to an API server whose etcd is the cause', () => {
+    const server = bad('apiserver', 'says 500', 'kill it');
+    const next = (etcd: boolean) => {
+      const store = etcd ? good('etcd', 'runs') : bad('etcd', 'has no leader', 'look');
+      return afterStore([store, server]).at(-1)?.next;
+    };
+    expect(next(true)).toBe('kill it');
+    expect(next(false)).toMatch(/its etcd right first/);
   });
 
   it('reads what a health endpoint misses, and the last words of a process', () => {
