@@ -58,15 +58,16 @@ export async function applyAddons(
 }
 
 /**
- * Takes away what an earlier start has brought and is left out now. Answers a line for each object that stays all the same,
- * with the command that removes it.
+ * Takes away what an earlier start has brought and the operator of this machine leaves out now: what other control planes
+ * have heard of when they joined may be long out of date. Answers a line for each object that stays all the same, with the
+ * command that removes it.
  */
 export async function withdrawAddons(
   client: Client,
   settings: ClusterSettings,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const names = addonNames().filter((name) => settings.disabled.includes(name));
+  const names = addonNames().filter((name) => settings.chosen?.disabled?.includes(name));
   const objects = await Promise.all(
     names.map(async (name) => {
       const all = await addonObjects(name, settings);

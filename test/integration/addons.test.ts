@@ -68,7 +68,13 @@ describe('applyAddons', () => {
 });
 
 describe('withdrawAddons', () => {
-  const disabled = { ...settings, disabled: ['dns', 'kube-proxy'] };
+  const names = ['dns', 'kube-proxy'];
+  const disabled = { ...settings, disabled: names, chosen: { disabled: names } };
+
+  it('takes nothing away that the operator of this machine has not left out', async () => {
+    expect(await withdrawAddons(client, { ...settings, disabled: names }, never)).toEqual([]);
+    await client.get(SERVICES, kubeDns);
+  });
 
   it('takes away what is left out now, and leaves what others have changed, with the command that removes it', async () => {
     // The image of the Deployment is somebody else's by now.
@@ -102,9 +108,9 @@ describe('withdrawAddons', () => {
     await applyAddons(client, withProxy, never);
     const proxy = { namespace: 'kube-system', name: 'kube-proxy' };
     await client.get(DAEMON_SETS, proxy);
-    expect(await withdrawAddons(client, { ...withProxy, disabled: ['kube-proxy'] }, never)).toEqual(
-      [],
-    );
+    expect(
+      await withdrawAddons(client, { ...withProxy, chosen: { disabled: ['kube-proxy'] } }, never),
+    ).toEqual([]);
     await expect(client.get(DAEMON_SETS, proxy)).rejects.toThrow('not found');
     await client.get(SERVICE_ACCOUNTS, proxy);
   });
