@@ -6,7 +6,13 @@ import { runInVirtualMachine } from './virtual-machine.ts';
 const LIMIT_MS = 600_000;
 const PROGRAM = 'test/support/network/run-scenarios.ts';
 /** IPVS in full, as hardly any machine that runs tests has it; of the others the core, on a kernel as it is shipped. */
-const CORE = ['answers on the cluster IP', 'carries SCTP'];
+const CORE = [
+  'answers on the cluster IP',
+  'keeps the source address of Pods',
+  'refuses connections to a Service without endpoints',
+  'keeps a client on its endpoint',
+  'carries SCTP',
+];
 const OTHERS = ['iptables', 'nftables', 'userspace'];
 const KERNEL = { sctp: true, emulated: true };
 

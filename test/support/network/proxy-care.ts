@@ -140,7 +140,6 @@ export const CARE: readonly Scenario[] = [
   },
   {
     name: 'works on a machine that forwards nothing else, as with Docker',
-    slow: true,
     except: { nftables: 'what one table accepts another one may still drop' },
     async run(world, mode) {
       for (const command of [
