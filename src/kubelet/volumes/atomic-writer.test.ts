@@ -36,6 +36,24 @@ describe('writeAtomically', () => {
     expect(statSync(join(directory, 'deep/b')).mode & 0o777).toBe(0o400);
   });
 
+  // As root, which is whom the kubelet runs as.
+  it.runIf(process.getuid?.() === 0)('gives files to their user and all to the group', () => {
+    const data = Buffer.from('1');
+    const payload = new Map([
+      ['token', { data, mode: 0o640, uid: 1000 }],
+      ['ca', { data, mode: 0o644 }],
+    ]);
+    writeAtomically(directory, payload, 2000);
+    const owner = (name: string) => {
+      const { uid, gid } = statSync(join(directory, name));
+      return [uid, gid];
+    };
+    expect([owner('token'), owner('ca')]).toEqual([
+      [1000, 2000],
+      [0, 2000],
+    ]);
+  });
+
   it('replaces all files at once and leaves only the newest version', () => {
     writeAtomically(directory, files({ a: '1', old: 'x' }));
     const before = readlinkSync(join(directory, '..data'));

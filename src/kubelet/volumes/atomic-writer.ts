@@ -16,15 +16,12 @@ import { dirname, join } from 'node:path';
 export interface ProjectedFile {
   readonly data: Uint8Array;
   readonly mode: number;
+  /** Whose it is; root's by default. */
+  readonly uid?: number;
 }
 
 /** Path below the volume → file. */
 export type Payload = ReadonlyMap<string, ProjectedFile>;
-
-export interface Ownership {
-  uid?: number | undefined;
-  gid?: number | undefined;
-}
 
 const DATA = '..data';
 
@@ -37,12 +34,12 @@ const DATA = '..data';
 export function writeAtomically(
   directory: string,
   payload: Payload,
-  owner: Ownership = {},
+  gid = 0,
   now = new Date(),
 ): void {
   const stamp = now.toISOString().replaceAll(/[-:T]/g, '_').replace('Z', '');
   const fresh = `..${stamp}.${createHash('sha256').update(`${stamp}${process.hrtime.bigint()}`).digest('hex').slice(0, 9)}`;
-  writeFiles(join(directory, fresh), payload, owner);
+  writeFiles(join(directory, fresh), payload, gid);
   // A crash may have left the link that was to be renamed.
   rmSync(join(directory, `${DATA}_tmp`), { force: true });
   symlinkSync(fresh, join(directory, `${DATA}_tmp`));
@@ -68,12 +65,12 @@ function removeOtherVersions(directory: string, current: string): void {
   }
 }
 
-function writeFiles(directory: string, payload: Payload, owner: Ownership): void {
+function writeFiles(directory: string, payload: Payload, gid: number): void {
   mkdirSync(directory, { mode: 0o755 });
   // The mode of mkdir is masked by the umask; containers of any user must get in.
   chmodSync(directory, 0o755);
-  const { uid = 0, gid = 0 } = owner;
   for (const [path, file] of payload) {
+    const { uid = 0 } = file;
     const target = join(directory, path);
     if (path.includes('/')) mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
     writeFileSync(target, file.data, { mode: file.mode });

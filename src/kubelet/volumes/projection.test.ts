@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Volume } from '../../api/types.ts';
+import type { PodSpec, Volume } from '../../api/types.ts';
 import { podWith } from '../pods.fake.ts';
 import { projectedFiles } from './projection.ts';
 
@@ -99,6 +99,23 @@ describe('projectedFiles', () => {
     ['no files of other volumes', { emptyDir: {} }, undefined],
   ])('holds %s', async (_what, volume, files) => {
     expect(await shown(volume)).toEqual(files);
+  });
+
+  it.each<[string, PodSpec['securityContext'], object]>([
+    ['no user that is known', undefined, { mode: 0o444 }],
+    ['one user', { runAsUser: 1000 }, { mode: 0o600, uid: 1000 }],
+    ['an fsGroup', { fsGroup: 10000 }, { mode: 0o640 }],
+    ['both', { runAsUser: 1000, fsGroup: 10000 }, { mode: 0o640, uid: 1000 }],
+  ])('gives a token to those who need it: %s', async (_who, securityContext, owner) => {
+    const pod = podWith({
+      containers: [{ name: 'main' }],
+      ...(securityContext && { securityContext }),
+    });
+    const sources = [{ configMap: { name: 'map' } }, { serviceAccountToken: { path: 'token' } }];
+    const volume = { name: 'v', projected: { defaultMode: 0o444, sources } };
+    const files = await projectedFiles(pod, volume, { hostIps: [], podIps: [] }, DEPS);
+    expect(files?.get('token')).toEqual({ data: Buffer.from('token-text'), ...owner });
+    expect(files?.get('one')?.uid).toBeUndefined();
   });
 
   it.each<[string, Partial<Volume>, string]>([

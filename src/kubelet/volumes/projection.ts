@@ -80,16 +80,17 @@ async function sourceFiles(pod: Pod, source: Source, given: Given): Promise<File
   throw new Error(`projected sources of type ${kind} are not supported on this node`);
 }
 
-/** A token is for the pod's user alone where that user is known (KEP-2451). */
+/** A token is for the pod's user, where that user is known, and its fsGroup (KEP-2451). */
 function tokenFile(pod: Pod, token: string, mode: number | undefined): ProjectedFile {
   const data = Buffer.from(token);
-  if (pod.spec?.securityContext?.fsGroup !== undefined) return { data, mode: 0o600 | 0o040 };
-  if (commonUser(pod) !== undefined) return { data, mode: 0o600 };
-  return { data, mode: mode ?? DEFAULT_MODE };
+  const uid = commonUser(pod);
+  const owner = uid === undefined ? {} : { uid };
+  if (pod.spec?.securityContext?.fsGroup !== undefined) return { data, mode: 0o640, ...owner };
+  return { data, mode: uid === undefined ? (mode ?? DEFAULT_MODE) : 0o600, ...owner };
 }
 
 /** The one user as which every container of the pod runs, if there is one. */
-export function commonUser(pod: Pod): number | undefined {
+function commonUser(pod: Pod): number | undefined {
   const users = new Set(
     [...initContainersOf(pod), ...containersOf(pod)].map(
       (c) => c.securityContext?.runAsUser ?? pod.spec?.securityContext?.runAsUser,

@@ -13,7 +13,7 @@ import { type Payload, payloadDigest, writeAtomically } from './atomic-writer.ts
 import { checkHostPath } from './host-path.ts';
 import type { ImageVolumes } from './image-volumes.ts';
 import { mountNfs, type PersistentVolumes } from './persistent-volumes.ts';
-import { commonUser, type ProjectionDeps, projectedFiles } from './projection.ts';
+import { type ProjectionDeps, projectedFiles } from './projection.ts';
 import { type MountedVolume, setUpFailed } from './volume-error.ts';
 
 export interface VolumeDeps extends ProjectionDeps {
@@ -165,10 +165,7 @@ export class VolumeManager {
       makeDirectory(path);
       chmodSync(path, 0o755);
       const gid = pod.spec?.securityContext?.fsGroup;
-      writeAtomically(path, withGroupAccess(files, gid), {
-        gid,
-        uid: gid === undefined && hasToken(volume) ? commonUser(pod) : undefined,
-      });
+      writeAtomically(path, withGroupAccess(files, gid), gid);
       this.#written.set(path, digest);
     }
     return { hostPath: path, readOnly: true };
@@ -196,18 +193,13 @@ export class VolumeManager {
   }
 }
 
-const hasToken = (volume: Volume): boolean =>
-  (volume.projected?.sources ?? []).some((s) => s.serviceAccountToken !== undefined);
-
 // What an fsGroup adds to files that nobody writes.
 const READABLE = 0o440;
 
 /** The fsGroup may read every file. */
 function withGroupAccess(files: Payload, gid: number | undefined): Payload {
   if (gid === undefined) return files;
-  return new Map(
-    [...files].map(([path, { data, mode }]) => [path, { data, mode: mode | READABLE }]),
-  );
+  return new Map([...files].map(([path, file]) => [path, { ...file, mode: file.mode | READABLE }]));
 }
 
 function makeDirectory(path: string): void {
