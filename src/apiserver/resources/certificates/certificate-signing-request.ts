@@ -76,9 +76,10 @@ const status: Strategy<Csr> = {
   prepareForUpdate(csr, old, context) {
     const conditions = csr.status?.conditions ?? [];
     keepAllButStatus(csr, old);
-    // The signer may not decide: it keeps what `approval` said.
-    const decided = (old.status?.conditions ?? []).filter((c) => DECISIONS.has(c.type));
-    setConditions(csr, [...decided, ...conditions.filter((c) => !DECISIONS.has(c.type))]);
+    // The signer may not decide: it keeps what `approval` said. One that is new or missing is for validation to refuse.
+    const decided = new Map((old.status?.conditions ?? []).map((c) => [c.type, c]));
+    const kept = (c: Condition) => (DECISIONS.has(c.type) && decided.get(c.type)) || c;
+    setConditions(csr, conditions.map(kept));
     stampConditions(csr, old, context.now);
   },
   validateUpdate: validateStatusUpdate,

@@ -135,6 +135,12 @@ export function validateConditionsUpdate(next: Csr, old: Csr): FieldError[] {
 
 export function validateStatusUpdate(next: Csr, old: Csr): FieldError[] {
   const out = validateConditionsUpdate(next, old);
+  const has = ({ status }: Csr, type: string) => status?.conditions?.some((c) => c.type === type);
+  for (const type of ['Approved', 'Denied']) {
+    if (!has(next, type) || has(old, type)) continue;
+    const detail = `updates may not add a condition of type ${JSON.stringify(type)}`;
+    out.push(forbidden('status.conditions', detail));
+  }
   const [certificate, was] = [next.status?.certificate, old.status?.certificate];
   const field = 'status.certificate';
   if (was && certificate !== was) {
