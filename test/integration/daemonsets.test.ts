@@ -33,6 +33,11 @@ describe('a DaemonSet', () => {
     await create('simple');
     await world.readyPods('simple', 2);
     expect(await nodesOf('simple')).toEqual(['n1', 'n2']);
+    const { metadata } = await world.client.get(DAEMON_SETS, keyOf('simple'));
+    expect(metadata.annotations).toEqual({ 'deprecated.daemonset.template.generation': '1' });
+    for (const pod of await world.pods('simple')) {
+      expect(pod.metadata.labels).toMatchObject({ 'pod-template-generation': '1' });
+    }
     for (const harm of ['delete', 'fail']) {
       const [pod] = await world.readyPods('simple', 2);
       const { name = '', uid = '' } = pod?.metadata ?? {};

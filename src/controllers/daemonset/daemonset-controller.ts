@@ -30,7 +30,7 @@ import { slowStart } from '../slow-start.ts';
 import { soonest } from '../soonest.ts';
 import { StatusWriter } from '../status-writer.ts';
 import { daemonTolerations, placement, withNodeAffinity } from './nodes.ts';
-import { type DaemonPlan, daemonSetStatus, planDaemons } from './plan.ts';
+import { type DaemonPlan, daemonSetStatus, planDaemons, revisionLabels } from './plan.ts';
 
 const NAME = 'daemonset-controller';
 const BURST = 250;
@@ -197,7 +197,7 @@ class DaemonSetReconciler implements Reconciler {
     const template = set.spec?.template ?? {};
     await this.#deps.podControl.create(set, template, (pod) => {
       const { metadata, spec = { containers: [] } } = pod;
-      metadata.labels = { ...metadata.labels, 'controller-revision-hash': hash };
+      metadata.labels = { ...metadata.labels, ...revisionLabels(set, hash) };
       const tolerations = daemonTolerations(spec);
       pod.spec = withNodeAffinity({ ...spec, tolerations }, node);
     });

@@ -52,6 +52,23 @@ const rolling = (rollingUpdate: object) => ({ type: 'RollingUpdate', rollingUpda
 const old = (on: string, more: Partial<Given> = {}): Given => ({ on, hash: 'old', ...more });
 
 describe('planDaemons', () => {
+  it('takes a Pod of the same count of templates for new, whatever the hash of its revision', () => {
+    const set = setOf(rolling({ maxUnavailable: 1 }));
+    set.metadata.annotations = { 'deprecated.daemonset.template.generation': '3' };
+    const pods = ['2', '3'].map((generation, i) => {
+      const pod = podOf(old(i === 0 ? 'a' : 'b'), i);
+      pod.metadata.labels = { ...pod.metadata.labels, 'pod-template-generation': generation };
+      return pod;
+    });
+    const found = planDaemons(set, {
+      nodes: [nodeOf('a'), nodeOf('b')],
+      pods,
+      hash: 'new',
+      now: NOW,
+    });
+    expect(found.delete.map(({ metadata }) => metadata.name)).toEqual(['a-old']);
+  });
+
   it.each<[string, DaemonSet, Given[], { create: string[]; delete: string[] }]>([
     ['gives each node one', setOf(), [{ on: 'a' }], { create: ['b'], delete: [] }],
     [

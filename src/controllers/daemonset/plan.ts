@@ -1,10 +1,26 @@
 import { resolveIntOrPercent } from '../../api/int-or-string.ts';
 import { isPodAvailable, isPodReady, isPodTerminal } from '../../api/pods.ts';
+import { POD_TEMPLATE_GENERATION, templateGeneration } from '../../api/template-generation.ts';
 import type { DaemonSet, Node, Pod } from '../../api/types.ts';
 import { withoutZeros } from '../without-zeros.ts';
 import { placement, targetNode } from './nodes.ts';
 
 const REVISION_LABEL = 'controller-revision-hash';
+
+/** What says which template a Pod was made of. */
+export function revisionLabels(set: DaemonSet, hash: string): Record<string, string> {
+  const generation = templateGeneration(set);
+  return {
+    [REVISION_LABEL]: hash,
+    ...(generation === undefined ? {} : { [POD_TEMPLATE_GENERATION]: String(generation) }),
+  };
+}
+
+/** Either label will do: a revision that somebody removed comes back with another hash for the same template. */
+function isUpdated(set: DaemonSet, pod: Pod, hash: string): boolean {
+  const given = pod.metadata.labels ?? {};
+  return Object.entries(revisionLabels(set, hash)).some(([key, value]) => given[key] === value);
+}
 
 export interface DaemonPlan {
   /** Nodes that get a Pod. */
@@ -68,8 +84,8 @@ function surplusOn(set: DaemonSet, alive: readonly Pod[], { hash, now }: DaemonW
   const [first] = sorted;
   if (!first || sorted.length === 1) return [];
   if (surgeOf(set, 1) === 0) return sorted.slice(1);
-  const newest = sorted.find((pod) => hashOf(pod) === hash);
-  const old = sorted.find((pod) => hashOf(pod) !== hash);
+  const newest = sorted.find((pod) => isUpdated(set, pod, hash));
+  const old = sorted.find((pod) => !isUpdated(set, pod, hash));
   const keep = new Set([newest, old]);
   if (newest && old && isPodAvailable(newest, set.spec?.minReadySeconds ?? 0, now))
     keep.delete(old);
@@ -85,7 +101,7 @@ function planUpdate(set: DaemonSet, world: DaemonWorld): DaemonPlan {
     !isGoing(pod) && isPodAvailable(pod, set.spec?.minReadySeconds ?? 0, world.now);
   const on = (node: Node) => byNode.get(node.metadata.name) ?? [];
   const outdated = wanted.filter(
-    (node) => on(node).length > 0 && !on(node).some((p) => hashOf(p) === world.hash),
+    (node) => on(node).length > 0 && !on(node).some((p) => isUpdated(set, p, world.hash)),
   );
   if (surge > 0) {
     const inWork = wanted.filter((node) => on(node).length > 1).length;
@@ -132,10 +148,6 @@ function byAge(a: Pod, b: Pod): number {
   return a.metadata.creationTimestamp < b.metadata.creationTimestamp ? -1 : 1;
 }
 
-function hashOf(pod: Pod): string | undefined {
-  return pod.metadata.labels?.[REVISION_LABEL];
-}
-
 /** Pure. */
 export function daemonSetStatus(
   set: DaemonSet,
@@ -156,7 +168,7 @@ export function daemonSetStatus(
       counts.available += Number(
         pods.some((pod) => isPodAvailable(pod, minReadySeconds, world.now)),
       );
-      counts.updated += Number(oldest !== undefined && hashOf(oldest) === world.hash);
+      counts.updated += Number(oldest !== undefined && isUpdated(set, oldest, world.hash));
     }
   }
   const required = [
