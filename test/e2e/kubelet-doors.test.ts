@@ -48,9 +48,15 @@ describe('/stats/summary', () => {
       const { pods } = JSON.parse(await read('/stats/summary'));
       const found = pods.find((p: { podRef: { name: string } }) => p.podRef.name === 'busy');
       const { cpu, memory } = found?.containers[0] ?? {};
-      // It takes its time to write, and each part is measured in its turn.
-      const written = memory?.workingSetBytes > 29e6 && usedBy(found, 'memory') > 29e6;
-      return written && usedBy(found, 'data') >= 3 * 2 ** 20 && cpu.usageNanoCores > 250e6 && found;
+      if (!cpu || !memory) return undefined;
+      // It takes its time to write, each part is measured in its turn, and the processor has others to work for.
+      const used = {
+        processor: cpu.usageNanoCores > 20e6,
+        memory: memory.workingSetBytes > 29e6 && usedBy(found, 'memory') > 29e6,
+        disk: usedBy(found, 'data') >= 3 * 2 ** 20,
+      };
+      if (Object.values(used).includes(false)) throw new Error(JSON.stringify({ used, found }));
+      return found;
     });
     const [container] = pod.containers;
     expect(container.cpu.usageNanoCores).toBeLessThan(700e6);
