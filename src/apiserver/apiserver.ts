@@ -146,7 +146,11 @@ export class ApiServer {
         this.#parts.flowControl.lend(signal),
         tendFlowConfiguration({ state, kinds, store, ...this.#deps }, signal),
         tendPolicyStatus({ state, kinds, store, schema, ...this.#deps }, signal),
-        compactPeriodically(this.#deps, signal, this.#options.compactionIntervalMs),
+        compactPeriodically(
+          { ...this.#deps, onCompacted: (revision) => state.forget(revision) },
+          signal,
+          this.#options.compactionIntervalMs,
+        ),
       ]);
     } finally {
       await this.#listener.close();

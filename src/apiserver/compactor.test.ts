@@ -10,7 +10,9 @@ describe('compactPeriodically', () => {
     const storage = new MemoryStorage(clock);
     const old = await storage.create('/registry/a', Buffer.from('1'));
     const stop = new AbortController();
-    const done = compactPeriodically({ storage, clock, log: silent }, stop.signal);
+    const told: number[] = [];
+    const onCompacted = (revision: number) => void told.push(revision);
+    const done = compactPeriodically({ storage, clock, log: silent, onCompacted }, stop.signal);
     await clock.advance(0); // it is asleep now
     await clock.advance(60_000);
     const young = await storage.update('/registry/a', Buffer.from('2'), old);
@@ -18,6 +20,7 @@ describe('compactPeriodically', () => {
     expect((await storage.status()).compacted).toBe(old);
     await clock.advance(5 * 60_000);
     expect((await storage.status()).compacted).toBe(young);
+    expect(told).toEqual([old, young]);
     stop.abort();
     await done;
   });

@@ -10,7 +10,7 @@ export const COMPACTION_INTERVAL_MS = 5 * 60_000;
  * With 0 never. Works until aborted.
  */
 export async function compactPeriodically(
-  deps: { storage: Storage; clock: Clock; log: Logger },
+  deps: { storage: Storage; clock: Clock; log: Logger; onCompacted?: (revision: number) => void },
   signal: AbortSignal,
   intervalMs = COMPACTION_INTERVAL_MS,
 ): Promise<void> {
@@ -23,6 +23,7 @@ export async function compactPeriodically(
     try {
       const { revision, compacted } = await storage.status();
       if (before > compacted) await storage.compact(before);
+      deps.onCompacted?.(Math.max(before, compacted));
       before = revision;
     } catch (err) {
       log.error({ err }, 'Could not compact the store');

@@ -47,6 +47,7 @@ export class State {
   readonly #parsed = new WeakMap<Buffer, KubeObject>();
   readonly #clock: Clock;
   #revision = 0;
+  #compacted = 0;
   #ended = false;
   #waiting: Waiter[] = [];
   #stopAsking: (() => void) | undefined;
@@ -157,6 +158,18 @@ export class State {
       this.#conversions.get(name)?.close();
       this.#conversions.delete(name);
     }
+  }
+
+  /**
+   * What came before `revision` is history that is gone: nothing is read there any more, even where it could be, since
+   * clients that are told so begin anew instead of going on with what is old.
+   */
+  forget(revision: number): void {
+    this.#compacted = Math.max(this.#compacted, revision);
+  }
+
+  isForgotten(revision: number): boolean {
+    return revision < this.#compacted;
   }
 
   /** What the pages of lists of this kind are cut from. */

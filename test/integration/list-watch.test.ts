@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startApiServer, type TestApiServer, type TestWatch } from '../support/api-server.ts';
+import { eventually } from '../support/eventually.ts';
 
 // What list and watch promise, over real HTTP.
 
@@ -123,6 +124,33 @@ describe('list', () => {
     expect(gone.body.message).toContain('The provided continue parameter is too old');
     const rest = await list(`continue=${gone.body.metadata.continue}`);
     expect(names(rest)).toEqual(['b', 'c']);
+  });
+
+  it('ends with the history of its revision, though nothing has changed since', async () => {
+    const forgetful = await startApiServer({ compactionIntervalMs: 100 });
+    const at = '/api/v1/namespaces/default/configmaps';
+    const get = async (query: string) => forgetful.request('GET', `${at}?${query}`);
+    try {
+      for (const name of ['a', 'b', 'c']) {
+        await forgetful.request('POST', at, { body: { metadata: { name } } });
+      }
+      const { metadata } = (await get('limit=1')).body;
+      await forgetful.request('POST', '/api/v1/namespaces', { body: { metadata: { name: 'x' } } });
+      const gone = await eventually('the token has expired', async () => {
+        const answer = await get(`limit=1&continue=${metadata.continue}`);
+        return answer.status === 410 ? answer : undefined;
+      });
+      expect(names((await get(`continue=${gone.body.metadata.continue}`)).body)).toEqual([
+        'b',
+        'c',
+      ]);
+      const exact = await get(
+        `resourceVersion=${metadata.resourceVersion}&resourceVersionMatch=Exact`,
+      );
+      expect(exact.body).toMatchObject({ code: 410, reason: 'Expired' });
+    } finally {
+      await forgetful.stop();
+    }
   });
 
   it('pages with a selector without promising how many remain', async () => {

@@ -120,6 +120,9 @@ async function snapshot(
   else if (wanted !== undefined) await untilRevision(deps, wanted);
   const cache = await state.cache(kind);
   const exact = token ? token.revision : exactRevision(options);
+  if (exact !== undefined && exact >= 0 && state.isForgotten(exact)) {
+    throw expired(exact, token?.after);
+  }
   if (exact === undefined || exact < 0 || cache.unchangedSince(exact)) {
     const revision = exact !== undefined && exact >= 0 ? exact : cache.upTo(state.revision);
     const whole = cache.candidates(selection);
