@@ -204,7 +204,7 @@ function connection({ service, tried }: ServiceFacts): Finding | undefined {
   const wrong = asked.find((address) => tried.get(address) !== undefined);
   if (asked.length === 0) return undefined;
   return wrong === undefined
-    ? good('connection', `this node reaches ${asked.join(', ')}`)
+    ? good('connection', `this node reaches ${[...new Set(asked)].join(', ')}`)
     : bad(
         'proxy',
         `its endpoints answer this node, but ${wrong} ${tried.get(wrong)}`,
