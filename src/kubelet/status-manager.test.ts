@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { ApiError } from '../api/errors.ts';
 import { PODS } from '../api/resource-types.ts';
-import type { Pod } from '../api/types.ts';
+import type { Pod, PodStatus } from '../api/types.ts';
 import { FakeClient } from '../client/client.fake.ts';
 import { FakeClock } from '../util/clock.fake.ts';
 import { silent } from '../util/log.ts';
-import { StatusManager, statusPatch } from './status-manager.ts';
+import { finalStatus, StatusManager, statusPatch } from './status-manager.ts';
 
 function boundPod(client: FakeClient): Pod {
   const [pod] = client.seed(PODS, {
@@ -55,6 +55,37 @@ describe('StatusManager', () => {
     await expect
       .poll(() => client.log)
       .toEqual(['patch pods/status default/web', 'delete pods default/web']);
+  });
+});
+
+describe('finalStatus', () => {
+  const waiting = {
+    ...{ name: 'a', image: 'i', imageID: '', restartCount: 0, ready: false },
+    state: { waiting: { reason: 'ContainerCreating' } },
+  };
+  const initialized = [{ type: 'Initialized', status: 'True' }];
+  const pod = boundPod(new FakeClient());
+  const pending = { phase: 'Pending', conditions: initialized, containerStatuses: [waiting] };
+
+  it('has failed who never started, in its containers, too', () => {
+    const { phase, containerStatuses } = finalStatus(pod, pending as PodStatus);
+    expect(phase).toBe('Failed');
+    expect(containerStatuses).toMatchObject([
+      { state: { terminated: { exitCode: 137, reason: 'ContainerStatusUnknown' } } },
+    ]);
+  });
+
+  it('leaves containers waiting behind an init container that did not complete', () => {
+    const status = { ...pending, conditions: [] } as PodStatus;
+    expect(finalStatus(pod, status)).toEqual({ ...status, phase: 'Failed' });
+  });
+
+  it('leaves what is final, and what containers ended with', () => {
+    const ended = { ...waiting, state: { terminated: { exitCode: 0 } } };
+    const done = { ...pending, phase: 'Succeeded', containerStatuses: [ended] } as PodStatus;
+    expect(finalStatus(pod, done)).toBe(done);
+    const cut = { ...pending, containerStatuses: [ended] } as PodStatus;
+    expect(finalStatus(pod, cut)).toEqual({ ...cut, phase: 'Failed' });
   });
 });
 

@@ -9,6 +9,7 @@ import { jsonEqual } from '../util/json.ts';
 import type { Logger } from '../util/log.ts';
 import { isStatic, podKey } from './names.ts';
 import { KUBELET_CONDITIONS } from './pod-conditions.ts';
+import { isFinal } from './pod-status.ts';
 
 const RETRY_MS = 1000;
 const MAX_RETRY_MS = 10_000;
@@ -63,6 +64,7 @@ export class StatusManager {
   finish(pod: Pod): void {
     const tracked = this.#track(pod);
     tracked.pod = pod;
+    tracked.status = finalStatus(pod, tracked.status);
     tracked.finished = true;
     this.#kick(pod.metadata.uid, tracked);
   }
@@ -176,6 +178,34 @@ export class StatusManager {
     return false;
   }
 }
+
+/**
+ * What a pod ends with that nothing more is heard of (upstream's TerminatePod): no record of a pod goes, or is held by a
+ * finalizer, in a phase that is not final. Who never started has failed; a Job counts on it.
+ */
+export function finalStatus(pod: Pod, status: PodStatus): PodStatus {
+  if (isStatic(pod) || isFinal(status.phase)) return status;
+  const isInitialized = status.conditions?.some(
+    (c) => c.type === 'Initialized' && c.status === 'True',
+  );
+  const { containerStatuses } = status;
+  if (!isInitialized || !containerStatuses) return { ...status, phase: 'Failed' };
+  return {
+    ...status,
+    phase: 'Failed',
+    containerStatuses: containerStatuses.map((container) =>
+      container.state?.terminated
+        ? container
+        : { ...container, state: { terminated: UNLOCATED }, ready: false, started: false },
+    ),
+  };
+}
+
+const UNLOCATED = {
+  exitCode: 137,
+  reason: 'ContainerStatusUnknown',
+  message: 'The container could not be located when the pod was terminated',
+};
 
 /**
  * The status that the API shows as far as is known: what it was told, unless the pod has been written since. Whoever
