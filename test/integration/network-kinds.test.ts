@@ -216,3 +216,15 @@ describe('a Service whose name the server makes', () => {
     expect((await server.request('GET', path)).status).toBe(404);
   });
 });
+
+it('a Service may begin with a digit, and an Ingress lead to it', async () => {
+  const namespace = '/api/v1/namespaces/default';
+  const service = { metadata: { name: '1st' }, spec: { ports: [{ port: 80 }] } };
+  const made = await server.request('POST', `${namespace}/services?dryRun=All`, { body: service });
+  expect([made.status, made.body.message]).toEqual([201, undefined]);
+  const defaultBackend = { service: { name: '1st', port: { number: 80 } } };
+  const ingress = { metadata: { name: 'first' }, spec: { defaultBackend } };
+  const path = '/apis/networking.k8s.io/v1/namespaces/default/ingresses?dryRun=All';
+  const led = await server.request('POST', path, { body: ingress });
+  expect([led.status, led.body.message]).toEqual([201, undefined]);
+});

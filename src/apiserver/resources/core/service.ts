@@ -1,4 +1,4 @@
-import { dns1035Label, nameCheck } from '../../../api/names.ts';
+import { dns1123Label, nameCheck } from '../../../api/names.ts';
 import { SERVICES } from '../../../api/resource-types.ts';
 import type { Service } from '../../../api/types.ts';
 import { age, formatLabels } from '../cells.ts';
@@ -82,7 +82,7 @@ export const serviceKind = defineKind<Service>({
     },
     validate: validateService,
     validateUpdate: validateServiceUpdate,
-    validateName: nameCheck(dns1035Label),
+    validateName: nameCheck(dns1123Label),
   },
   subresources: {
     proxy: connectSubresource('ServiceProxyOptions', [

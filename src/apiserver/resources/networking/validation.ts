@@ -1,6 +1,6 @@
 import { type FieldError, forbidden, invalid, required } from '../../../api/field-errors.ts';
 import {
-  dns1035Label,
+  dns1123Label,
   dns1123Subdomain,
   portName,
   portNumber,
@@ -105,7 +105,7 @@ function validateBackend({ service, resource }: Backend, at: string): FieldError
     ];
   }
   if (!service) return [required(at, 'resource or service backend is required')];
-  const out = requiredAnd(service.name, dns1035Label, `${at}.service.name`);
+  const out = requiredAnd(service.name, dns1123Label, `${at}.service.name`);
   const { name, number } = service.port ?? {};
   const field = `${at}.service.port`;
   if (name && number) return [...out, invalid(at, '', 'cannot set both port name & port number')];
