@@ -1,6 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { validateObjectMeta, validateObjectMetaUpdate } from './metadata-validation.ts';
-import { configMapKey, dns1035Label, dns1123Label, dns1123Subdomain, nameCheck } from './names.ts';
+import {
+  configMapKey,
+  dns1035Label,
+  dns1123Label,
+  dns1123Subdomain,
+  looseSubdomain,
+  nameCheck,
+} from './names.ts';
 import type { ObjectMeta } from './types.ts';
 
 const rules = { namespaced: true, validateName: nameCheck(dns1123Subdomain) };
@@ -99,6 +106,10 @@ test('names of other shapes', () => {
   expect(dns1123Label('a.b')).toEqual(['must not contain dots']);
   expect(dns1123Label('a'.repeat(64))).toEqual(['must be no more than 63 bytes']);
   expect(dns1035Label('1a')[0]).toContain('a DNS-1035 label must consist of');
+  expect(looseSubdomain('_sip._tcp.abc_d.example.com')).toEqual([]);
+  expect(looseSubdomain('abc_.example.com')[0]).toContain(
+    "alphanumeric characters, '_', '-' or '.'",
+  );
   expect(configMapKey('..')).toEqual(["must not be '..'"]);
   expect(configMapKey('a/b')[0]).toContain('a valid config key must consist of');
   expect(nameCheck(dns1123Subdomain)('web-', true)).toEqual([]);

@@ -6,6 +6,7 @@ export type Check = (value: string) => string[];
 
 const LABEL = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
 const SUBDOMAIN = `${LABEL}(\\.${LABEL})*`;
+const LOOSE_LABEL = '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?';
 const DNS_1035 = '[a-z]([-a-z0-9]*[a-z0-9])?';
 const QUALIFIED = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]';
 const LABEL_VALUE = `(${QUALIFIED})?`;
@@ -37,6 +38,11 @@ const LABEL_SHAPE = shape(
 const SUBDOMAIN_SHAPE = shape(
   SUBDOMAIN,
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
+  'example.com',
+);
+const LOOSE_SUBDOMAIN_SHAPE = shape(
+  `${LOOSE_LABEL}(\\.${LOOSE_LABEL})*`,
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character",
   'example.com',
 );
 const WILDCARD_SHAPE = shape(
@@ -107,6 +113,12 @@ export const dns1123Label: Check = (value) => {
 export const dns1123Subdomain: Check = (value) => [
   ...tooLong(value, MAX_SUBDOMAIN),
   ...unlike(SUBDOMAIN_SHAPE, value),
+];
+
+/** With underscores, as names of services in DNS have them. */
+export const looseSubdomain: Check = (value) => [
+  ...tooLong(value, MAX_SUBDOMAIN),
+  ...unlike(LOOSE_SUBDOMAIN_SHAPE, value),
 ];
 
 export const wildcardSubdomain: Check = (value) => [

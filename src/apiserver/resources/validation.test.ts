@@ -129,6 +129,7 @@ describe('Pod', () => {
         'spec.tolerations[0].effect: Invalid value: "": effect must be \'NoExecute\' when `tolerationSeconds` is set',
       ],
     ],
+    [{ ...podSpec, dnsConfig: { searches: ['.', 'sip.tcp.abc_d.example.com', '_x._tcp.a.'] } }, []],
     [
       { ...podSpec, dnsPolicy: 'None' },
       ['spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None'],

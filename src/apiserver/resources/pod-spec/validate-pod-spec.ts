@@ -6,7 +6,13 @@ import {
   required,
 } from '../../../api/field-errors.ts';
 import { validateAnnotations, validateLabels } from '../../../api/metadata-validation.ts';
-import { dns1123Label, dns1123Subdomain, inRange, qualifiedName } from '../../../api/names.ts';
+import {
+  dns1123Label,
+  dns1123Subdomain,
+  inRange,
+  looseSubdomain,
+  qualifiedName,
+} from '../../../api/names.ts';
 import type { PodSpec, PodTemplateSpec } from '../../../api/types.ts';
 import {
   checked,
@@ -181,7 +187,7 @@ function validateSearches(searches: readonly string[], path: string): FieldError
   }
   const names = each(searches, path, (search, at) => {
     if (search === '.') return [];
-    return checked(search.replace(/\.$/, '').replace(/(^|\.)_/g, '$1'), dns1123Subdomain, at);
+    return checked(search.replace(/\.$/, ''), looseSubdomain, at);
   });
   return [...out, ...names];
 }
