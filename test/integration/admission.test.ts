@@ -425,6 +425,13 @@ describe('Priority and DefaultTolerationSeconds', () => {
       lost('node.kubernetes.io/not-ready'),
       lost('node.kubernetes.io/unreachable'),
     ]);
+    const own = { key: 'own', operator: 'Equal', value: 'x', effect: 'NoSchedule' };
+    const changed = await server.request('PUT', `${path}/pods/high`, {
+      body: { ...made, spec: { ...made.spec, tolerations: [own] } },
+    });
+    expect(changed.body.spec?.tolerations, changed.text).toEqual([
+      ...[own, lost('node.kubernetes.io/not-ready'), lost('node.kubernetes.io/unreachable')],
+    ]);
     const refused = async (spec: object) =>
       (await server.request('POST', `${path}/pods`, { body: pod('no', {}, spec) })).body.message;
     expect(await refused({ priorityClassName: 'none' })).toContain(

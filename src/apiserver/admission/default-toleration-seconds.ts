@@ -1,5 +1,7 @@
+import { PODS } from '../../api/resource-types.ts';
+import type { Pod } from '../../api/types.ts';
 import type { AdmissionPlugin } from '../admission.ts';
-import { podToCreate } from './plugin.ts';
+import { isAbout } from './plugin.ts';
 
 const SECONDS = 300;
 const TAINTS = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'];
@@ -8,7 +10,11 @@ const TAINTS = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'
 export const defaultTolerationSeconds: AdmissionPlugin = {
   name: 'DefaultTolerationSeconds',
   mutate(request) {
-    const spec = podToCreate(request)?.spec;
+    const { operation, subresource, object } = request;
+    // Who replaces the tolerations of a Pod need not know of these.
+    const isWrite = operation === 'CREATE' || operation === 'UPDATE';
+    if (!isWrite || subresource !== '' || !isAbout(request, PODS)) return;
+    const { spec } = object as unknown as Pod;
     if (!spec) return;
     const tolerations = spec.tolerations ?? [];
     for (const key of TAINTS) {
