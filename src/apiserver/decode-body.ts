@@ -155,7 +155,7 @@ export function decodeTyped(
   warnings: string[],
 ): KubeObject {
   const { kind, fieldValidation } = rules;
-  const decoded = kind.custom?.decode(data) ?? decodePatched(data, rules, noted.fractions);
+  const decoded = kind.custom?.decode(data) ?? decodeAs(data, rules, noted.fractions);
   const problems =
     fieldValidation === 'Ignore'
       ? undefined
@@ -191,7 +191,7 @@ function decode(data: JsonObject, schema: Schema, kind: BodyType, fractions?: Fr
 }
 
 /** Plain data as an object of its type, and what the type does not know; what does not fit is refused. */
-export function decodePatched(
+export function decodeAs(
   data: JsonObject,
   { schema, kind, patch }: Pick<DecodeRules, 'schema' | 'patch'> & { readonly kind: BodyType },
   fractions?: Fractions,

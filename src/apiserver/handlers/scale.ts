@@ -4,7 +4,7 @@ import { apiVersionOf } from '../../api/resource-types.ts';
 import type { KubeObject } from '../../api/types.ts';
 import { isObject, type JsonObject } from '../../util/json.ts';
 import { methodNotAllowed } from '../answers.ts';
-import { decodePatched, readObjectAs } from '../decode-body.ts';
+import { decodeAs, readObjectAs } from '../decode-body.ts';
 import type { Exchange } from '../exchange.ts';
 import type { HandlerDeps, Target } from '../handler-deps.ts';
 import { trackUpdate } from '../managed-fields.ts';
@@ -49,7 +49,7 @@ export async function scale(
   const edit = (current: KubeObject) => {
     const { patched, fractions } = applyPatch(rules, current, patch);
     if (!isObject(patched)) throw badRequest('the scale is not an object');
-    return decodePatched(patched, rules, fractions).object;
+    return decodeAs(patched, rules, fractions).object;
   };
   await write(deps, exchange, target, { edit, isPatch: true });
 }
