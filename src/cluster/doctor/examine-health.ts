@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { run } from '../../host/exec.ts';
 import { identifyProcess } from '../../host/processes.ts';
 import { errorMessage } from '../../util/errors.ts';
+import { isServing } from '../balancer.ts';
 import { PORTS } from '../component-flags.ts';
 import { readIfExists } from '../files.ts';
 import type { Paths } from '../paths.ts';
@@ -83,13 +84,14 @@ export function doorsOf(
   ];
 }
 
-async function problemAt(url: string, pass?: Pass): Promise<string | undefined> {
+async function problemAt(
+  url: string,
+  passOf: () => Pass = () => ({}),
+): Promise<string | undefined> {
   try {
-    const { status, body } = await ask(url, pass);
+    const { status, body } = await ask(url, passOf());
     // Strangers may be refused an answer, and that is one too.
-    return [200, 401, 403].includes(status)
-      ? undefined
-      : `says ${status} at ${url}: ${reasonIn(body)}`;
+    return isServing(status) ? undefined : `says ${status} at ${url}: ${reasonIn(body)}`;
   } catch (err) {
     return `does not answer at ${url}: ${errorMessage(err)}`;
   }
@@ -168,14 +170,17 @@ function podFinding(name: string, node: string, problem: string | undefined): Fi
 }
 
 /** An etcd of the operator's own: each of its members. */
-async function etcdFindings({ externalEtcd }: ClusterSettings): Promise<Finding[]> {
+export async function etcdFindings({
+  externalEtcd,
+}: Pick<ClusterSettings, 'externalEtcd'>): Promise<Finding[]> {
   const { servers = '', certFile, keyFile } = externalEtcd ?? {};
   const text = (file: string | undefined) => (file ? readFileSync(file, 'utf8') : undefined);
-  const pass = { cert: text(certFile), key: text(keyFile) };
+  // A file that is missing is what is wrong, not the end of looking.
+  const passOf = () => ({ cert: text(certFile), key: text(keyFile) });
   const urls = servers.split(',').filter(Boolean);
   return Promise.all(
     urls.map(async (url) => {
-      const problem = await problemAt(new URL('/health', url).href, pass);
+      const problem = await problemAt(new URL('/health', url).href, passOf);
       return problem === undefined
         ? good('etcd', `${url} is well`)
         : bad('etcd', problem, `etcdctl --endpoints ${servers} endpoint status; its log there`);

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Lease, Node } from '../../api/types.ts';
 import { ask, connectionProblem } from './ask.ts';
 import { apiFinding, leaderFinding, nodeFinding, versionsOf } from './examine-cluster.ts';
-import { afterStore, doorsOf, reasonIn, wordsOf } from './examine-health.ts';
+import { afterStore, doorsOf, etcdFindings, reasonIn, wordsOf } from './examine-health.ts';
 import {
   addressFinding,
   cgroupFinding,
@@ -189,5 +189,17 @@ describe('the questions of the doctor', () => {
     expect(await connectionProblem('127.0.0.1', port)).toBeUndefined();
     expect(await connectionProblem('127.0.0.1', 1)).toBe('refuses connections');
     expect((await apiFinding('http://127.0.0.1:1')).what).toMatch(/^does not answer at/);
+  });
+
+  it('go on where the certificate for etcd is missing, and name it', async () => {
+    const externalEtcd = {
+      servers: 'https://127.0.0.1:1,https://127.0.0.1:2',
+      caFile: '/nowhere/ca.crt',
+      certFile: '/nowhere/client.crt',
+      keyFile: '/nowhere/client.key',
+    };
+    const found = await etcdFindings({ externalEtcd });
+    expect(found.map(({ ok }) => ok)).toEqual([false, false]);
+    expect(found[0]?.what).toContain('/nowhere/client.crt');
   });
 });
