@@ -118,7 +118,7 @@ export class EtcdStorage implements Storage {
    */
   requestProgress(): void {
     const put = { requestPut: { key: Buffer.from(PROGRESS_KEY), value: Buffer.from('{}') } };
-    this.#marking ??= this.#call<TxnResponse>('KV.Txn', { success: [put] })
+    this.#marking ??= this.#txn({ success: [put] })
       .catch(() => {}) // whoever waits asks again
       .finally(() => {
         this.#marking = undefined;
@@ -233,7 +233,7 @@ export class EtcdStorage implements Storage {
     const bytes = Buffer.from(key);
     // A revision from before the offset is none that a key can have.
     const modRevision = expected === 0 ? 0 : expected > offset ? expected - offset : -1;
-    const { header, succeeded, responses } = await this.#call<TxnResponse>('KV.Txn', {
+    const { header, succeeded, responses } = await this.#txn({
       compare: [{ result: 'EQUAL', target: 'MOD', key: bytes, modRevision }],
       success: [operation],
       failure: [{ requestRange: { key: bytes } }],
@@ -258,6 +258,14 @@ export class EtcdStorage implements Storage {
   async #read(request: object): Promise<RangeResponse> {
     try {
       return await this.#connection.callAgain<RangeResponse>('KV.Range', request);
+    } catch (err) {
+      throw translate(err);
+    }
+  }
+
+  async #txn(request: object): Promise<TxnResponse> {
+    try {
+      return await this.#connection.propose('KV.Txn', request, ({ succeeded }) => succeeded);
     } catch (err) {
       throw translate(err);
     }

@@ -1,143 +1,104 @@
-import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { checkServerIdentity } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
+import { errorMessage } from '../../util/errors.ts';
 import { PROTO_DIR } from '../../util/grpc.ts';
+import { type EtcdOptions, Member, type Methods } from './member.ts';
 
-export interface EtcdOptions {
-  /** `https://HOST:2379`, several of one cluster. */
-  readonly endpoints: readonly string[];
-  /** PEM. */
-  readonly authority?: string | undefined;
-  readonly certificate?: string | undefined;
-  readonly key?: string | undefined;
-}
-
-type Methods = Record<string, grpc.MethodDefinition<object, object>>;
-type Channel = grpc.Client;
+export type { EtcdOptions };
 
 const PROTO = join(PROTO_DIR, 'etcd.proto');
-// A member that does not answer a connection attempt for so long is left for the next one.
-const CONNECT_MS = 2_000;
 const CALL_MS = 10_000;
 const MAINTENANCE_MS = 300_000;
-const CHANNEL_OPTIONS: grpc.ChannelOptions = {
-  'grpc.max_receive_message_length': -1,
-  'grpc.max_send_message_length': -1,
-  // A member that freezes is noticed after the two together. etcd takes pings every five seconds.
-  'grpc.keepalive_time_ms': 10_000,
-  'grpc.keepalive_timeout_ms': 5_000,
-  'grpc.initial_reconnect_backoff_ms': 100,
-  'grpc.max_reconnect_backoff_ms': 2_000,
-};
 
 /** Calls to an etcd cluster: the member that answered last is asked first, the others when it is away. */
 export class EtcdConnection {
-  readonly #channels: readonly Channel[];
-  readonly #methods: Readonly<Methods>;
+  readonly #members: readonly Member[];
   #preferred = 0;
 
   /** `longs`: members' names for each other are numbers too large for JavaScript's. */
   constructor(options: EtcdOptions, longs: typeof Number | typeof String = Number) {
-    this.#methods = methodsOf(longs);
-    this.#channels = options.endpoints.map((endpoint) => channelTo(endpoint, options));
+    const methods = methodsOf(longs);
+    this.#members = options.endpoints.map((endpoint) => new Member(endpoint, options, methods));
   }
 
   /** Only asks a member that is connected, so that a call is sent at most once. */
-  async call<Response>(method: string, request: object): Promise<Response> {
-    const channel = await this.#connected();
-    try {
-      return await this.#ask<Response>(channel, method, { request, timeoutMs: CALL_MS });
-    } catch (err) {
-      if (isAway(err)) this.#avoid(channel);
-      throw err;
-    }
+  call<Response>(method: string, request: object): Promise<Response> {
+    const call = { method, request, timeoutMs: CALL_MS };
+    return this.#withMember((member) => member.ask<Response>(call));
   }
 
-  /** For calls that may be repeated: asks each member once, until one answers. */
+  /** For what is done at most once though it be sent twice: sent again when a new leader knows nothing of it. */
+  propose<Response>(
+    method: string,
+    request: object,
+    isDone: (response: Response) => boolean,
+  ): Promise<Response> {
+    const call = { method, request, timeoutMs: CALL_MS };
+    return this.#withMember((member) => member.propose<Response>(call, isDone));
+  }
+
+  /** For calls that may be repeated: asks each member once, until one answers; one that has just got a new leader, twice. */
   async callAgain<Response>(method: string, request: object): Promise<Response> {
-    for (let left = this.#channels.length; ; left--) {
+    let left = this.#members.length;
+    for (let hasChanged = false; ; ) {
       try {
         return await this.call<Response>(method, request);
       } catch (err) {
-        if (left <= 1 || !isAway(err)) throw err;
+        if (!hasChanged && errorMessage(err).includes('leader changed')) hasChanged = true;
+        else if (--left < 1 || !isAway(err)) throw err;
       }
     }
   }
 
   async onEveryMember(method: string, request: object): Promise<void> {
-    for (const channel of this.#channels) {
-      await ready(channel);
-      await this.#ask(channel, method, { request, timeoutMs: MAINTENANCE_MS });
+    for (const member of this.#members) {
+      await member.connected();
+      await member.ask({ method, request, timeoutMs: MAINTENANCE_MS });
     }
   }
 
   async duplex<Request, Response>(
     method: string,
   ): Promise<grpc.ClientDuplexStream<Request, Response>> {
-    const channel = await this.#connected();
-    const { path, requestSerialize, responseDeserialize } = this.#method(method);
-    const stream = channel.makeBidiStreamRequest(
-      path,
-      requestSerialize as (value: Request) => Buffer,
-      responseDeserialize as (bytes: Buffer) => Response,
-      requireLeader(),
-    );
+    const member = await this.#connected();
+    const stream = member.duplex<Request, Response>(method);
     stream.on('error', (err) => {
-      if (isAway(err)) this.#avoid(channel);
+      if (isAway(err)) this.#avoid(member);
     });
     return stream;
   }
 
   close(): void {
-    for (const channel of this.#channels) channel.close();
+    for (const member of this.#members) member.close();
   }
 
-  #method(name: string): grpc.MethodDefinition<object, object> {
-    const method = this.#methods[name];
-    if (!method) throw new Error(`Unknown method: ${name}`);
-    return method;
-  }
-
-  #ask<Response>(
-    channel: Channel,
-    method: string,
-    { request, timeoutMs }: { request: object; timeoutMs: number },
-  ): Promise<Response> {
-    const { path, requestSerialize, responseDeserialize } = this.#method(method);
-    return new Promise((resolve, reject) => {
-      channel.makeUnaryRequest(
-        path,
-        requestSerialize,
-        responseDeserialize as (bytes: Buffer) => Response,
-        request,
-        requireLeader(),
-        { deadline: Date.now() + timeoutMs },
-        (err, response) => {
-          if (err) reject(err);
-          else resolve(response as Response);
-        },
-      );
-    });
+  async #withMember<Response>(ask: (member: Member) => Promise<Response>): Promise<Response> {
+    const member = await this.#connected();
+    try {
+      return await ask(member);
+    } catch (err) {
+      if (isAway(err)) this.#avoid(member);
+      throw err;
+    }
   }
 
   /** The next call goes to another member: this one is away, or has lost the others. */
-  #avoid(channel: Channel): void {
-    const index = this.#channels.indexOf(channel);
-    if (index === this.#preferred) this.#preferred = (index + 1) % this.#channels.length;
+  #avoid(member: Member): void {
+    const index = this.#members.indexOf(member);
+    if (index === this.#preferred) this.#preferred = (index + 1) % this.#members.length;
   }
 
-  async #connected(): Promise<Channel> {
+  async #connected(): Promise<Member> {
     let last: unknown;
-    for (let i = 0; i < this.#channels.length; i++) {
-      const index = (this.#preferred + i) % this.#channels.length;
-      const channel = this.#channels[index];
-      if (!channel) continue;
+    for (let i = 0; i < this.#members.length; i++) {
+      const index = (this.#preferred + i) % this.#members.length;
+      const member = this.#members[index];
+      if (!member) continue;
       try {
-        await ready(channel);
+        await member.connected();
         this.#preferred = index;
-        return channel;
+        return member;
       } catch (err) {
         last = err;
       }
@@ -158,7 +119,7 @@ function methodsOf(longs: typeof Number | typeof String): Methods {
     arrays: true,
     oneofs: true,
   });
-  const methods: Methods = {};
+  const methods: Record<string, grpc.MethodDefinition<object, object>> = {};
   for (const service of ['KV', 'Watch', 'Lease', 'Maintenance', 'Cluster']) {
     const found = definitions[`etcdserverpb.${service}`] as unknown as Methods;
     for (const [name, method] of Object.entries(found)) methods[`${service}.${name}`] = method;
@@ -166,38 +127,7 @@ function methodsOf(longs: typeof Number | typeof String): Methods {
   return methods;
 }
 
-/** A member that has lost the others refuses, rather than wait for them. */
-function requireLeader(): grpc.Metadata {
-  const metadata = new grpc.Metadata();
-  metadata.set('hasleader', 'true');
-  return metadata;
-}
-
 function isAway(err: unknown): boolean {
   const code = (err as { code?: number }).code;
   return code === grpc.status.UNAVAILABLE || code === grpc.status.DEADLINE_EXCEEDED;
-}
-
-function ready(channel: Channel): Promise<void> | void {
-  if (channel.getChannel().getConnectivityState(true) === grpc.connectivityState.READY) return;
-  return new Promise((resolve, reject) => {
-    channel.waitForReady(Date.now() + CONNECT_MS, (err) => (err ? reject(err) : resolve()));
-  });
-}
-
-function channelTo(endpoint: string, options: EtcdOptions): Channel {
-  const { protocol, host, hostname } = new URL(endpoint);
-  if (protocol !== 'https:') {
-    return new grpc.Client(host, grpc.credentials.createInsecure(), CHANNEL_OPTIONS);
-  }
-  const { authority, key, certificate } = options;
-  const pem = (text: string | undefined): Buffer | null => (text ? Buffer.from(text) : null);
-  const address = hostname.replace(/^\[|\]$/g, '');
-  const isAddress = isIP(address) !== 0;
-  const credentials = grpc.credentials.createSsl(pem(authority), pem(key), pem(certificate), {
-    checkServerIdentity: (name, shown) => checkServerIdentity(isAddress ? address : name, shown),
-  });
-  // The name that TLS sends may not be an address, which is what the library would send.
-  const name = isAddress ? { 'grpc.ssl_target_name_override': 'etcd' } : {};
-  return new grpc.Client(host, credentials, { ...CHANNEL_OPTIONS, ...name });
 }

@@ -41,7 +41,8 @@ export class Leases {
   async #grant(seconds: number): Promise<number> {
     // etcd's own choice would not fit into a number.
     const ID = randomInt(1, MAX_ID);
-    await this.#connection.call('Lease.LeaseGrant', { TTL: seconds, ID });
+    // A second one of the same name is refused.
+    await this.#connection.propose('Lease.LeaseGrant', { TTL: seconds, ID }, () => true);
     return ID;
   }
 }

@@ -9,6 +9,8 @@ export interface EtcdKeyValue {
 
 export interface Header {
   revision: number;
+  /** Of the last entry that the member has applied. */
+  raftTerm: number;
 }
 
 export interface RangeResponse {
