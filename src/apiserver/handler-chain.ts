@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import { ApiError } from '../api/errors.ts';
 import { statusOf, writeError } from '../http/errors.ts';
+import { turnAway } from '../http/turn-away.ts';
 import { refuseUpgrade, type UpgradeRequest } from '../http/upgrade.ts';
 import type { Logger } from '../util/log.ts';
 import type { Auditor } from './auditor.ts';
@@ -13,7 +14,7 @@ import type { FlowControl } from './flow-control/flow-control.ts';
 import { forbidden } from './forbidden.ts';
 import type { ServerMetrics } from './metrics.ts';
 import { parseRequestInfo } from './request-info.ts';
-import { asApiError } from './storage-errors.ts';
+import { asApiError, isStoreAway } from './storage-errors.ts';
 import { Turns } from './turns.ts';
 
 // Of a thousand requests that arrive together, so many begin before answers are written.
@@ -144,6 +145,7 @@ export class HandlerChain {
       exchange.audit.sawResponse(status.code ?? 500, Buffer.from(JSON.stringify(status)));
     }
     setWarnings(exchange);
+    if (isStoreAway(err) && !res.headersSent) turnAway(res);
     writeError(res, err);
     // What the client still sends must not block the connection.
     req.resume();

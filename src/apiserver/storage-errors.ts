@@ -1,5 +1,5 @@
 import { ApiError } from '../api/errors.ts';
-import { StorageError } from '../storage/storage.ts';
+import { isStorageError, StorageError } from '../storage/storage.ts';
 
 /** What the store could not do, as the API words it; anything else as it is. */
 export function asApiError(err: unknown): unknown {
@@ -12,4 +12,9 @@ export function asApiError(err: unknown): unknown {
     );
   }
   return new ApiError('ServiceUnavailable', err.message, { cause: err });
+}
+
+/** Whether the store cannot be asked from here, as `asApiError` words it: from another API server it may be. */
+export function isStoreAway(err: unknown): boolean {
+  return err instanceof ApiError && isStorageError(err.cause, 'unavailable');
 }

@@ -1,7 +1,11 @@
+import { once } from 'node:events';
+import { connect } from 'node:http2';
+import { Agent, request } from 'node:https';
 import { afterEach, describe, expect, it } from 'vitest';
 import { ApiError } from '../../src/api/errors.ts';
 import { createClient } from '../../src/client/rest-client.ts';
 import { MemoryStorage } from '../../src/storage/memory.fake.ts';
+import { StorageError } from '../../src/storage/storage.ts';
 import { realClock } from '../../src/util/clock.ts';
 import { startApiServer, type TestApiServer } from '../support/api-server.ts';
 import { eventually } from '../support/eventually.ts';
@@ -84,5 +88,56 @@ describe('an API server that is asked to end', () => {
     await stopped;
     expect(await answer('/livez')).toBe(0);
     client.close();
+  });
+});
+
+describe('an API server that does not reach its store', () => {
+  const PATH = '/api/v1/namespaces/default/configmaps';
+  const BODY = JSON.stringify({ metadata: { name: 'away' } });
+
+  async function startWithoutStore(): Promise<TestApiServer> {
+    const storage = new MemoryStorage(realClock);
+    const server = await start('192.0.2.1', storage);
+    const there = { metadata: { name: 'there' } };
+    expect((await server.request('POST', PATH, { body: there })).status).toBe(201);
+    storage.create = () => Promise.reject(new StorageError('unavailable', 'etcd: no leader'));
+    return server;
+  }
+
+  it('ends the connection with its answer, so that the next request may reach another one', async () => {
+    const { url, tls } = await startWithoutStore();
+    const agent = new Agent({ keepAlive: true, ...tls });
+    const headers = { 'content-type': 'application/json' };
+    const asking = request(url + PATH, { agent, method: 'POST', headers });
+    asking.end(BODY);
+    const [answer] = await once(asking, 'response');
+    expect([answer.statusCode, answer.headers.connection]).toEqual([503, 'close']);
+    answer.resume();
+    agent.destroy();
+  });
+
+  it('takes no more requests on an HTTP/2 connection, whose watches go on', async () => {
+    const { url, tls, request: ask } = await startWithoutStore();
+    const session = connect(url, tls);
+    const watch = session.request({ ':path': `${PATH}?watch=1` });
+    expect((await once(watch, 'response'))[0][':status']).toBe(200);
+    const left = once(session, 'goaway');
+    const create = session.request({
+      ':method': 'POST',
+      ':path': PATH,
+      'content-type': 'application/json',
+    });
+    create.end(BODY);
+    expect((await once(create, 'response'))[0][':status']).toBe(503);
+    const [code] = await left;
+    expect(code).toBe(0);
+    let told = '';
+    watch.on('data', (data: Buffer) => {
+      told += String(data);
+    });
+    const label = { metadata: { labels: { seen: 'true' } } };
+    expect((await ask('PATCH', `${PATH}/there`, { body: label })).status).toBe(200);
+    await eventually('the watch tells of it', () => told.includes('"MODIFIED"'));
+    session.destroy();
   });
 });
