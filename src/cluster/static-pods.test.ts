@@ -31,7 +31,7 @@ const KUBEADM: Record<string, string> = {
   etcd:
     'advertise-client-urls cert-file client-cert-auth data-dir experimental-initial-corrupt-check ' +
     'initial-advertise-peer-urls initial-cluster key-file listen-client-urls listen-metrics-urls listen-peer-urls name ' +
-    'peer-cert-file peer-client-cert-auth peer-key-file peer-trusted-ca-file snapshot-count trusted-ca-file',
+    'peer-cert-file peer-client-cert-auth peer-key-file peer-trusted-ca-file pre-vote snapshot-count trusted-ca-file',
 };
 
 // Of upstream too, for what k8ts sets besides.
