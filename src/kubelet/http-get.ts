@@ -1,132 +1,182 @@
-import { Agent as HttpAgent, request as httpRequest } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { connect, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { BodyError, HttpAnswerReader } from './http-answer.ts';
 
 export interface HttpGet {
   scheme: 'http' | 'https';
   host: string;
   port: number;
   path: string;
-  headers: readonly { name: string; value: string }[];
+  headers: readonly Header[];
   userAgent: string;
-  timeoutMs: number;
+  /** For all of it, redirects too; without it, for ever. */
+  timeoutMs?: number;
 }
 
 export interface HttpAnswer {
   status: number;
   /** The first 10 KiB. */
   body: string;
-  /** Where a redirect leads that was not followed: another host. */
-  redirect?: string | undefined;
 }
 
-const MAX_BODY = 10 * 1024;
-const MAX_REDIRECTS = 10;
-// A connection each: what is asked is whether a new one would be served.
-const HTTP_AGENT = new HttpAgent({ keepAlive: false });
-const HTTPS_AGENT = new HttpsAgent({ keepAlive: false, maxCachedSessions: 0 });
+/** Who was asked by HTTPS speaks HTTP. */
+export class PlainAnswerError extends Error {
+  override readonly name = 'PlainAnswerError';
 
-/** One GET as probes and hooks do it: no proxy, no TLS verification, redirects followed on the same host only. */
+  constructor() {
+    super('http: server gave HTTP response to HTTPS client');
+  }
+}
+
+interface Header {
+  name: string;
+  value: string;
+}
+
+const MAX_REQUESTS = 10;
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+// A GET has no body that these could speak of.
+const NOT_SENT = new Set(['host', 'user-agent', 'content-length', 'transfer-encoding', 'trailer']);
+const FORBIDDEN = /[^\t\x20-\x7e\x80-\u{10ffff}]/u;
+
+/**
+ * One GET as probes and hooks do it: a connection of its own, no proxy, no TLS verification, redirects followed on the
+ * same host only. By sockets, for Node's client costs as much again as the connection, and probes are many.
+ */
 export async function httpGet(options: HttpGet, signal?: AbortSignal): Promise<HttpAnswer> {
-  const deadline = performance.now() + options.timeoutMs;
+  const deadline = performance.now() + (options.timeoutMs ?? Number.POSITIVE_INFINITY);
   let next = options;
-  for (let hops = 0; ; hops++) {
-    const { location, ...answer } = await once(next, deadline, signal);
-    if (location === undefined || answer.status < 300 || answer.status >= 400) return answer;
+  for (let requests = 1; ; requests++) {
+    const { status, body, location } = await once(next, deadline, signal);
+    if (!location || !REDIRECTS.has(status)) return { status, body };
     const target = new URL(location, urlOf(next));
-    const sameHost = target.hostname === new URL(urlOf(options)).hostname;
-    if (!sameHost) return { ...answer, redirect: target.href };
-    if (hops === MAX_REDIRECTS) throw new Error(`stopped after ${MAX_REDIRECTS} redirects`);
-    next = {
-      ...next,
-      scheme: target.protocol === 'https:' ? 'https' : 'http',
-      port: Number(target.port) || (target.protocol === 'https:' ? 443 : 80),
-      path: target.pathname + target.search,
-    };
+    if (target.hostname !== new URL(urlOf(options)).hostname) return { status, body };
+    if (requests === MAX_REQUESTS) throw new Error(`stopped after ${MAX_REQUESTS} redirects`);
+    next = redirected(next, target, URL.canParse(location));
   }
 }
 
 export function urlOf({ scheme, host, port, path }: HttpGet): string {
-  const name = host.includes(':') ? `[${host}]` : host;
-  return `${scheme}://${name}:${port}${path.startsWith('/') ? '' : '/'}${path}`;
+  return `${scheme}://${hostPort(host, port)}${requestTarget(path)}`;
 }
 
-function headersOf({ headers, userAgent, host, port }: HttpGet): Record<string, string | string[]> {
-  const all: Record<string, string[]> = {};
+function redirected(from: HttpGet, target: URL, isAbsolute: boolean): HttpGet {
+  const { protocol, port, pathname, search } = target;
+  if (protocol !== 'http:' && protocol !== 'https:') {
+    throw new Error(`unsupported protocol scheme ${JSON.stringify(protocol.slice(0, -1))}`);
+  }
+  const isTls = protocol === 'https:';
+  return {
+    ...from,
+    scheme: isTls ? 'https' : 'http',
+    port: Number(port) || (isTls ? 443 : 80),
+    path: pathname + search,
+    // A name of its own goes along only as long as nobody says another.
+    headers: isAbsolute
+      ? from.headers.filter((h) => h.name.toLowerCase() !== 'host')
+      : from.headers,
+  };
+}
+
+function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** The path as it may stand in a request: nothing of it ends the line. */
+function requestTarget(path: string): string {
+  const visible = path.replace(/#.*$/su, '').replace(/[^!-~]|["<>\\^`{|}]/gu, percentEncoded);
+  return visible.startsWith('/') ? visible : `/${visible}`;
+}
+
+function percentEncoded(character: string): string {
+  return Buffer.from(character).toString('hex').toUpperCase().replace(/../g, '%$&');
+}
+
+/** Throws where the value of a header would be more than that. */
+function requestText({ headers, userAgent, host, port, path }: HttpGet): string {
+  const first = (name: string): string | undefined =>
+    headers.find((h) => h.name.toLowerCase() === name)?.value;
+  let text = `GET ${requestTarget(path)} HTTP/1.1\r\nHost: ${first('host') || hostPort(host, port)}\r\n`;
+  const agent = first('user-agent') ?? userAgent;
+  if (agent !== '') text += `User-Agent: ${agent}\r\n`;
+  const accept = first('accept');
+  if (accept === undefined) text += 'Accept: */*\r\n';
   for (const { name, value } of headers) {
     const key = name.toLowerCase();
-    all[key] = [...(all[key] ?? []), value];
+    if (FORBIDDEN.test(value)) {
+      throw new Error(`net/http: invalid header field value for ${JSON.stringify(name)}`);
+    }
+    if (NOT_SENT.has(key) || (key === 'accept' && accept === '')) continue;
+    text += `${name}: ${value}\r\n`;
   }
-  const merged: Record<string, string | string[]> = {
-    'user-agent': userAgent,
-    accept: '*/*',
-    host: `${host.includes(':') ? `[${host}]` : host}:${port}`,
-    connection: 'close',
-  };
-  for (const [name, values] of Object.entries(all)) {
-    // An empty value takes a header of ours away.
-    if (values.every((v) => v === '')) delete merged[name];
-    else merged[name] = values.length === 1 ? (values[0] ?? '') : values;
-  }
-  return merged;
+  return `${text}Connection: close\r\n\r\n`;
+}
+
+function open({ scheme, host, port }: HttpGet): Socket {
+  if (scheme === 'http') return connect({ host, port });
+  const servername = isIP(host) ? '' : host;
+  return connectTls({ host, port, servername, rejectUnauthorized: false });
 }
 
 function once(
   options: HttpGet,
   deadline: number,
   signal: AbortSignal | undefined,
-): Promise<HttpAnswer & { location?: string | undefined }> {
-  const send = options.scheme === 'https' ? httpsRequest : httpRequest;
+): Promise<HttpAnswerReader> {
   return new Promise((resolve, reject) => {
-    // A timer and a listener, not signals made for each call: those cost as much as the request.
-    const cut = (err: Error): void => void request.destroy(err);
-    const timer = setTimeout(
-      () => cut(new Error(timeoutMessage(options))),
-      Math.max(0, deadline - performance.now()),
-    );
-    const abort = (): void => cut(signal?.reason as Error);
-    const settle = (): void => {
+    signal?.throwIfAborted();
+    const text = requestText(options);
+    const answer = new HttpAnswerReader();
+    const socket = open(options);
+    const settle = (err?: unknown): void => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', abort);
+      socket.destroy();
+      if (err === undefined) resolve(answer);
+      else reject(err);
     };
-    const fail = (err: Error): void => {
-      settle();
-      reject(err);
+    const attempt = (isOver: () => boolean): void => {
+      try {
+        if (isOver()) settle();
+      } catch (err) {
+        settle(err);
+      }
     };
-    const request = send(
-      {
-        host: options.host,
-        port: options.port,
-        path: options.path.startsWith('/') ? options.path : `/${options.path}`,
-        headers: headersOf(options),
-        agent: options.scheme === 'https' ? HTTPS_AGENT : HTTP_AGENT,
-        rejectUnauthorized: false,
-      },
-      (response) => {
-        const chunks: Buffer[] = [];
-        let length = 0;
-        const finish = (): void => {
-          settle();
-          const body = Buffer.concat(chunks).subarray(0, MAX_BODY).toString('utf8');
-          resolve({ status: response.statusCode ?? 0, body, location: response.headers.location });
-        };
-        response.on('data', (chunk: Buffer) => {
-          chunks.push(chunk);
-          length += chunk.length;
-          if (length < MAX_BODY) return;
-          finish();
-          response.destroy();
-        });
-        response.on('end', finish);
-        response.on('error', fail);
-      },
-    );
-    request.on('error', fail);
+    const timer =
+      deadline === Number.POSITIVE_INFINITY
+        ? undefined
+        : setTimeout(
+            () => settle(timeout(options, answer)),
+            Math.max(0, deadline - performance.now()),
+          );
+    const abort = (): void => settle(signal?.reason);
     signal?.addEventListener('abort', abort, { once: true });
-    if (signal?.aborted) abort();
-    request.end();
+    socket.on('error', (err) =>
+      settle(answer.hasHead ? new BodyError(err.message) : understood(err)),
+    );
+    socket.on('data', (piece: Buffer) => attempt(() => answer.push(piece)));
+    socket.on('end', () => {
+      attempt(() => {
+        answer.end();
+        return true;
+      });
+    });
+    socket.write(text);
   });
 }
 
-function timeoutMessage(options: HttpGet): string {
-  return `Get ${JSON.stringify(urlOf(options))}: context deadline exceeded (Client.Timeout exceeded while awaiting headers)`;
+/** OpenSSL's way to say that what came back is not TLS. */
+function understood(err: Error): Error {
+  const isPlain = (err as { code?: string }).code === 'EPROTO' && /wrong version/.test(err.message);
+  return isPlain ? new PlainAnswerError() : err;
+}
+
+function timeout(options: HttpGet, answer: HttpAnswerReader): Error {
+  const reason = 'context deadline exceeded (Client.Timeout';
+  if (answer.hasHead) {
+    return new BodyError(`${reason} or context cancellation while reading body)`);
+  }
+  return new Error(
+    `Get ${JSON.stringify(urlOf(options))}: ${reason} exceeded while awaiting headers)`,
+  );
 }

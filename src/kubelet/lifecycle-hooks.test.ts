@@ -24,6 +24,8 @@ afterAll(() => {
 
 type Handler = Parameters<typeof runHook>[0];
 
+const events: string[] = [];
+
 function run(handler: Handler, exitCode = 0, clock = new FakeClock()): Promise<void> {
   const container: Container = { name: 'c', ports: [{ name: 'web', containerPort: port }] };
   const runtime = {
@@ -32,7 +34,11 @@ function run(handler: Handler, exitCode = 0, clock = new FakeClock()): Promise<v
     },
   } as unknown as ContainerRuntime;
   const given = { pod: podWith(), container, containerId: 'id', podIp: '127.0.0.1' };
-  return runHook(handler, given, { runtime, clock }, new AbortController().signal);
+  const recorder = {
+    event: (_pod: unknown, type: string, reason: string, message: string) =>
+      void events.push(`${type} ${reason} ${message}`),
+  };
+  return runHook(handler, given, { runtime, clock, recorder }, new AbortController().signal);
 }
 
 describe('runHook', () => {
@@ -45,9 +51,28 @@ describe('runHook', () => {
     });
   });
 
-  it('fails with what it asks, and says how', async () => {
-    await expect(run({ httpGet: { path: '/broken', port } } as Handler)).rejects.toThrow(
-      'HTTP status 500',
+  it('is content with any answer, as upstream is', async () => {
+    await run({ httpGet: { path: '/broken', port } } as Handler);
+    expect(requests.at(-1)?.path).toBe('/broken');
+  });
+
+  it('asks a server that does not speak HTTPS without it, but tells no secret', async () => {
+    const httpHeaders = [{ name: 'Authorization', value: 'Bearer x' }];
+    await run({ httpGet: { scheme: 'HTTPS', path: '/plain', port, httpHeaders } } as Handler);
+    expect(requests.at(-1)?.path).toBe('/plain');
+    expect(requests.at(-1)?.headers).not.toHaveProperty('authorization');
+    expect(events).toEqual([
+      `Warning LifecycleHTTPFallback request to HTTPS lifecycle hook 127.0.0.1:${port} got HTTP response, retry with HTTP succeeded`,
+    ]);
+  });
+
+  it('fails where nobody answers or a command does, and says how', async () => {
+    const nobody = createServer();
+    await new Promise<void>((resolve) => nobody.listen(0, '127.0.0.1', resolve));
+    const closed = (nobody.address() as AddressInfo).port;
+    await new Promise((resolve) => nobody.close(resolve));
+    await expect(run({ httpGet: { path: '/', port: closed } } as Handler)).rejects.toThrow(
+      'ECONNREFUSED',
     );
     await expect(run({ exec: { command: ['a', 'b'] } }, 3)).rejects.toThrow(
       'Exec lifecycle hook ([a b]) exited with 3, message: "a+b"',

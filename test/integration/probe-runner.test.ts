@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
 import { resolve } from 'node:path';
@@ -29,7 +30,7 @@ function probed(probe: Probe) {
   return runProbe({ timeoutSeconds: 30, ...probe }, target, runtime, new AbortController().signal);
 }
 
-const ports = { https: 0, tcp: 0, closed: 0, health: 0, other: 0 };
+const ports = { http: 0, https: 0, tcp: 0, closed: 0, health: 0, other: 0 };
 beforeAll(async () => {
   const now = Date.now();
   const authority = await createAuthority('ca', now);
@@ -47,12 +48,20 @@ beforeAll(async () => {
   const https = createHttpsServer({ cert: certificate, key }, (_request, response) =>
     response.end('ok'),
   ).listen(0, '127.0.0.1');
+  const http = createHttpServer(({ url }, response) => {
+    if (url === '/away')
+      response.writeHead(302, { location: 'http://elsewhere.test/' }).end('gone');
+    else if (url === '/bad') response.writeHead(500).end();
+    else response.writeHead(200, { 'content-length': 100 }).write('x', () => response.destroy());
+  }).listen(0, '127.0.0.1');
   const tcp = createServer().listen(0, '127.0.0.1');
-  await Promise.all([https, tcp].map((server) => once(server, 'listening')));
+  await Promise.all([http, https, tcp].map((server) => once(server, 'listening')));
+  ports.http = (http.address() as AddressInfo).port;
   ports.https = (https.address() as AddressInfo).port;
   ports.tcp = (tcp.address() as AddressInfo).port;
   ports.closed = await freePort();
   closers.push(
+    () => http.close(),
     () => https.close(),
     () => tcp.close(),
   );
@@ -101,6 +110,30 @@ describe('runProbe', () => {
       () => ({ httpGet: { port: ports.closed, path: '/x' } }),
       'failure',
       /^Get "http:\/\/127\.0\.0\.1:\d+\/x": dial tcp .* connection refused$/,
+    ],
+    [
+      'HTTPS where only HTTP is spoken',
+      () => ({ httpGet: { scheme: 'HTTPS', port: ports.http } }),
+      'failure',
+      /^Get "https:\/\/127\.0\.0\.1:\d+\/": http: server gave HTTP response to HTTPS client$/,
+    ],
+    [
+      'HTTP that is led to another host',
+      () => ({ httpGet: { port: ports.http, path: '/away' } }),
+      'warning',
+      /^Probe terminated redirects, Response body: gone$/,
+    ],
+    [
+      'HTTP whose answer breaks off',
+      () => ({ httpGet: { port: ports.http, path: '/broken' } }),
+      'error',
+      /^unexpected EOF$/,
+    ],
+    [
+      'HTTP that fails',
+      () => ({ httpGet: { port: ports.http, path: '/bad' } }),
+      'failure',
+      /^HTTP probe failed with statuscode: 500$/,
     ],
     [
       'a port that has no name',

@@ -3,7 +3,8 @@ import type { Container, Pod, Probe } from '../../api/types.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { createRpcClient, isRpcDeadline, isRpcUnimplemented, RpcError } from '../../util/grpc.ts';
 import { expand } from '../environment.ts';
-import { httpGet } from '../http-get.ts';
+import { BodyError } from '../http-answer.ts';
+import { httpGet, urlOf } from '../http-get.ts';
 import { portNumber } from '../ports.ts';
 import type { ContainerRuntime } from '../runtime/runtime.ts';
 
@@ -80,17 +81,18 @@ async function httpProbe(
     timeoutMs,
   };
   try {
-    const { status, body, redirect } = await httpGet(options, signal);
-    if (redirect !== undefined) {
+    const { status, body } = await httpGet(options, signal);
+    if (status >= 200 && status < 300) return { result: 'success', message: body };
+    if (status >= 300 && status < 400) {
       return { result: 'warning', message: `Probe terminated redirects, Response body: ${body}` };
     }
-    if (status >= 200 && status < 400) return { result: 'success', message: body };
     return { result: 'failure', message: `HTTP probe failed with statuscode: ${status}` };
   } catch (err) {
-    signal.throwIfAborted();
+    // As upstream: an answer that breaks off says nothing, whatever its status was.
+    if (signal.aborted || err instanceof BodyError) throw err;
     const text = errorMessage(err);
-    const url = `${options.scheme}://${options.host}:${options.port}${options.path}`;
-    const message = text.startsWith('Get "') ? text : dialMessage(`Get "${url}": `, err, options);
+    const prefix = `Get ${JSON.stringify(urlOf(options))}: `;
+    const message = text.startsWith('Get "') ? text : dialMessage(prefix, err, options);
     return { result: 'failure', message };
   }
 }
@@ -110,7 +112,7 @@ function dialMessage(
   };
   const reason = reasons[code ?? ''];
   if (reason) return `${prefix}dial tcp ${host}:${port}: ${reason}`;
-  if (code === 'ECONNRESET') return `${prefix}EOF`;
+  if (code === 'ECONNRESET') return `${prefix}read: connection reset by peer`;
   return `${prefix}${errorMessage(err)}`;
 }
 

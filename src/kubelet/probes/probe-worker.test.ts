@@ -136,6 +136,45 @@ describe('ProbeWorker', () => {
     expect(runs).toBe(2);
   });
 
+  it('asks a container no more of which it has said that it shall end', async () => {
+    const probe = { periodSeconds: 1, failureThreshold: 2 };
+    const results: Result[] = ['failure', 'failure', 'success', 'failure'];
+    expect((await told('liveness', probe, results)).runs).toBe(2);
+    expect((await told('startup', probe, results)).runs).toBe(2);
+    expect((await told('readiness', probe, results)).runs).toBe(4);
+  });
+
+  it('runs at once with others that are due nearly then, and does not drift by that', async () => {
+    const clock = new FakeClock();
+    const begun = clock.now();
+    const runs = [0, 7, 13].map((first) => {
+      const at: number[] = [];
+      const worker = new ProbeWorker(
+        'readiness',
+        { periodSeconds: 1 },
+        {
+          clock,
+          held: () => false,
+          run: async () => {
+            at.push(clock.now() - begun);
+            return { result: 'success', message: '' };
+          },
+          onTrouble: () => {},
+          onVerdict: () => {},
+        },
+      );
+      worker.start(first);
+      return { worker, at };
+    });
+    await clock.advance(3500);
+    for (const { worker } of runs) worker.stop();
+    expect(runs.map(({ at }) => at)).toEqual([
+      [0, 1000, 2000, 3000],
+      [7, 1000, 2000, 3000],
+      [13, 1020, 2020, 3020],
+    ]);
+  });
+
   it('goes on in its period when the clock is set during a run', async () => {
     const clock = new FakeClock();
     let runs = 0;

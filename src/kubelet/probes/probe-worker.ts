@@ -16,6 +16,8 @@ export interface ProbeWorkerDeps {
 }
 
 const TRIES_ON_ERROR = 3;
+// Probes that are due within so many milliseconds run at once: each time the process wakes up costs as much as a probe.
+const STEP_MS = 20;
 
 /** Runs one probe of one container again and again, and turns runs into a verdict by the thresholds. */
 export class ProbeWorker {
@@ -67,11 +69,17 @@ export class ProbeWorker {
       if (!signal.aborted) throw err;
     }
     if (signal.aborted) return;
-    // A startup probe ends with its success; it is not asked again.
-    if (this.#kind === 'startup' && this.verdict === true) return;
-    const took = this.#deps.clock.now() - began;
+    if (this.#hasEnded()) return;
+    const now = this.#deps.clock.now();
     // Within bounds also when the clock was set meanwhile.
-    this.start(Math.min(period, Math.max(0, period - took)));
+    const wait = Math.min(period, Math.max(0, began + period - now));
+    this.start(Math.max(0, Math.round((now + wait) / STEP_MS) * STEP_MS - now));
+  }
+
+  /** A startup probe ends with its verdict, a liveness probe with a bad one: the container that ends is not asked more. */
+  #hasEnded(): boolean {
+    if (this.#kind === 'startup') return this.verdict !== undefined;
+    return this.#kind === 'liveness' && this.verdict === false;
   }
 
   async #runOnce(signal: AbortSignal): Promise<void> {
