@@ -3,6 +3,7 @@ import { EVENTS } from '../api/resource-types.ts';
 import type { Event } from '../api/types.ts';
 import { FakeClock } from '../util/clock.fake.ts';
 import { silent } from '../util/log.ts';
+import { Rush } from '../util/rush.ts';
 import { FakeClient } from './client.fake.ts';
 import { EventWriter } from './events.ts';
 
@@ -15,9 +16,10 @@ const pod = {
 function writer() {
   const client = new FakeClient();
   const clock = new FakeClock(Date.UTC(2026, 0, 1));
+  const rush = new Rush(clock, { few: 0, calmMs: 100 });
   const stop = new AbortController();
   const events = new EventWriter(
-    { client, clock, log: silent },
+    { client, clock, log: silent, first: rush },
     { component: 'kubelet', host: 'n1' },
   );
   const running = events.run(stop.signal);
@@ -26,7 +28,7 @@ function writer() {
     stop.abort();
     await running;
   };
-  return { client, clock, events, finish };
+  return { client, clock, events, finish, rush };
 }
 
 describe('EventWriter', () => {
@@ -120,6 +122,33 @@ describe('EventWriter', () => {
     await clock.advance(20_000);
     await finish();
     expect(client.all(EVENTS)).toHaveLength(1);
+  });
+
+  it('waits while much else is to be done, but not for long', async () => {
+    const { client, events, finish, clock, rush } = writer();
+    const busy = Promise.withResolvers<void>();
+    const work = rush.during(() => busy.promise);
+    events.event(pod, 'Normal', 'Pulled', 'x');
+    await clock.advance(1999);
+    events.event(pod, 'Normal', 'Created', 'x');
+    expect(client.all(EVENTS)).toEqual([]);
+    await clock.advance(1);
+    expect(client.all(EVENTS)).toMatchObject([{ reason: 'Pulled' }]);
+    busy.resolve();
+    await work;
+    await clock.advance(99);
+    expect(client.all(EVENTS)).toHaveLength(1);
+    await clock.advance(1);
+    await finish();
+    expect(client.all(EVENTS)).toMatchObject([{ reason: 'Pulled' }, { reason: 'Created' }]);
+  });
+
+  it('ends while events wait', async () => {
+    const { client, events, finish, rush } = writer();
+    void rush.during(() => new Promise(() => {}));
+    events.event(pod, 'Normal', 'Pulled', 'x');
+    await finish();
+    expect(client.all(EVENTS)).toEqual([]);
   });
 
   it('writes about several objects at once, about one object in order', async () => {

@@ -5,6 +5,7 @@ import type { Draft, Event } from '../api/types.ts';
 import { type Clock, realClock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
+import type { Rush } from '../util/rush.ts';
 import type { Client, EventRecorder, EventSubject } from './client.ts';
 import { EventCorrelator } from './event-correlator.ts';
 import { WorkQueue } from './workqueue.ts';
@@ -13,6 +14,8 @@ import { WorkQueue } from './workqueue.ts';
 const BUFFER = 1000;
 /** Written at the same time, each about another object: one after the other they would fall seconds behind a rollout. */
 const AT_ONCE = 8;
+/** As long as that an event lets other work go first. */
+const PATIENCE_MS = 2000;
 const MAX_TRIES = 12;
 const RETRY_MS = 10_000;
 
@@ -20,6 +23,12 @@ export interface EventSource {
   /** `replicaset-controller`: the From column of `kubectl describe`. */
   readonly component: string;
   readonly host?: string;
+}
+
+interface Waiting {
+  readonly draft: Draft<Event>;
+  /** Since when. */
+  readonly since: number;
 }
 
 interface EventText {
@@ -30,16 +39,20 @@ interface EventText {
 
 /** Tells people about objects by writing Events, those of one object in order, never blocking or failing its caller. */
 export class EventWriter implements EventRecorder {
-  readonly #deps: { client: Client; log: Logger; clock: Clock };
+  readonly #deps: { client: Client; log: Logger; clock: Clock; first?: Rush };
   readonly #source: EventSource;
   readonly #correlator: EventCorrelator;
   /** What waits, by object. A worker holds an object while it writes one of its events. */
-  readonly #waiting = new Map<string, Draft<Event>[]>();
+  readonly #waiting = new Map<string, Waiting[]>();
   readonly #objects = new WorkQueue();
   #waitingCount = 0;
   #sequence = 0;
 
-  constructor(deps: { client: Client; log: Logger; clock?: Clock }, source: EventSource) {
+  /** Events wait for what is to be done `first`, for a while. */
+  constructor(
+    deps: { client: Client; log: Logger; clock?: Clock; first?: Rush },
+    source: EventSource,
+  ) {
     this.#deps = { clock: realClock, ...deps };
     this.#source = source;
     this.#correlator = new EventCorrelator(this.#deps.clock);
@@ -73,12 +86,24 @@ export class EventWriter implements EventRecorder {
       const next = events?.shift();
       if (next) {
         this.#waitingCount--;
-        await this.#write(next, signal);
+        await this.#letPass(next.since, signal);
+        await this.#write(next.draft, signal);
       }
       if (events && events.length > 0) this.#objects.add(object);
       else this.#waiting.delete(object);
       this.#objects.done(object);
     }
+  }
+
+  async #letPass(since: number, signal: AbortSignal): Promise<void> {
+    const { clock, first } = this.#deps;
+    const left = since + PATIENCE_MS - clock.now();
+    if (!first?.isOn || left <= 0) return;
+    const patience = new AbortController();
+    // The clock may have been set back meanwhile.
+    const cancel = clock.after(Math.min(left, PATIENCE_MS), () => patience.abort());
+    await first.over(AbortSignal.any([signal, patience.signal]));
+    cancel();
   }
 
   #record(about: EventSubject, text: EventText, source: EventSource): void {
@@ -99,8 +124,9 @@ export class EventWriter implements EventRecorder {
     const { kind, namespace, name, uid } = draft.involvedObject;
     const object = [kind, namespace, name, uid].join('\0');
     const events = this.#waiting.get(object);
-    if (events) events.push(draft);
-    else this.#waiting.set(object, [draft]);
+    const waiting = { draft, since: this.#deps.clock.now() };
+    if (events) events.push(waiting);
+    else this.#waiting.set(object, [waiting]);
     this.#waitingCount++;
     this.#objects.add(object);
   }

@@ -5,6 +5,7 @@ import type { MachineFacts } from '../host/machine.ts';
 import type { Mounts } from '../host/mounts.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
+import type { Rush } from '../util/rush.ts';
 import type { KubeletConfiguration } from './config.ts';
 import type { InformerFactory } from './config-objects.ts';
 import type { KubeletMetrics } from './metrics.ts';
@@ -25,6 +26,8 @@ export interface KubeletDeps {
   mounts: Mounts;
   metrics: KubeletMetrics;
   logind: Logind;
+  /** Of pods that are started. */
+  rush: Rush;
 }
 
 export interface KubeletOptions {

@@ -3,6 +3,7 @@ import type { Pod, PodStatus } from '../api/types.ts';
 import type { EventRecorder } from '../client/client.ts';
 import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
+import type { Rush } from '../util/rush.ts';
 import { type Admission, isAboutNode } from './admission.ts';
 import type { DeviceManager } from './devices/device-manager.ts';
 import type { Pleg } from './pleg.ts';
@@ -26,6 +27,7 @@ export interface PodLifecycleDeps {
   allocations: Allocations;
   devices: DeviceManager;
   resizer: Resizer;
+  rush: Rush;
   hostIps(): readonly string[];
   runtimeName(): string;
   /** The pod uses no configuration objects and tokens any more. */
@@ -38,6 +40,8 @@ export interface PodLifecycleDeps {
 // Upstream looks at its containers once a second and tells what it sees then: a sandbox and the containers that
 // started in it within that time are told of together.
 const TELL_SOON_MS = 1000;
+// Where many are started at once, upstream's turn to write comes later, too.
+const TELL_SOON_RUSH_MS = 2000;
 // Until those that were ended for a critical pod are gone.
 const ROOM_RETRY_MS = 500;
 
@@ -121,7 +125,8 @@ export class PodLifecycle implements PodStages {
     if (this.#soon.has(state.uid)) return;
     // A container whose hook runs by then does not count as running yet, though the runtime shows it.
     const told = this.#statusOf(state);
-    const cancel = this.#deps.clock.after(TELL_SOON_MS, () => {
+    const { clock, rush } = this.#deps;
+    const cancel = clock.after(rush.isOn ? TELL_SOON_RUSH_MS : TELL_SOON_MS, () => {
       this.#soon.delete(state.uid);
       if (!state.removed) this.#deps.status.set(state.pod, told);
     });

@@ -130,7 +130,7 @@ export function createPodStages(
     hostIps,
     admission,
     allocations,
-    devices: deps.devices,
+    ...{ devices: deps.devices, rush: deps.rush },
     resizer,
     runtimeName: () => node.runtimeName,
     forget: (uid) => {

@@ -27,10 +27,12 @@ import { KubeletServer } from '../../kubelet/kubelet-server.ts';
 import { kubeletMetrics, measured } from '../../kubelet/metrics.ts';
 import { openRuntime } from '../../kubelet/open-runtime.ts';
 import { filedServing, issuedServing } from '../../kubelet/serving.ts';
+import { MANY_STARTS, withRush } from '../../kubelet/start-rush.ts';
 import { realClock } from '../../util/clock.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { runAll, shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger } from '../../util/log.ts';
+import { Rush } from '../../util/rush.ts';
 import { steadyClock } from '../../util/steady-clock.ts';
 import { GIT_VERSION } from '../../util/version.ts';
 
@@ -126,18 +128,18 @@ async function run(options: Options): Promise<void> {
   const access = await kubeletAccess(identity, { clock: realClock, log }, signal);
   const client = new RestClient(access, { userAgent: identity.userAgent });
   const metrics = kubeletMetrics(nodeName);
-  const runtime = measured(
-    await openRuntime(config.containerRuntimeEndpoint, {
-      configDir: options.cniConfDir,
-      binDir: options.cniBinDir,
-      stateDir: join(resolve(options.rootDir), 'docker-cni'),
-      pauseImage: options.podInfraContainerImage,
-      requestTimeoutMs: parseDuration(config.runtimeRequestTimeout),
-    }),
-    metrics,
-  );
+  const rush = new Rush(steadyClock, MANY_STARTS);
+  const opened = await openRuntime(config.containerRuntimeEndpoint, {
+    configDir: options.cniConfDir,
+    binDir: options.cniBinDir,
+    stateDir: join(resolve(options.rootDir), 'docker-cni'),
+    pauseImage: options.podInfraContainerImage,
+    requestTimeoutMs: parseDuration(config.runtimeRequestTimeout),
+  });
+  const runtime = measured(withRush(opened, rush), metrics);
   const base = { client, clock: realClock, log };
-  const recorder = new EventWriter(base, { component: 'kubelet', host: nodeName });
+  const source = { component: 'kubelet', host: nodeName };
+  const recorder = new EventWriter({ ...base, first: rush }, source);
   const informers: InformerFactory = (type, selection) =>
     createInformer(client, type, selection, base);
   const kubelet = new Kubelet(
@@ -152,6 +154,7 @@ async function run(options: Options): Promise<void> {
       mounts: hostMounts,
       metrics,
       logind: systemLogind,
+      rush,
     },
     {
       config,
