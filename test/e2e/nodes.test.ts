@@ -93,14 +93,14 @@ describe('a second node', () => {
   it(
     'that is switched off, or cut off, takes its own Pods only: they run elsewhere once it is NotReady, and it comes back',
     async () => {
-      const [node, network, disk] = await drillRows(cluster, 'node', 'network', 'disk');
-      expect(node).toMatchObject({ part: 'node', pods: 'kept' });
-      expect(network).toMatchObject({ part: 'network', pods: 'kept' });
-      expect(network?.said).toMatch(new RegExp(`^${WORKER} NotReady `));
+      const [disk, node, network] = await drillRows(cluster, 'disk', 'node', 'network');
       // The store's disk is full meanwhile: nothing is written, and all that runs goes on.
       expect(disk).toMatchObject({ part: 'disk', pods: 'kept' });
       expect(disk?.service).toMatch(/^\d+ answers$/);
       expect(disk?.said).toContain('no space left on the disk of the store');
+      expect(node).toMatchObject({ part: 'node', pods: 'kept' });
+      expect(network).toMatchObject({ part: 'network', pods: 'kept' });
+      expect(network?.said).toMatch(new RegExp(`^${WORKER} NotReady `));
     },
     DRILL_LIMIT_MS,
   );

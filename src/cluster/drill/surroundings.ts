@@ -9,8 +9,25 @@ import { FILLER } from './world.ts';
 const LARGEST_DISK = 1 << 30;
 const CHUNK = Buffer.alloc(1 << 20);
 
-/** The parts that are no process of this machine: its extra nodes, their cables, the store's disk. */
+/**
+ * The parts that are no process of this machine: the store's disk, its extra nodes, their cables. The network is the last: for
+ * two minutes the kernel keeps the tries to reach the node that was cut off, and a new connection to the Service that happens
+ * to have the port of such a try follows it to nowhere. No answer of a later drill would tell of what that takes away.
+ */
 export const SURROUNDINGS: readonly Scenario[] = [
+  {
+    part: 'disk',
+    stops: 'every write; what is read and watched goes on',
+    obstacle: smallDisk,
+    take: async ({ paths }) => {
+      const ballast = join(paths.store, 'drill-ballast');
+      fill(ballast);
+      return async () => rmSync(ballast);
+    },
+    while: (world) => world.untilRefused('no space left'),
+    after: (world) => world.write(),
+    ask: () => ['create', 'configmap', 'drill-disk', `--from-literal=filler=${FILLER}`],
+  },
   {
     part: 'node',
     stops: 'its Pods; nobody has noticed yet (see network)',
@@ -38,19 +55,6 @@ export const SURROUNDINGS: readonly Scenario[] = [
     after: (world, place) => world.isWhole(victim(place).name),
     ask: (place) => ['get', 'node', victim(place).name],
     node: (place) => victim(place).name,
-  },
-  {
-    part: 'disk',
-    stops: 'every write; what is read and watched goes on',
-    obstacle: smallDisk,
-    take: async ({ paths }) => {
-      const ballast = join(paths.store, 'drill-ballast');
-      fill(ballast);
-      return async () => rmSync(ballast);
-    },
-    while: (world) => world.untilRefused('no space left'),
-    after: (world) => world.write(),
-    ask: () => ['create', 'configmap', 'drill-disk', `--from-literal=filler=${FILLER}`],
   },
 ];
 
