@@ -16,6 +16,7 @@ import type { Client } from '../client/client.ts';
 import { applyObjects, fillIn } from './apply.ts';
 import type { Paths } from './paths.ts';
 import type { ClusterSettings } from './settings.ts';
+import { agreeOnParts, sharedSettings } from './shared-settings.ts';
 
 /** The group of nodes that come in with a token of `k8ts token create`; kubeadm's. */
 const NODE_TOKEN_GROUP = 'system:bootstrappers:kubeadm:default-node-token';
@@ -23,23 +24,6 @@ const MANIFESTS = ['nodes', 'authority-news'].map((name) =>
   fileURLToPath(new URL(`../../deploy/${name}.yaml`, import.meta.url)),
 );
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz0123456789';
-
-/** The settings that every node of a cluster shares. */
-export type SharedSettings = Pick<
-  ClusterSettings,
-  | 'podCidr'
-  | 'serviceCidr'
-  | 'nodePorts'
-  | 'dnsIp'
-  | 'domain'
-  | 'disabled'
-  | 'port'
-  | 'staticPods'
-  | 'store'
-  | 'externalEtcd'
-  | 'endpoint'
-  | 'network'
->;
 
 /** A new token, `ID.SECRET`. */
 export function newToken(): string {
@@ -99,10 +83,11 @@ export async function letNodesIn(
   const server = `https://${addressForOthers(settings)}`;
   // A JSON text is a YAML scalar when it is quoted once more.
   const quoted = (value: unknown) => JSON.stringify(JSON.stringify(value));
+  const agreed = await agreeOnParts(client, settings, signal);
   const manifests = MANIFESTS.map((file) => readFileSync(file, 'utf8'));
   const manifest = fillIn(manifests.join('---\n'), {
     CLUSTER_INFO: quoted(clusterInfo(server, authorityOf(paths).certificate)),
-    CLUSTER_SETTINGS: quoted(sharedSettings(settings)),
+    CLUSTER_SETTINGS: quoted(sharedSettings(agreed.settings)),
   });
   const objects = (await parseYamlDocuments(manifest)) as KubeObject[];
   const problems = await applyObjects(client, objects, signal);
@@ -112,15 +97,6 @@ export async function letNodesIn(
 /** Where other machines find the cluster: `HOST:PORT` of its balancer or, without one, of this machine. */
 export function addressForOthers({ endpoint, nodeIp, port }: ClusterSettings): string {
   return endpoint === '' ? `${nodeIp}:${port}` : endpoint;
-}
-
-function sharedSettings(settings: ClusterSettings): SharedSettings {
-  const { podCidr, serviceCidr, nodePorts, dnsIp, domain, disabled } = settings;
-  const { port, staticPods, store, externalEtcd, endpoint, network } = settings;
-  return {
-    ...{ podCidr, serviceCidr, nodePorts, dnsIp, domain, disabled },
-    ...{ port, staticPods, store, externalEtcd, endpoint, network },
-  };
 }
 
 /** The kubeconfig that tells a stranger where the cluster is and by which authority it is known; no user. */

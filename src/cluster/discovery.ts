@@ -11,8 +11,9 @@ import { parseYaml } from '../api/yaml.ts';
 import { RestClient } from '../client/rest-client.ts';
 import { verifyDetached } from '../pki/detached-jws.ts';
 import { errorMessage } from '../util/errors.ts';
-import { authorityHash, type SharedSettings } from './bootstrap-tokens.ts';
+import { authorityHash } from './bootstrap-tokens.ts';
 import { assertClocksAgree } from './join-checks.ts';
+import { SETTINGS_OBJECT, type SharedSettings } from './shared-settings.ts';
 
 /** What a machine learns about a cluster before it joins. */
 export interface DiscoveredCluster {
@@ -43,9 +44,7 @@ export async function discover(request: JoinRequest): Promise<DiscoveredCluster>
   const ca = await trustedAuthority(request);
   const member = new RestClient({ server, ca: { data: ca }, token: { data: request.token } });
   try {
-    const config = await asked(request, () =>
-      member.get(CONFIG_MAPS, { namespace: 'kube-system', name: 'k8ts-config' }),
-    );
+    const config = await asked(request, () => member.get(CONFIG_MAPS, SETTINGS_OBJECT));
     const secret = await asked(request, () =>
       member.get(SECRETS, { namespace: 'kube-system', name: 'kube-proxy-token' }),
     );

@@ -27,6 +27,7 @@ import { machineFacts, problemsOf } from './preflight.ts';
 import { lastLines, prepare } from './prepare.ts';
 import { waitForApi, waitForDefaultAccount, waitForNode } from './readiness.ts';
 import type { ClusterSettings } from './settings.ts';
+import { agreeOnParts } from './shared-settings.ts';
 import { writeStaticPods } from './static-pods.ts';
 import { findLeftBehind } from './supervised-process.ts';
 import { Supervisor, statusFile } from './supervisor.ts';
@@ -235,8 +236,10 @@ async function furnish(
   try {
     await markControlPlane(client, settings.nodeName);
     await announceAuthority(client, paths);
+    const agreed = await agreeOnParts(client, settings, signal);
+    for (const problem of agreed.problems) progress(problem);
     for (const change of [withdrawAddons, applyAddons]) {
-      for (const problem of await change(client, settings, signal)) progress(problem);
+      for (const problem of await change(client, agreed.settings, signal)) progress(problem);
     }
     await startLocalNodes(paths, settings, deps, signal);
   } catch (err) {

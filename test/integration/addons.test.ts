@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  CONFIG_MAPS,
   DAEMON_SETS,
   DEPLOYMENTS,
   SERVICE_ACCOUNTS,
@@ -7,7 +8,13 @@ import {
 } from '../../src/api/resource-types.ts';
 import { createClient, type RestClient } from '../../src/client/rest-client.ts';
 import { addonObjects, applyAddons, withdrawAddons } from '../../src/cluster/addons.ts';
+import { applyObjects } from '../../src/cluster/apply.ts';
 import { DEFAULT_SETTINGS } from '../../src/cluster/settings.ts';
+import {
+  agreeOnParts,
+  SETTINGS_OBJECT,
+  sharedSettings,
+} from '../../src/cluster/shared-settings.ts';
 import { startApiServer, type TestApiServer } from '../support/api-server.ts';
 
 const settings = { ...DEFAULT_SETTINGS, nodeName: 'a', nodeIp: '192.0.2.1' };
@@ -113,5 +120,32 @@ describe('withdrawAddons', () => {
     ).toEqual([]);
     await expect(client.get(DAEMON_SETS, proxy)).rejects.toThrow('not found');
     await client.get(SERVICE_ACCOUNTS, proxy);
+  });
+});
+
+describe('agreeOnParts', () => {
+  const told = async () => {
+    const { data } = await client.get(CONFIG_MAPS, SETTINGS_OBJECT);
+    return JSON.parse(data?.['cluster.json'] ?? '');
+  };
+  const start = (disabled: readonly string[]) =>
+    agreeOnParts(client, { ...settings, disabled, chosen: { disabled } }, never);
+  /** Of one that has joined while all was there. */
+  const startJoined = async () => (await agreeOnParts(client, settings, never)).settings.disabled;
+
+  it('has nobody to agree with before a node was let in', async () => {
+    expect(await start(['dns'])).toMatchObject({ settings: { disabled: ['dns'] }, problems: [] });
+    expect(await startJoined()).toEqual([]);
+  });
+
+  it('makes control planes that have joined leave out what the first one leaves out now, and no longer', async () => {
+    const data = { 'cluster.json': JSON.stringify(sharedSettings(settings)) };
+    const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: SETTINGS_OBJECT, data };
+    expect(await applyObjects(client, [object], never)).toEqual([]);
+    for (const disabled of [['dns'], []]) {
+      expect((await start(disabled)).problems).toEqual([]);
+      expect(await startJoined()).toEqual(disabled);
+      expect(await told()).toEqual({ ...JSON.parse(data['cluster.json']), disabled });
+    }
   });
 });
