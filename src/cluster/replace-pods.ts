@@ -59,7 +59,10 @@ async function replaceOne(
   const { manifest, before, replacedAt } = task;
   const file = staticPodFile(paths, manifest.name);
   writeWhole(file, await manifest.text({ replacedAt }), SECRET_MODE);
-  const signal = AbortSignal.timeout(LIMIT_MS);
+  const late = new AbortController();
+  const inTime = clock.after(LIMIT_MS, () => {
+    late.abort(new Error(`not within ${LIMIT_MS / 1000} s`));
+  });
   const selection = {
     namespace: NAMESPACE,
     fieldSelector: `metadata.name=${manifest.name}-${nodeName}`,
@@ -67,8 +70,8 @@ async function replaceOne(
   const isRight = (pod: Pod) =>
     pod.metadata.annotations?.[REPLACED_ANNOTATION] === replacedAt && isPodReady(pod);
   try {
-    await waitForPod(client, { selection, isRight }, clock, signal);
-    await waitForApi(client, clock, signal);
+    await waitForPod(client, { selection, isRight }, clock, late.signal);
+    await waitForApi(client, clock, late.signal);
   } catch (err) {
     if (before === undefined) rmSync(file, { force: true });
     else writeWhole(file, before, SECRET_MODE);
@@ -76,6 +79,8 @@ async function replaceOne(
       `${manifest.name} of the installed version did not become ready (${errorMessage(err)}); ${file} is as it was`,
       { cause: err },
     );
+  } finally {
+    inTime();
   }
 }
 
