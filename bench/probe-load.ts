@@ -72,6 +72,7 @@ function probes(handler: Probe): () => void {
     clock: realClock,
     log: silent,
     hostIps: () => [],
+    mirrorOf: () => undefined,
     onChange: () => {},
     onRun: () => {},
   });

@@ -155,13 +155,10 @@ export class Kubelet {
   }
 
   #makeProbes(): ProbeManager {
-    const { runtime, recorder, clock, log } = this.#deps;
     return new ProbeManager({
-      runtime,
-      recorder,
-      clock,
-      log,
+      ...this.#deps,
       hostIps: this.#hostIps,
+      mirrorOf: (pod) => this.#sources.mirrorOf(pod),
       onChange: (uid) => this.workers.probed(uid),
       onRun: ({ kind, outcome, pod, container }) =>
         countProbe(this.metrics, { kind, result: outcome.result, pod, container }),
@@ -276,7 +273,7 @@ export class Kubelet {
       update: (pod) => this.workers.update(this.#allocations.view(pod)),
       remove: (uid) => this.workers.remove(uid),
       isHere: (uid) => this.workers.get(uid) !== undefined,
-      retell: (pod) => this.status.retell(pod),
+      retell: (pod) => this.status.retell(pod, () => this.workers.tell(pod.metadata.uid)),
     });
   }
 

@@ -107,6 +107,12 @@ export class PodWorkers {
     this.wake(uid);
   }
 
+  /** Works out its status anew. */
+  tell(uid: string): void {
+    const worker = this.#workers.get(uid);
+    if (worker) this.#deps.stages.tell(worker.state);
+  }
+
   get(uid: string): PodState | undefined {
     return this.#workers.get(uid)?.state;
   }

@@ -69,10 +69,11 @@ export class StatusManager {
     this.#kick(pod.metadata.uid, tracked);
   }
 
-  /** Another object shows the pod from now on: it is told everything. */
-  retell(pod: Pod): void {
+  /** Another object shows the pod from now on: it is told everything, by what its own status says of the past. */
+  retell(pod: Pod, workOut: () => void): void {
     const tracked = this.#tracked.get(pod.metadata.uid);
     if (!tracked) return;
+    workOut();
     tracked.told = undefined;
     this.#kick(pod.metadata.uid, tracked);
   }

@@ -1,7 +1,9 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { signalProcess } from '../../src/host/processes.ts';
 import { NODE_NAME } from '../support/cluster.ts';
+import { componentPid } from '../support/component-pid.ts';
 import { eventually } from '../support/eventually.ts';
 import { shellPod } from '../support/manifests.ts';
 import { sharedCluster } from '../support/shared-cluster.ts';
@@ -11,6 +13,7 @@ const file = join(cluster.paths.staticPods, 'still.json');
 const name = `still-${NODE_NAME}`;
 const mirror = () => cluster.get('pod', name);
 const write = (script: string) => writeFileSync(file, JSON.stringify(shellPod('still', script)));
+const after = join(cluster.paths.staticPods, 'after.json');
 
 const isGone = async () => {
   const options = { acceptExitCodes: [0, 1] };
@@ -18,7 +21,7 @@ const isGone = async () => {
 };
 
 afterAll(async () => {
-  rmSync(file, { force: true });
+  for (const one of [file, after]) rmSync(one, { force: true });
   await eventually('nothing is left', isGone);
 });
 
@@ -54,5 +57,19 @@ describe('a static Pod', () => {
     );
     rmSync(file);
     await eventually('the mirror is gone', isGone);
+  });
+
+  it('stays Ready where its kubelet is started again, before it is asked anew', async () => {
+    const readinessProbe = { exec: { command: ['true'] }, periodSeconds: 300 };
+    writeFileSync(file, JSON.stringify(shellPod('still', 'sleep 3600', { readinessProbe })));
+    await eventually('the mirror is there', mirror);
+    await cluster.kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=120s');
+    signalProcess(await componentPid(cluster, 'kubelet'), 'SIGKILL');
+    writeFileSync(after, JSON.stringify(shellPod('after', 'sleep 3600')));
+    await eventually('the new kubelet runs what is new', async () => {
+      return (await cluster.get('pod', `after-${NODE_NAME}`)).status.phase === 'Running';
+    });
+    expect((await mirror()).status.containerStatuses[0]).toMatchObject({ ready: true });
+    rmSync(after);
   });
 });

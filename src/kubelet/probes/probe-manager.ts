@@ -8,6 +8,7 @@ import {
   containersOf,
   initContainersOf,
   isHostNetwork,
+  isStatic,
   podKey,
 } from '../names.ts';
 import type { ProbeVerdicts } from '../pod-actions.ts';
@@ -22,6 +23,8 @@ export interface ProbeDeps {
   clock: Clock;
   log: Logger;
   hostIps(): readonly string[];
+  /** The mirror that shows a static pod in the API, once it is there. */
+  mirrorOf(pod: Pod): Pod | undefined;
   /** A verdict about one of the pod's containers changed. */
   onChange(podUid: string): void;
   /** Counts one run: prober_probe_total. */
@@ -33,7 +36,7 @@ interface Probed {
   readonly podUid: string;
   readonly workers: Map<ProbeKind, ProbeWorker>;
   /** What was known of it before this kubelet started, until its probes have said something. */
-  readonly before: { ready: boolean; started: boolean };
+  before(): { ready: boolean; started: boolean };
 }
 
 const KINDS: readonly ProbeKind[] = ['startup', 'liveness', 'readiness'];
@@ -90,7 +93,7 @@ export class ProbeManager implements ProbeVerdicts {
     const probed = this.#probed.get(containerId);
     if (!probed) return undefined;
     const worker = probed.workers.get('startup');
-    return worker ? (worker.verdict ?? (probed.before.started || undefined)) : true;
+    return worker ? (worker.verdict ?? (probed.before().started || undefined)) : true;
   }
 
   isStarted(container: RuntimeContainer): boolean {
@@ -101,7 +104,7 @@ export class ProbeManager implements ProbeVerdicts {
     const probed = this.#probed.get(container.id);
     if (!probed || !this.isStarted(container)) return false;
     const worker = probed.workers.get('readiness');
-    return worker ? (worker.verdict ?? probed.before.ready) : true;
+    return worker ? (worker.verdict ?? probed.before().ready) : true;
   }
 
   #begin(pod: Pod, spec: Container, container: RuntimeContainer, runtime: RuntimePod): void {
@@ -109,7 +112,8 @@ export class ProbeManager implements ProbeVerdicts {
     const probed: Probed = {
       podUid: pod.metadata.uid,
       workers,
-      before: earlierVerdict(pod, container),
+      // A mirror is heard of only when its pod is looked after already.
+      before: () => earlierVerdict(isStatic(pod) ? this.#deps.mirrorOf(pod) : pod, container),
     };
     this.#probed.set(container.id, probed);
     for (const kind of KINDS) {
@@ -193,10 +197,10 @@ export class ProbeManager implements ProbeVerdicts {
 
 /** The API remembers the verdicts of the kubelet before this one, for the very same container. */
 function earlierVerdict(
-  pod: Pod,
+  pod: Pod | undefined,
   container: RuntimeContainer,
 ): { ready: boolean; started: boolean } {
-  const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {};
+  const { containerStatuses = [], initContainerStatuses = [] } = pod?.status ?? {};
   const told = [...containerStatuses, ...initContainerStatuses].find((s) =>
     s.containerID?.endsWith(`//${container.id}`),
   );
