@@ -2,7 +2,14 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { assertAsChosen, type Choices, chosenNow, newChoices, type Said } from './choices.ts';
+import {
+  assertAsChosen,
+  assertAsJoined,
+  type Choices,
+  chosenNow,
+  newChoices,
+  type Said,
+} from './choices.ts';
 import { pathsUnder } from './paths.ts';
 import { settingsFile, settingsFor } from './prepare.ts';
 
@@ -99,5 +106,20 @@ describe('assertAsChosen', () => {
 
   it('names what would be new', () => {
     expect(() => startWith({ port: 7443 })).toThrow('other choices (port): k8ts down stops it');
+  });
+});
+
+describe('assertAsJoined', () => {
+  const settings = settingsFor({ nodeName: 'b', nodeIp: '192.0.2.2', store: 'stacked' });
+
+  it('lets be said what is so', () => {
+    for (const said of [{}, { nodeName: 'b', verbosity: 4 }, { dns: true, port: settings.port }]) {
+      expect(() => assertAsJoined(said, settings)).not.toThrow();
+    }
+  });
+
+  it('names what would count for nothing', () => {
+    const said: Said = { dns: false, port: 7443, nodeIp: '192.0.2.2' };
+    expect(() => assertAsJoined(said, settings)).toThrow('other choices (port, disabled)');
   });
 });

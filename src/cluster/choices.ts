@@ -66,6 +66,24 @@ export function assertAsChosen(paths: Paths, { chosen }: ClusterSettings): void 
   );
 }
 
+/**
+ * A machine that has joined is as the cluster was chosen to be, and as it joined. Throws when something else is said, which
+ * would count for nothing. `settings`: what it has joined with. Pure.
+ */
+export function assertAsJoined(said: Said, settings: ClusterSettings): void {
+  const { dns, disabled, verbosity: _, ...others } = said;
+  const isSaid = dns !== undefined || disabled !== undefined;
+  const now = {
+    ...known(others),
+    ...(isSaid ? { disabled: leftOut(listOf(disabled, settings.disabled), dns) } : {}),
+  };
+  const news = newChoices(now, settings);
+  if (news.length === 0) return;
+  throw new Error(
+    `This machine has joined a cluster with other choices (${news.join(', ')}): what all share is chosen on the first control plane, the rest when a machine joins (k8ts leave, k8ts join)`,
+  );
+}
+
 /** What is chosen otherwise than before; the order of a list does not count. Pure. */
 export function newChoices(now: Choices, before: Choices): string[] {
   const shown = (value: unknown) =>

@@ -2,7 +2,13 @@ import { accessSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { createClient } from '../../client/rest-client.ts';
-import { type Choices, chosenNow, earlierChoices, type Said } from '../../cluster/choices.ts';
+import {
+  assertAsJoined,
+  type Choices,
+  chosenNow,
+  earlierChoices,
+  type Said,
+} from '../../cluster/choices.ts';
 import { runJoined, startJoined } from '../../cluster/join.ts';
 import { GATEWAY } from '../../cluster/local-nodes.ts';
 import { membershipOf } from '../../cluster/membership.ts';
@@ -105,6 +111,7 @@ async function run(options: Options): Promise<void> {
     progress: progressWriter(),
   };
   const member = membershipOf(paths);
+  if (member) assertAsJoined(saidIn(options), member.settings);
   const joined = member !== undefined && !member.controlPlane;
   if (options.systemd) {
     assertUnitFits(paths);
