@@ -33,6 +33,23 @@ describe('decodeYaml', () => {
     ]);
   });
 
+  test('reads JSON as such: numbers of 64 bits and with exponents, keys and escapes of any kind', async () => {
+    const text = '{"a":9007199254740993,"b":1e3,"__proto__":{"c":"\\u00e9\\/"},"<<":{"d":1}}';
+    expect(await decodeYaml(text)).toEqual({
+      value: JSON.parse(text, (key, value) => (key === 'a' ? 9007199254740993n : value)),
+      duplicates: [],
+      isYaml: true,
+    });
+  });
+
+  test.each([
+    ['{a: yes, b: [1, 2]}', { a: true, b: [1, 2] }, []],
+    ['{"a": 1,}', { a: 1 }, []],
+    ['{"a": 1, "a": 2}', { a: 2 }, ['line 1: key "a" already set in map']],
+  ])('reads what only looks like JSON as YAML: %s', async (text, value, duplicates) => {
+    expect(await decodeYaml(text)).toEqual({ value, duplicates, isYaml: true });
+  });
+
   test('refuses an alias bomb quickly', async () => {
     const lines = ['a0: &a0 [x,x,x,x,x,x,x,x,x,x]'];
     for (let i = 1; i < 12; i++) lines.push(`a${i}: &a${i} [${`*a${i - 1},`.repeat(9)}*a${i - 1}]`);

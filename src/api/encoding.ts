@@ -1,4 +1,4 @@
-import { type Fractions, fitting, parseNoting } from '../util/exact-json.ts';
+import { type Fractions, fitting, parseJson, parseNoting } from '../util/exact-json.ts';
 import { badRequest } from './errors.ts';
 import { duplicateFields, exceedsDepth } from './json-scan.ts';
 
@@ -34,9 +34,14 @@ export function decodeJson(text: string, findDuplicates = true): DecodedText {
   }
 }
 
-/** Parses a YAML body of one document, with the scalars of YAML 1.1 that upstream knows (`yes`, `0644`). */
+/**
+ * Parses a YAML body of one document, with the scalars of YAML 1.1 that upstream knows (`yes`, `0644`). Clients send JSON as
+ * such, which is YAML too and much cheaper to read.
+ */
 export async function decodeYaml(text: string): Promise<DecodedText> {
   refuseDeep(text);
+  const value = asPlainJson(text);
+  if (value !== undefined) return { value, duplicates: [], isYaml: true };
   const { parseDocument } = await import('yaml');
   const document = parseDocument(text, {
     version: '1.1',
@@ -62,6 +67,18 @@ export async function decodeYaml(text: string): Promise<DecodedText> {
   } catch (err) {
     const message = err instanceof Error ? err.message : String(err);
     throw badRequest(`error converting YAML to JSON: yaml: ${message}`);
+  }
+}
+
+/** Undefined: it is something else, or something has to be said of it. */
+function asPlainJson(text: string): unknown {
+  if (!/^\s*\{/.test(text)) return undefined;
+  try {
+    const value = parseJson(text);
+    return duplicateFields(text).length === 0 ? value : undefined;
+  } catch {
+    // YAML's flow style looks alike.
+    return undefined;
   }
 }
 

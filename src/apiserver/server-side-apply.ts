@@ -120,7 +120,9 @@ function apply(
   const fields = without(appliedFields(schema, slot, config), ignoredFields(write));
   managers.set(key, { ...identity, fields, time: last?.time });
   const merged = merge(schema, slot, base, config) as KubeObject;
-  const result = last ? prune(merged, last.fields, managers, write) : merged;
+  // What is applied again, with all that it lies in, stays whoever else holds it.
+  const givenUp = last ? difference(last.fields, fields) : EMPTY_SET;
+  const result = last && givenUp.size > 0 ? prune(merged, last.fields, managers, write) : merged;
   settleConflicts(managers, key, compare(schema, slot, base, result), write);
   const isChanged =
     !jsonEqual(base, result) || !setsEqual(last?.fields ?? EMPTY_SET, manageable(fields));
