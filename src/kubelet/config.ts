@@ -74,6 +74,7 @@ export interface KubeletConfiguration {
   shutdownGracePeriod: string;
   shutdownGracePeriodCriticalPods: string;
   enableDebuggingHandlers: boolean;
+  enableSystemLogHandler: boolean;
   allowedUnsafeSysctls: string[];
 }
 
@@ -146,6 +147,7 @@ export const DEFAULTS: KubeletConfiguration = {
   shutdownGracePeriod: '0s',
   shutdownGracePeriodCriticalPods: '0s',
   enableDebuggingHandlers: true,
+  enableSystemLogHandler: true,
   allowedUnsafeSysctls: [],
 };
 

@@ -10,6 +10,8 @@ export interface PodDirs {
   messageFile(uid: string, name: string, attempt: number): string;
   hostsFile(uid: string): string;
   podLogs(pod: { metadata: { namespace: string; name: string; uid: string } }): string;
+  /** The machine's log directory. */
+  readonly systemLogs: string;
   readonly allPodLogs: string;
   containerLogLink(pod: Pod, container: string, id: string): string;
   readonly containerLogLinks: string;
@@ -22,12 +24,14 @@ export function podDirs(rootDir: string, podLogsDir: string): PodDirs {
   const pod = (uid: string): string => join(rootDir, 'pods', uid);
   const container = (uid: string, name: string): string => join(pod(uid), 'containers', name);
   const allPodLogs = podLogsDir;
-  const containerLogLinks = join(dirname(podLogsDir), 'containers');
+  const systemLogs = dirname(podLogsDir);
+  const containerLogLinks = join(systemLogs, 'containers');
   return {
     pod,
     container,
     messageFile: (uid, name, attempt) => join(container(uid, name), `termination-log.${attempt}`),
     hostsFile: (uid) => join(pod(uid), 'etc-hosts'),
+    systemLogs,
     allPodLogs,
     podLogs: ({ metadata: { namespace, name, uid } }) =>
       join(allPodLogs, `${namespace}_${name}_${uid}`),

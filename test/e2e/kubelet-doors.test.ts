@@ -134,6 +134,14 @@ describe('the other doors', () => {
       (p: { metadata: { name: string } }) => p.metadata.name,
     );
     expect(names).toContain('busy');
+    const logs = `/api/v1/nodes/${NODE_NAME}/proxy/logs`;
+    expect(await cluster.kubectl('get', '--raw', `${logs}/`)).toContain(
+      '<a href="pods/">pods/</a>',
+    );
+    const uid = await ns.kubectl('get', 'pod', 'busy', '--output', 'jsonpath={.metadata.uid}');
+    const directory = `pods/${ns.name}_busy_${uid}/main`;
+    expect(await cluster.kubectl('get', '--raw', `${logs}/${directory}/`)).toContain('"0.log"');
+    expect(await read(`/logs/${directory}/0.log`)).toMatch(/ stderr F .*records in/);
     const { stdout } = await door(
       `/run/${ns.name}/busy/main?cmd=echo%20hello`,
       '--request',

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { healthAnswer } from '../../http/health.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { isRpcUnimplemented } from '../../util/grpc.ts';
@@ -9,17 +9,8 @@ import { containerLogs } from './container-logs.ts';
 import { HttpError } from './http-error.ts';
 import { resourceMetrics } from './resource-metrics.ts';
 import { containerOf, runCommand } from './streaming.ts';
-import type { Target } from './target.ts';
-
-/** One request whose caller may make it. */
-export interface KubeletRequest {
-  req: IncomingMessage;
-  res: ServerResponse;
-  url: URL;
-  /** Path parts after the first. */
-  parts: string[];
-  signal: AbortSignal;
-}
+import { systemLogs } from './system-logs.ts';
+import type { KubeletRequest, Target } from './target.ts';
 
 type Handler = (request: KubeletRequest, target: Target) => Promise<void>;
 
@@ -31,6 +22,7 @@ export const DEBUGGING: ReadonlySet<string> = new Set([
   'portForward',
   'containerLogs',
   'runningpods',
+  'logs',
 ]);
 
 // Upstream calls the loop unhealthy when the runtime was not listed for this long.
@@ -58,6 +50,7 @@ export const HANDLERS: Readonly<Record<string, Handler>> = {
   metrics: metricsDoor,
   checkpoint,
   containerLogs,
+  logs: systemLogs,
   run: runCommand,
 };
 

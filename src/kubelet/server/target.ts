@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ObjectKey } from '../../api/resource-types.ts';
 import type { MachineFacts } from '../../host/machine.ts';
 import type { KubeletOptions } from '../kubelet-deps.ts';
@@ -9,6 +10,16 @@ import type { PodWorkers } from '../pod-workers.ts';
 import type { ContainerRuntime } from '../runtime/runtime.ts';
 import type { StatsProvider } from '../stats/stats-provider.ts';
 import type { StatusManager } from '../status-manager.ts';
+
+/** One request whose caller may make it. */
+export interface KubeletRequest {
+  req: IncomingMessage;
+  res: ServerResponse;
+  url: URL;
+  /** Path parts after the first. */
+  parts: string[];
+  signal: AbortSignal;
+}
 
 /** What the doors of the kubelet look at. */
 export interface Target {
