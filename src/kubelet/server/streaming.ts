@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { type StreamRequest, serveStream } from '../../http/streaming.ts';
 import type { UpgradeRequest } from '../../http/upgrade.ts';
-import { proxyUpgrade } from '../../http/upgrade-proxy.ts';
 import { allContainersOf } from '../names.ts';
 import type { PodState } from '../pod-state.ts';
 import { newestContainer } from '../runtime-pod.ts';
@@ -16,7 +16,10 @@ export function endWhenIdle(socket: Duplex, idleMs: number): void {
   if (socket instanceof Socket) socket.setTimeout(idleMs, () => socket.destroy());
 }
 
-/** exec, attach and port-forward: the runtime prepares a stream, and the connection is passed through to it raw. */
+/**
+ * exec, attach and port-forward: the runtime prepares a stream, to which the connection is passed through. All runtimes
+ * speak SPDY, not all of them WebSockets: a client that does is translated for.
+ */
 export async function streamToRuntime(
   upgrade: UpgradeRequest,
   target: Target,
@@ -24,21 +27,21 @@ export async function streamToRuntime(
 ): Promise<void> {
   const url = new URL(upgrade.req.url ?? '/', 'https://kubelet');
   const [verb = '', ...parts] = url.pathname.split('/').filter((p) => p !== '');
-  const answer = await runtimeUrl(
+  const [answer, request] = await prepare(
     verb,
     { parts: parts.map(decodeURIComponent), url },
     target,
     signal,
   );
-  await proxyUpgrade(upgrade, { url: new URL(answer) }, signal);
+  await serveStream(upgrade, { url: new URL(answer) }, request, signal);
 }
 
-async function runtimeUrl(
+async function prepare(
   verb: string,
   { parts, url }: { parts: string[]; url: URL },
   target: Target,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<[url: string, request: StreamRequest]> {
   const { runtime, pleg } = target;
   const flag = (name: string): boolean => ['1', 'true'].includes(url.searchParams.get(name) ?? '');
   if (verb === 'portForward') {
@@ -49,7 +52,7 @@ async function runtimeUrl(
       .getAll('port')
       .flatMap((p) => p.split(','))
       .map(Number);
-    return runtime.portForward(sandbox.id, ports, signal);
+    return [await runtime.portForward(sandbox.id, ports, signal), { kind: 'portforward' }];
   }
   if (verb !== 'exec' && verb !== 'attach') throw new HttpError(404, '404 page not found');
   const { containerId, tty } = containerOf(target, parts);
@@ -65,8 +68,12 @@ async function runtimeUrl(
   if (!streams.stdin && !streams.stdout && !streams.stderr) {
     throw new HttpError(400, 'you must specify at least 1 of stdin, stdout, stderr');
   }
-  if (verb === 'attach') return runtime.attach(streams, signal);
-  return runtime.exec({ ...streams, cmd: url.searchParams.getAll('command') }, signal);
+  const cmd = url.searchParams.getAll('command');
+  const at =
+    verb === 'attach'
+      ? await runtime.attach(streams, signal)
+      : await runtime.exec({ ...streams, cmd }, signal);
+  return [at, { kind: verb, flags: streams }];
 }
 
 function podOf(target: Target, [namespace = '', name = '', uid]: readonly string[]): PodState {
