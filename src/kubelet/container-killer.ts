@@ -36,6 +36,8 @@ export interface Kill {
   readonly after?: Promise<unknown> | undefined;
 }
 
+type Target = Pick<RuntimeContainer, 'id' | 'name'>;
+
 /** Ends containers the graceful way: preStop hook, stop signal, grace period, kill. */
 export class ContainerKiller {
   readonly #deps: KillerDeps;
@@ -47,7 +49,7 @@ export class ContainerKiller {
   /** Resolves when the container has ended. */
   async kill(
     state: PodState,
-    container: RuntimeContainer,
+    container: Target,
     { message, gracePeriod, after }: Kill,
     signal: AbortSignal,
   ): Promise<void> {
@@ -118,7 +120,7 @@ export class ContainerKiller {
 
   async #preStop(
     state: PodState,
-    { spec, container, grace }: { spec: Container; container: RuntimeContainer; grace: number },
+    { spec, container, grace }: { spec: Container; container: Target; grace: number },
     signal: AbortSignal,
   ): Promise<void> {
     const { recorder, clock, log, pleg } = this.#deps;

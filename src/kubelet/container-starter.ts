@@ -77,6 +77,8 @@ export interface StartContext {
   told: PodStatus;
   /** Host path of the pod's /etc/hosts. */
   hostsFile: string | undefined;
+  /** Ends one of the pod's containers the graceful way. */
+  kill(container: { id: string; name: string }, message: string): Promise<void>;
 }
 
 /** Image, configuration, create, start, postStart hook: one container from nothing to running. */
@@ -267,17 +269,11 @@ export class ContainerStarter {
       await runHook(handler, { pod, container, containerId: id, podIp }, this.#deps, signal);
     } catch (err) {
       signal.throwIfAborted();
-      const message = `PostStartHook failed`;
-      this.#event(pod, container, 'Warning', { reason: 'FailedPostStartHook', message });
-      this.#event(pod, container, 'Normal', {
-        reason: 'Killing',
-        message: `FailedPostStartHook`,
+      this.#event(pod, container, 'Warning', {
+        reason: 'FailedPostStartHook',
+        message: 'PostStartHook failed',
       });
-      await this.#deps.runtime.stopContainer(
-        id,
-        pod.spec?.terminationGracePeriodSeconds ?? 30,
-        signal,
-      );
+      await context.kill({ id, name: container.name }, 'FailedPostStartHook');
       throw new StartError('PostStartHookError', errorMessage(err), 0, err);
     }
   }

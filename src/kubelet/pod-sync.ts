@@ -290,7 +290,7 @@ export class PodSync {
     },
     signal: AbortSignal,
   ): Promise<number | undefined> {
-    const { pleg, starter, allocations, told } = this.#deps;
+    const { pleg, starter, killer, allocations, told } = this.#deps;
     const { pod } = state;
     let runtime = pleg.get(state.uid);
     const facts = this.#facts(state, runtime);
@@ -314,6 +314,8 @@ export class PodSync {
         volumes: given.volumes,
         told: told(pod),
         hostsFile: hosts,
+        kill: (which: { id: string; name: string }, message: string) =>
+          killer.kill(state, which, { message }, signal),
       };
       try {
         const id = await starter.start(container, context, signal);

@@ -270,11 +270,19 @@ describe.concurrent('hooks', () => {
     await ready('slowly');
   });
 
-  it('that fail after the start end the container', async () => {
-    const lifecycle = { postStart: exec('exit 5') };
-    await ns.apply(podOf('unhooked', [shell('main', 'sleep 3600', { lifecycle })]));
+  it('that fail after the start end the container, not without the one before its end', async () => {
+    const preStop = exec('echo so long > /dev/termination-log');
+    const lifecycle = { postStart: exec('exit 5'), preStop };
+    const script = 'trap "exit 7" TERM; sleep 3600 & wait';
+    await ns.apply(
+      podOf('unhooked', [shell('main', script, { lifecycle })], {
+        terminationGracePeriodSeconds: 30,
+      }),
+    );
     await inPhase(ns, 'unhooked', 'Failed');
-    expect(await describePod('unhooked')).toMatch(/Warning +FailedPostStartHook/);
+    const told = await describePod('unhooked');
+    expect(told).toMatch(/Warning +FailedPostStartHook/);
+    expect(told).toMatch(/Message: +so long/);
   });
 
   it('are cut off by a later delete that leaves less time', async () => {
