@@ -89,6 +89,16 @@ it('believes the first try when the second was refused: it may have been refused
   expect((await proposing).succeeded).toBe(true);
 });
 
+it('believes that the second try was refused when nothing comes of the first', async () => {
+  const proposing = propose();
+  await received(0);
+  term = 3;
+  await read();
+  const again = await received(1);
+  again({ succeeded: false });
+  expect((await proposing).succeeded).toBe(false);
+});
+
 it('sends nothing twice while the leader stays the same', async () => {
   const proposing = propose();
   const first = await received(0);

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { checkServerIdentity } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import type { Header } from './messages.ts';
@@ -29,6 +30,8 @@ const TERM_MS = 250;
 const STATUS_MS = 2_000;
 /** Answers of one moment overtake each other by less than this. */
 const OVERTAKING_MS = 100;
+/** By then an answer has come that is older than another one. */
+const ANSWERED_MS = 1_000;
 const CHANNEL_OPTIONS: grpc.ChannelOptions = {
   'grpc.max_receive_message_length': -1,
   'grpc.max_send_message_length': -1,
@@ -100,7 +103,7 @@ export class Member {
    * For what may be sent twice, since it is done once at most. What a member has handed on to a leader that dies is lost;
    * etcd itself lets us wait for it for seven seconds. An entry of a later term tells: all that came before has been
    * applied, and what is not answered by then is sent again. `isDone`: whether an answer says that it was done. If the second try
-   * was not, the first may have been: its answer decides.
+   * was not, the first may have been, shortly before: then its answer is on the way, and decides.
    */
   async propose<Response>(call: Call, isDone: (response: Response) => boolean): Promise<Response> {
     const lost = Promise.withResolvers<void>();
@@ -109,7 +112,9 @@ export class Member {
     first.catch(lost.reject);
     const again = lost.promise
       .then(() => this.ask<Response>(call))
-      .then((response) => (isDone(response) ? response : first));
+      .then((response) =>
+        isDone(response) ? response : Promise.race([first, sleep(ANSWERED_MS, response)]),
+      );
     this.#proposals.add(proposal);
     this.#askWhileSilent();
     try {
