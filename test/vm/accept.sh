@@ -61,6 +61,25 @@ all_available() {
     is True kubectl get node k8ts -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' >/dev/null
 }
 
+supervisor() { systemctl show --property MainPID --value k8ts; }
+
+upgraded() {
+  local before
+  before=$(supervisor)
+  k8ts upgrade --no-drain && await is active systemctl is-active k8ts && [ "$(supervisor)" != "$before" ] && await demo_answers
+}
+
+# It starts with the machine all the same.
+stopped() {
+  k8ts down && [ "$(systemctl is-active k8ts)" = inactive ] && is enabled systemctl is-enabled k8ts &&
+    ! pgrep --list-full '^(k8ts|containerd)'
+}
+
+purged() {
+  /vagrant/deploy/down.sh --purge && ! ls -d /etc/systemd/system/{,multi-user.target.wants/}k8ts.service /etc/k8ts \
+    /var/lib/k8ts /run/k8ts /var/log/k8ts /usr/local/bin/k8ts && ! ip link show cni0 && ! iptables-save | grep -e KUBE- -e K8TS-
+}
+
 first() {
   check 'cgroup v2' is cgroup2fs stat -fc %T /sys/fs/cgroup
   # DNS would take another half a minute of an emulated processor, twice.
@@ -83,6 +102,9 @@ second() {
   check 'rebooted: service active' is active systemctl is-active k8ts
   check 'rebooted: logs in the journal' in_journal apiserver
   with_systemd
+  check 'upgrade: all replaced' upgraded
+  check 'down: all stopped' stopped
+  check 'purge: nothing left' purged
   echo 'all done'
   systemctl poweroff
 }
