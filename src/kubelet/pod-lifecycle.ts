@@ -82,10 +82,17 @@ export class PodLifecycle implements PodStages {
   }
 
   async terminate(state: PodState, signal: AbortSignal): Promise<void> {
-    const { sync, probes } = this.#deps;
+    const { sync, probes, recorder } = this.#deps;
     probes.stopLiveness(state.uid);
     this.tell(state);
-    await sync.terminate(state, signal);
+    try {
+      await sync.terminate(state, signal);
+    } catch (err) {
+      signal.throwIfAborted();
+      const message = `error killing pod: ${errorMessage(err)}`;
+      recorder.event(state.pod, 'Warning', 'FailedKillPod', message);
+      throw err;
+    }
     probes.forget(state.uid);
     state.over = true;
     this.tell(state);
