@@ -15,6 +15,8 @@ const NAME = 'node-1';
 let server: TestApiServer;
 let client: RestClient;
 let reporter: NodeReporter;
+let afterReboot: () => NodeReporter;
+const events = new FakeEvents();
 let running: Promise<void>;
 let early: Record<string, string>;
 const stop = new AbortController();
@@ -36,10 +38,10 @@ beforeAll(async () => {
     version: async () => ({ runtimeName: 'r', runtimeVersion: '1', runtimeApiVersion: 'v1' }),
     listImages: async () => [],
   };
-  reporter = new NodeReporter({
+  const deps = {
     client,
     runtime: runtime as ContainerRuntime,
-    recorder: new FakeEvents(),
+    recorder: events,
     clock: realClock,
     log: counting,
     machine: await machineFacts(),
@@ -56,7 +58,10 @@ beforeAll(async () => {
     devices: () => devices,
     volumesInUse: () => volumesInUse,
     onPodCidr: () => {},
-  });
+  };
+  reporter = new NodeReporter(deps);
+  afterReboot = () =>
+    new NodeReporter({ ...deps, machine: { ...deps.machine, bootId: 'the-next-one' } });
   early = reporter.allocatable();
   running = reporter.run(stop.signal);
 });
@@ -68,6 +73,11 @@ afterAll(async () => {
 });
 
 const status = async () => (await client.get(NODES, { namespace: '', name: NAME })).status ?? {};
+
+const told = (reason: string): string[] =>
+  events.lines
+    .filter((line) => line.split(' ')[1] === reason)
+    .map((line) => line.slice(line.indexOf(': ') + 2));
 
 describe('NodeReporter', () => {
   it('makes the node Ready, with its addresses', async () => {
@@ -97,6 +107,30 @@ describe('NodeReporter', () => {
     expect((await status()).conditions).toContainEqual(
       expect.objectContaining({ type: 'Ready', status: 'True' }),
     );
+  });
+
+  it('tells that nothing is scheduled to it any more, and that it is again', async () => {
+    const seen = async (unschedulable: boolean, reason: string) => {
+      const body = { spec: { unschedulable } };
+      await client.patch(NODES, { namespace: '', name: NAME }, { type: 'merge', body });
+      await reporter.tellNow(stop.signal);
+      await reporter.tellNow(stop.signal);
+      return told(reason);
+    };
+    const words = (reason: string) => [`Node ${NAME} status is now: ${reason}`];
+    expect(await seen(true, 'NodeNotSchedulable')).toEqual(words('NodeNotSchedulable'));
+    expect(told('NodeSchedulable')).toEqual([]);
+    expect(await seen(false, 'NodeSchedulable')).toEqual(words('NodeSchedulable'));
+  });
+
+  it('tells that the machine was started anew', async () => {
+    expect(told('Rebooted')).toEqual([]);
+    const end = new AbortController();
+    const ended = afterReboot().run(end.signal);
+    await eventually('it is told', () => told('Rebooted').length > 0);
+    end.abort();
+    await ended;
+    expect(told('Rebooted')).toEqual([`Node ${NAME} has been rebooted, boot id: the-next-one`]);
   });
 
   it('tells of devices and of volumes in use, and that they are not any more', async () => {

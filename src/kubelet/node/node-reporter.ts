@@ -57,6 +57,7 @@ export class NodeReporter {
   #registered = false;
   #told: NodeStatus | undefined;
   #toldAt = 0;
+  #wasUnschedulable = false;
   #lease: Lease | undefined;
   #version: RuntimeVersion | undefined;
   #images: { at: number; list: NonNullable<NodeStatus['images']> } = { at: 0, list: [] };
@@ -164,6 +165,7 @@ export class NodeReporter {
             body: { metadata: { labels: wanted } },
           })
         : found;
+      this.#tellReboot(found);
     }
     this.#registered = true;
     this.#told = undefined;
@@ -183,7 +185,7 @@ export class NodeReporter {
     const due = clock.now() - this.#toldAt >= parseDuration(config.nodeStatusReportFrequency);
     const isNews = !before || !jsonEqual(withoutHeartbeats(before), withoutHeartbeats(status));
     if (!isNews && !due && (await this.#isBelieved(status, signal))) return;
-    this.#node = await client.patch(
+    const told = await client.patch(
       NODES,
       { namespace: '', name },
       { type: 'strategic', body: { status: withDirectives(status) } },
@@ -192,14 +194,25 @@ export class NodeReporter {
     this.#told = status;
     this.#toldAt = clock.now();
     this.#tellTransitions(before, status);
-    if (this.#node.spec?.podCIDR) onPodCidr(this.#node.spec.podCIDR);
+    this.#learn(told);
+    if (told.spec?.podCIDR) onPodCidr(told.spec.podCIDR);
+  }
+
+  /** What others have made of the node meanwhile. */
+  #learn(node: Node): void {
+    this.#node = node;
+    const isUnschedulable = node.spec?.unschedulable === true;
+    if (isUnschedulable === this.#wasUnschedulable) return;
+    this.#wasUnschedulable = isUnschedulable;
+    this.#tell(isUnschedulable ? 'NodeNotSchedulable' : 'NodeSchedulable');
   }
 
   /** Whether the API holds the conditions that were told: a node that was not heard of is made Unknown by a controller. */
   async #isBelieved({ conditions = [] }: NodeStatus, signal: AbortSignal): Promise<boolean> {
     const { client, name } = this.#deps;
-    const { status } = await client.get(NODES, { namespace: '', name }, signal);
-    const held = new Map(status?.conditions?.map((held) => [held.type, held.status]));
+    const node = await client.get(NODES, { namespace: '', name }, signal);
+    this.#learn(node);
+    const held = new Map(node.status?.conditions?.map((held) => [held.type, held.status]));
     return conditions.every(({ type, status: told }) => held.get(type) === told);
   }
 
@@ -255,15 +268,27 @@ export class NodeReporter {
   }
 
   #tellTransitions(before: NodeStatus | undefined, after: NodeStatus): void {
-    const { recorder, name } = this.#deps;
     for (const { type, status, reason } of after.conditions ?? []) {
       const earlier = before?.conditions?.find((c) => c.type === type);
       if (earlier?.status === status) continue;
       const word = EVENT_REASONS[`${type}=${status}`];
       if (!word) continue;
       if (type === 'Ready' && !before && reason === 'KubeletNotReady') continue;
-      recorder.event(this.#subject(), 'Normal', word, `Node ${name} status is now: ${word}`);
+      this.#tell(word);
     }
+  }
+
+  #tell(word: string): void {
+    const { recorder, name } = this.#deps;
+    recorder.event(this.#subject(), 'Normal', word, `Node ${name} status is now: ${word}`);
+  }
+
+  #tellReboot({ status }: Node): void {
+    const { recorder, name, machine } = this.#deps;
+    const before = status?.nodeInfo?.bootID;
+    if (!before || before === machine.bootId) return;
+    const message = `Node ${name} has been rebooted, boot id: ${machine.bootId}`;
+    recorder.event(this.#subject(), 'Warning', 'Rebooted', message);
   }
 
   async #leaseLoop(signal: AbortSignal): Promise<void> {
