@@ -46,8 +46,17 @@ describe('an image in a registry with TLS and a password', () => {
     const { imageID } = (await ns.get('pod', 'tagged')).status.containerStatuses[0];
     expect(imageID).toMatch(/@sha256:[0-9a-f]{64}$/);
     const digest = imageID.slice(imageID.indexOf('@'));
-    await ns.apply(pulling('by-digest', `${registry.host}/team/app${digest}`, withSecret));
+    const reference = `${registry.host}/team/app${digest}`;
+    // As a volume, too, which is pulled by the same secret and policy.
+    const volumes = [{ name: 'v', image: { reference, pullPolicy: 'Always' } }];
+    const pod = pulling('by-digest', reference, { ...withSecret, volumes });
+    const [main] = (pod.spec as unknown as { containers: object[] }).containers;
+    Object.assign(main ?? {}, { volumeMounts: [{ name: 'v', mountPath: '/v' }] });
+    await ns.apply(pod);
     await ready('by-digest');
+    expect(await ns.kubectl('exec', 'by-digest', '--', 'ls', '/v/bin/busybox')).toContain('/v/bin');
+    const told = (await ns.kubectl('events', '--for', 'pod/by-digest')).split('\n');
+    expect(told.filter((line) => line.includes('Successfully pulled image'))).not.toEqual([]);
   });
 
   it('is refused without it: ErrImagePull, then ImagePullBackOff', async () => {
