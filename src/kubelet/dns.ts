@@ -47,12 +47,20 @@ export interface DnsOptions {
   clusterDomain: string;
 }
 
-/** The pod's resolver configuration by its dnsPolicy and dnsConfig; `warnings` tell what was left out. */
+export interface DnsWarning {
+  /** Of the event. */
+  readonly reason: 'DNSConfigForming' | 'MissingClusterDNS';
+  readonly message: string;
+}
+
+/** The pod's resolver configuration by its dnsPolicy and dnsConfig; `warnings` tell what is not as it asks. */
 export function podDns(
   pod: Pod,
   { node, clusterDns, clusterDomain }: DnsOptions,
-): { config: DnsConfig; warnings: string[] } {
-  const policy = effectivePolicy(pod, clusterDns.length > 0);
+): { config: DnsConfig; warnings: DnsWarning[] } {
+  const wanted = effectivePolicy(pod);
+  const isMissing = wanted === 'ClusterFirst' && clusterDns.length === 0;
+  const policy = isMissing ? 'Default' : wanted;
   let config: DnsConfig = { servers: [], searches: [], options: [] };
   if (policy === 'Default') config = { ...node };
   if (policy === 'ClusterFirst') {
@@ -64,14 +72,22 @@ export function podDns(
       options: ['ndots:5'],
     };
   }
-  return limited(withOwnConfig(config, pod));
+  const { warnings, ...result } = limited(withOwnConfig(config, pod));
+  return { ...result, warnings: [...(isMissing ? [missing(pod)] : []), ...warnings.map(forming)] };
 }
 
-function effectivePolicy(pod: Pod, hasCluster: boolean): 'Default' | 'ClusterFirst' | 'None' {
+const forming = (message: string): DnsWarning => ({ reason: 'DNSConfigForming', message });
+
+function missing({ metadata: { namespace, name, uid } }: Pod): DnsWarning {
+  const message = `pod: "${name}_${namespace}(${uid})". kubelet does not have ClusterDNS IP configured and cannot create Pod using "ClusterFirst" policy. Falling back to "Default" policy.`;
+  return { reason: 'MissingClusterDNS', message };
+}
+
+function effectivePolicy(pod: Pod): 'Default' | 'ClusterFirst' | 'None' {
   const policy = pod.spec?.dnsPolicy ?? 'ClusterFirst';
   if (policy === 'None' || policy === 'Default') return policy;
   if (policy === 'ClusterFirst' && isHostNetwork(pod)) return 'Default';
-  return hasCluster ? 'ClusterFirst' : 'Default';
+  return 'ClusterFirst';
 }
 
 function withOwnConfig(config: DnsConfig, pod: Pod): DnsConfig {

@@ -266,8 +266,8 @@ export class PodSync {
     const { recorder, groups, dirs, dns } = this.#deps;
     const options = dns();
     const resolved = podDns(pod, options);
-    for (const warning of resolved.warnings) {
-      recorder.event(pod, 'Warning', 'DNSConfigForming', warning);
+    for (const { reason, message } of resolved.warnings) {
+      recorder.event(pod, 'Warning', reason, message);
     }
     return sandboxConfig(pod, {
       attempt,
