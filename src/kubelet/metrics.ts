@@ -1,4 +1,5 @@
 import type { Pod } from '../api/types.ts';
+import { HealthMetrics } from '../http/health-metrics.ts';
 import { Metrics } from '../util/metrics.ts';
 import { GIT_VERSION } from '../util/version.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
@@ -21,6 +22,8 @@ export function kubeletMetrics(nodeName: string) {
     registry,
     /** What /metrics/probes shows. */
     probes,
+    /** What /metrics/slis shows. */
+    health: new HealthMetrics(),
     probeTotal: probes.counter('prober_probe_total', 'Runs of probes by what they found', [
       'probe_type',
       'result',

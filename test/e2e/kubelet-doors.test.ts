@@ -128,6 +128,9 @@ describe('the other doors', () => {
   it('answer to their names', async () => {
     expect(await read('/healthz')).toBe('ok');
     expect(await read('/healthz/syncloop')).toBe('ok');
+    expect(await read('/metrics/slis')).toContain(
+      'kubernetes_healthcheck{name="syncloop",type="healthz"} 1',
+    );
     const { kubeletconfig } = JSON.parse(await read('/configz'));
     expect(kubeletconfig).toMatchObject({ containerLogMaxSize: '10Mi', maxPods: 110 });
     const names = JSON.parse(await read('/pods')).items.map(

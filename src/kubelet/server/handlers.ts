@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { healthAnswer } from '../../http/health.ts';
+import { type HealthCheck, healthAnswer } from '../../http/health.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { isRpcUnimplemented } from '../../util/grpc.ts';
 import { tellVolumes } from '../metrics.ts';
@@ -54,8 +54,8 @@ export const HANDLERS: Readonly<Record<string, Handler>> = {
   run: runCommand,
 };
 
-function healthChecks(target: Target) {
-  return [
+function healthChecks(target: Target): HealthCheck[] {
+  return target.metrics.health.kept('healthz', [
     { name: 'ping', check: () => {} },
     { name: 'log', check: () => {} },
     {
@@ -65,7 +65,7 @@ function healthChecks(target: Target) {
           throw new Error('sync Loop took longer than expected');
       },
     },
-  ];
+  ]);
 }
 
 function runningPods({ pleg }: Target): object {
@@ -89,6 +89,8 @@ async function metricsDoor({ res, parts: [name], signal }: KubeletRequest, targe
       return text(res, await metrics.registry.render());
     case 'probes':
       return text(res, await metrics.probes.render());
+    case 'slis':
+      return text(res, await metrics.health.render());
     case 'resource':
       return text(res, resourceMetrics(await stats.readings(signal)));
     case 'cadvisor': {
