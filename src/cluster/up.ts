@@ -25,7 +25,7 @@ import type { Paths } from './paths.ts';
 import { keepPodRoutes } from './pod-routes.ts';
 import { machineFacts, problemsOf } from './preflight.ts';
 import { lastLines, prepare } from './prepare.ts';
-import { waitForApi, waitForDefaultAccount, waitForNode } from './readiness.ts';
+import { retry, waitForApi, waitForDefaultAccount, waitForNode } from './readiness.ts';
 import type { ClusterSettings } from './settings.ts';
 import { agreeOnParts } from './shared-settings.ts';
 import { writeStaticPods } from './static-pods.ts';
@@ -234,7 +234,7 @@ async function furnish(
 ): Promise<void> {
   const { client, progress } = deps;
   try {
-    await markControlPlane(client, settings.nodeName);
+    if (settings.network === 'none') await markControlPlane(client, settings.nodeName);
     await announceAuthority(client, paths);
     const agreed = await agreeOnParts(client, settings, signal);
     for (const problem of agreed.problems) progress(problem);
@@ -272,6 +272,8 @@ async function awaitReady(
     waitForNode(client, settings.nodeName, deps.clock, signal),
     waitForDefaultAccount(client, deps.clock, signal),
   ]);
+  // Whoever is told that it is ready sees its role, too.
+  await retry(deps.clock, signal, () => markControlPlane(client, settings.nodeName));
   deps.progress(`Node ${settings.nodeName} is Ready`);
   return client;
 }
