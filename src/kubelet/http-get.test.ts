@@ -94,6 +94,8 @@ describe('httpGet', () => {
     expect(JSON.parse(body).url).toBe('/a%20b%0D%0AX:%20y?c=%3Cd%3E&e=%20');
     const headers = [{ name: 'X-Own', value: 'a\r\nX-More: b' }];
     await expect(get('/', { headers })).rejects.toThrow('invalid header field value for "X-Own"');
+    const names = [{ name: 'X-Own: a\r\nX-More', value: 'b' }];
+    await expect(get('/', { headers: names })).rejects.toThrow('invalid header field name');
   });
 
   it('answers any status, and no more than 10 KiB of the body', async () => {

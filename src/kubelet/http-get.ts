@@ -37,6 +37,7 @@ const MAX_REQUESTS = 10;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 // A GET has no body that these could speak of.
 const NOT_SENT = new Set(['host', 'user-agent', 'content-length', 'transfer-encoding', 'trailer']);
+const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const FORBIDDEN = /[^\t\x20-\x7e\x80-\u{10ffff}]/u;
 
 /**
@@ -92,7 +93,7 @@ function percentEncoded(character: string): string {
   return Buffer.from(character).toString('hex').toUpperCase().replace(/../g, '%$&');
 }
 
-/** Throws where the value of a header would be more than that. */
+/** Throws where a header would be more than that. */
 function requestText({ headers, userAgent, host, port, path }: HttpGet): string {
   const first = (name: string): string | undefined =>
     headers.find((h) => h.name.toLowerCase() === name)?.value;
@@ -103,8 +104,10 @@ function requestText({ headers, userAgent, host, port, path }: HttpGet): string 
   if (accept === undefined) text += 'Accept: */*\r\n';
   for (const { name, value } of headers) {
     const key = name.toLowerCase();
+    const quoted = JSON.stringify(name);
+    if (!NAME.test(name)) throw new Error(`net/http: invalid header field name ${quoted}`);
     if (FORBIDDEN.test(value)) {
-      throw new Error(`net/http: invalid header field value for ${JSON.stringify(name)}`);
+      throw new Error(`net/http: invalid header field value for ${quoted}`);
     }
     if (NOT_SENT.has(key) || (key === 'accept' && accept === '')) continue;
     text += `${name}: ${value}\r\n`;
