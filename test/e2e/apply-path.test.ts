@@ -34,24 +34,18 @@ describe('kubectl apply of a Deployment and a Service', () => {
       expect(pod.status.podIP).toMatch(/^10\.244\.0\./);
       expect(pod.status.containerStatuses[0].containerID).toMatch(/^containerd:\/\//);
     }
-    const events = await cluster.kubectl(
-      'get',
-      'events',
-      '-n',
-      NS,
-      '-o',
-      'custom-columns=R:.reason',
-    );
-    for (const reason of [
-      'ScalingReplicaSet',
-      'SuccessfulCreate',
-      'Scheduled',
-      'Pulled',
-      'Created',
-      'Started',
-    ]) {
-      expect(events).toContain(reason);
-    }
+    const reasons = 'custom-columns=R:.reason';
+    await eventually('the events', async () => {
+      const events = await cluster.kubectl('get', 'events', '-n', NS, '-o', reasons);
+      return [
+        'ScalingReplicaSet',
+        'SuccessfulCreate',
+        'Scheduled',
+        'Pulled',
+        'Created',
+        'Started',
+      ].every((reason) => events.includes(reason));
+    });
   });
 
   it('connects the Service to exactly these Pods, by EndpointSlice and by Endpoints', async () => {

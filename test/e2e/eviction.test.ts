@@ -23,8 +23,11 @@ describe('a Pod that takes more of the disk than it said', () => {
     });
     const told = status.conditions.find((c: { type: string }) => c.type === 'DisruptionTarget');
     expect(told).toMatchObject({ status: 'True', reason: 'TerminationByKubelet' });
-    const events = await ns.kubectl('events', '--for', 'pod/greedy');
-    expect(events).toMatch(/Warning +Evicted +Pod\/greedy +Pod ephemeral local storage usage/);
+    await eventually('the event', async () =>
+      /Warning +Evicted +Pod\/greedy +Pod ephemeral local storage usage/.test(
+        await ns.kubectl('events', '--for', 'pod/greedy'),
+      ),
+    );
   });
 
   it('in an empty directory with a limit, is evicted; one within its limit stays', async () => {

@@ -94,10 +94,14 @@ describe('what cannot run says why', () => {
       const { status } = await ns.get('pod', 'no-image');
       return status.containerStatuses?.[0].state.waiting?.reason === 'ImagePullBackOff';
     });
-    const told = await ns.kubectl('describe', 'pod', 'no-image');
-    expect(told).toMatch(/Warning +Failed .*Failed to pull image "localhost\/k8ts\/missing:1"/);
-    expect(told).toMatch(/Warning +Failed .*Error: ErrImagePull/);
-    expect(told).toMatch(/Normal +BackOff .*Back-off pulling image/);
+    await eventually('the events', async () => {
+      const told = await ns.kubectl('describe', 'pod', 'no-image');
+      return [
+        /Warning +Failed .*Failed to pull image "localhost\/k8ts\/missing:1"/,
+        /Warning +Failed .*Error: ErrImagePull/,
+        /Normal +BackOff .*Back-off pulling image/,
+      ].every((event) => event.test(told));
+    });
     await ns.kubectl('delete', 'pod', 'no-image', '--now');
   });
 

@@ -35,14 +35,21 @@ const stateOf = async (pod: string) =>
 const ready = (pod: string) =>
   ns.kubectl('wait', '--for=condition=Ready', `pod/${pod}`, '--timeout=120s');
 
+/** The kubelet tells of a Pod by and by. */
+const toldOf = (pod: string, events: readonly RegExp[]) =>
+  eventually(`the events of ${pod}`, async () => {
+    const told = await ns.kubectl('events', '--for', `pod/${pod}`);
+    return events.every((event) => event.test(told));
+  });
+
 describe('an image in a registry with TLS and a password', () => {
   it('is pulled with the Pod’s secret, by tag and by digest', async () => {
     const image = await registry.push(BUSYBOX_IMAGE, 'team/app:1');
     await ns.apply(pulling('tagged', image, withSecret));
     await ready('tagged');
-    expect(await ns.kubectl('events', '--for', 'pod/tagged')).toMatch(
+    await toldOf('tagged', [
       /Normal +Pulled .*Successfully pulled image ".*team\/app:1" in .*\. Image size: \d+ bytes\./,
-    );
+    ]);
     const { imageID } = (await ns.get('pod', 'tagged')).status.containerStatuses[0];
     expect(imageID).toMatch(/@sha256:[0-9a-f]{64}$/);
     const digest = imageID.slice(imageID.indexOf('@'));
@@ -55,8 +62,7 @@ describe('an image in a registry with TLS and a password', () => {
     await ns.apply(pod);
     await ready('by-digest');
     expect(await ns.kubectl('exec', 'by-digest', '--', 'ls', '/v/bin/busybox')).toContain('/v/bin');
-    const told = (await ns.kubectl('events', '--for', 'pod/by-digest')).split('\n');
-    expect(told.filter((line) => line.includes('Successfully pulled image'))).not.toEqual([]);
+    await toldOf('by-digest', [/Successfully pulled image/]);
   });
 
   it('is refused without it: ErrImagePull, then ImagePullBackOff', async () => {
@@ -67,11 +73,10 @@ describe('an image in a registry with TLS and a password', () => {
       async () => (await waiting('stranger'))?.reason === 'ImagePullBackOff',
     );
     expect((await waiting('stranger')).message).toMatch(/^Back-off pulling image ".*private:1"/);
-    const events = await ns.kubectl('events', '--for', 'pod/stranger');
-    expect(events).toMatch(
+    await toldOf('stranger', [
       /Warning +Failed .*Failed to pull image .*(authorization|401|no basic auth)/,
-    );
-    expect(events).toMatch(/Warning +Failed .*Error: ErrImagePull/);
+      /Warning +Failed .*Error: ErrImagePull/,
+    ]);
     await ns.kubectl('delete', 'pod', 'stranger', '--now');
   });
 
@@ -113,12 +118,10 @@ describe('an image in a registry with TLS and a password', () => {
         ['ErrImagePull', 'ImagePullBackOff'].includes((await waiting(pod))?.reason),
       );
     }
-    expect(await ns.kubectl('events', '--for', 'pod/missing')).toMatch(
-      /Failed to pull image .*team\/nothing:1/,
-    );
-    expect(await ns.kubectl('events', '--for', 'pod/foreign')).toMatch(
+    await toldOf('missing', [/Failed to pull image .*team\/nothing:1/]);
+    await toldOf('foreign', [
       /Failed to pull image .*team\/foreign:1": .*no match for platform in manifest/,
-    );
+    ]);
     await ns.kubectl('delete', 'pod', 'missing', 'damaged', 'foreign', '--now');
   });
 });

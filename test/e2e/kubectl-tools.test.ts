@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { eventually } from '../support/eventually.ts';
 import { BUSYBOX_IMAGE, shellPod } from '../support/manifests.ts';
 import { sharedCluster } from '../support/shared-cluster.ts';
 import { testNamespace } from '../support/test-namespace.ts';
@@ -88,7 +89,9 @@ describe('kubectl', () => {
   });
 
   it('events, explain of every depth, and tables of everything', async () => {
-    expect(await namespace.kubectl('events', '--for', 'pod/box')).toContain('Scheduled');
+    await eventually('the event', async () =>
+      (await namespace.kubectl('events', '--for', 'pod/box')).includes('Scheduled'),
+    );
     const explained = await cluster.kubectl('explain', '--recursive', 'deployment');
     expect(explained).toContain('topologySpreadConstraints');
     const all = await namespace.kubectl('get', 'all,cm,sa,rolebindings', '-o', 'wide');

@@ -111,9 +111,12 @@ describe('kubectl describe', () => {
     await ns.apply(list(webDeployment('told', 1), service('told')));
     await ns.kubectl('rollout', 'status', 'deployment/told', '--timeout=120s');
     expect(await cluster.kubectl('describe', 'node', NODE_NAME)).toMatch(/Ready +True/);
-    const pod = await ns.kubectl('describe', 'pod', '-l', 'app=told');
-    expect(pod).toMatch(/Normal +Started .*kubelet/);
-    expect(pod).toMatch(/Normal +Scheduled .*default-scheduler/);
+    await eventually('the events', async () => {
+      const pod = await ns.kubectl('describe', 'pod', '-l', 'app=told');
+      return (
+        /Normal +Started .*kubelet/.test(pod) && /Normal +Scheduled .*default-scheduler/.test(pod)
+      );
+    });
     expect(await ns.kubectl('describe', 'deployment', 'told')).toContain('ScalingReplicaSet');
     expect(await ns.kubectl('describe', 'service', 'told')).toMatch(
       /Endpoints: +10\.244\.0\.\d+:8080/,

@@ -108,7 +108,9 @@ describe('a container', () => {
       const { status } = await ns.get('pod', 'heaviest');
       return status.containerStatuses?.[0]?.state?.waiting?.reason === 'CreateContainerError';
     });
-    expect(await describePod('heaviest')).toMatch(/Failed .*message larger than max/);
+    await eventually('the event', async () =>
+      /Failed .*message larger than max/.test(await describePod('heaviest')),
+    );
     expect(await componentPid(cluster, 'kubelet')).toBe(pid);
     await ns.kubectl('delete', 'pod', 'heaviest');
     await ns.kubectl('delete', 'configmap', 'big');

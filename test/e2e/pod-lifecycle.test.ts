@@ -211,8 +211,10 @@ describe.concurrent('restarts', () => {
       /^back-off 10s restarting failed container=main pod=crashing_lifecycle\(/,
     );
     expect(status.lastState.terminated).toMatchObject({ exitCode: 1, reason: 'Error' });
-    expect(await describePod('crashing')).toMatch(
-      /Warning +BackOff .*Back-off restarting failed container main in pod crashing_lifecycle/,
+    await eventually('the event', async () =>
+      /Warning +BackOff .*Back-off restarting failed container main in pod crashing_lifecycle/.test(
+        await describePod('crashing'),
+      ),
     );
     await ns.kubectl('delete', 'pod', 'crashing');
   });
@@ -280,8 +282,10 @@ describe.concurrent('hooks', () => {
       }),
     );
     await inPhase(ns, 'unhooked', 'Failed');
-    const told = await describePod('unhooked');
-    expect(told).toMatch(/Warning +FailedPostStartHook/);
+    const told = await eventually('the event', async () => {
+      const text = await describePod('unhooked');
+      return /Warning +FailedPostStartHook/.test(text) && text;
+    });
     expect(told).toMatch(/Message: +so long/);
   });
 
@@ -339,8 +343,10 @@ describe.concurrent('a Pod that runs', () => {
     expect(renewed).toMatchObject({ restartCount: 1, resources: more });
     expect(kept.allocatedResources).toEqual(more.requests);
     expect(status.observedGeneration).toBe(2);
-    const told = await describePod('growing');
-    expect(told).toMatch(/Normal +ResizeCompleted/);
+    const told = await eventually('the event', async () => {
+      const text = await describePod('growing');
+      return /Normal +ResizeCompleted/.test(text) && text;
+    });
     expect(told).not.toMatch(/PodResize/);
     const tooMuch = JSON.stringify({
       spec: {

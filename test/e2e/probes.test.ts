@@ -23,11 +23,13 @@ describe('a liveness probe', () => {
       const { status } = await ns.get('pod', 'dying');
       return status.containerStatuses?.[0].restartCount >= 1;
     });
-    const told = await ns.kubectl('describe', 'pod', 'dying');
-    expect(told).toMatch(/Warning +Unhealthy .*Liveness probe failed/);
-    expect(told).toMatch(
-      /Normal +Killing .*Container main failed liveness probe, will be restarted/,
-    );
+    await eventually('the events', async () => {
+      const told = await ns.kubectl('describe', 'pod', 'dying');
+      return (
+        /Warning +Unhealthy .*Liveness probe failed/.test(told) &&
+        /Normal +Killing .*Container main failed liveness probe, will be restarted/.test(told)
+      );
+    });
     expect(await ns.kubectl('get', 'pod', 'dying')).toMatch(/dying +[01]\/1 +\w+ +[1-9]\d*/);
     await eventually('the back-off', async () =>
       (await ns.kubectl('describe', 'pod', 'dying')).includes('BackOff'),
