@@ -32,6 +32,7 @@ export interface KubeletConfiguration {
   containerRuntimeEndpoint: string;
   cgroupDriver: string;
   cgroupRoot: string;
+  enforceNodeAllocatable: string[];
   clusterDNS: string[];
   clusterDomain: string;
   resolvConf: string;
@@ -100,6 +101,7 @@ export const DEFAULTS: KubeletConfiguration = {
   containerRuntimeEndpoint: 'unix:///run/containerd/containerd.sock',
   cgroupDriver: 'cgroupfs',
   cgroupRoot: '/',
+  enforceNodeAllocatable: ['pods'],
   clusterDNS: [],
   clusterDomain: '',
   resolvConf: '/etc/resolv.conf',

@@ -15,6 +15,7 @@ import { ImageCollector } from './image-collector.ts';
 import type { KubeletDeps, KubeletOptions } from './kubelet-deps.ts';
 import { podLogRotation } from './logs/pod-log-rotation.ts';
 import { countProbe, type KubeletMetrics } from './metrics.ts';
+import { enforceAllocatable } from './node/enforce-allocatable.ts';
 import { NodeReporter } from './node/node-reporter.ts';
 import { NodePlugins } from './node-plugins.ts';
 import { NodeShutdown } from './node-shutdown.ts';
@@ -358,12 +359,11 @@ export class Kubelet {
   }
 
   async #prepare(signal: AbortSignal): Promise<void> {
-    const { machine } = this.#deps;
     await this.#housekeeping.makeDirectories();
     await this.#plugins.open();
     await this.#csi.open();
     await this.#shutdown.check();
-    await this.#groups.ensureTop({ cpuShares: machine.cpus * 1024, memoryLimit: 0 });
+    await enforceAllocatable({ ...this.#deps, ...this.options, groups: this.#groups });
     signal.throwIfAborted();
   }
 

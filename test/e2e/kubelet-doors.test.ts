@@ -1,4 +1,5 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { NODE_NAME } from '../support/cluster.ts';
@@ -86,6 +87,20 @@ describe('/stats/summary', () => {
     const light = JSON.parse(await read('/stats/summary?only_cpu_and_memory=true'));
     expect(light.node.fs).toBeUndefined();
     expect(light.node.memory.workingSetBytes).toBeGreaterThan(0);
+  });
+});
+
+describe('the group of all Pods', () => {
+  it('is bounded by what the machine has, and the node says so', async () => {
+    const group = join(cluster.paths.cgroupRoot, 'kubepods');
+    const [file = ''] = [
+      join('/sys/fs/cgroup/memory', group, 'memory.limit_in_bytes'),
+      join('/sys/fs/cgroup', group, 'memory.max'),
+    ].filter(existsSync);
+    expect(Number(readFileSync(file, 'utf8'))).toBe(totalmem());
+    expect(await cluster.kubectl('describe', 'node', NODE_NAME)).toMatch(
+      /Normal +NodeAllocatableEnforced .*Updated Node Allocatable limit across pods/,
+    );
   });
 });
 

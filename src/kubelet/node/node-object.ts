@@ -92,6 +92,23 @@ export function nodeAllocatable(capacity: Resources, config: KubeletConfiguratio
   return allocatable;
 }
 
+/** What pods may use together, where that is enforced: all that is not reserved. The margin of evictions is theirs. */
+export function podsLimits(
+  { cpus, memory }: Pick<MachineFacts, 'cpus' | 'memory'>,
+  config: KubeletConfiguration,
+): { cpuShares: number; memoryLimit: number } {
+  if (!config.enforceNodeAllocatable.includes('pods')) {
+    return { cpuShares: cpus * 1024, memoryLimit: 0 };
+  }
+  const all = { cpu: String(cpus), memory: String(memory) };
+  const left = nodeAllocatable(all, { ...config, evictionHard: {} });
+  const amount = (name: string): number => Number(parseQuantity(left[name] ?? '0').nanos) / 1e9;
+  return {
+    cpuShares: Math.max(2, Math.floor(amount('cpu') * 1024)),
+    memoryLimit: Math.floor(amount('memory')),
+  };
+}
+
 /** Huge pages are taken out of the memory that other pods can have. */
 function hugepagesTotal(name: string, capacity: Resources) {
   if (name !== 'memory') return undefined;
