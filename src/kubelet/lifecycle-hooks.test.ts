@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createConnectionServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Container } from '../api/types.ts';
 import { FakeClock } from '../util/clock.fake.ts';
@@ -67,13 +68,11 @@ describe('runHook', () => {
   });
 
   it('fails where nobody answers or a command does, and says how', async () => {
-    const nobody = createServer();
-    await new Promise<void>((resolve) => nobody.listen(0, '127.0.0.1', resolve));
-    const closed = (nobody.address() as AddressInfo).port;
-    await new Promise((resolve) => nobody.close(resolve));
-    await expect(run({ httpGet: { path: '/', port: closed } } as Handler)).rejects.toThrow(
-      'ECONNREFUSED',
-    );
+    const mute = createConnectionServer((socket) => socket.end()).listen(0, '127.0.0.1');
+    await once(mute, 'listening');
+    const at = (mute.address() as AddressInfo).port;
+    await expect(run({ httpGet: { path: '/', port: at } } as Handler)).rejects.toThrow('EOF');
+    mute.close();
     await expect(run({ exec: { command: ['a', 'b'] } }, 3)).rejects.toThrow(
       'Exec lifecycle hook ([a b]) exited with 3, message: "a+b"',
     );
