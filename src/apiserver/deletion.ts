@@ -1,5 +1,6 @@
 import { conflict } from '../api/errors.ts';
 import type { KubeObject } from '../api/types.ts';
+import { inexact } from '../util/exact-json.ts';
 import { timestamp } from './before-write.ts';
 import type { ResourceKind } from './resource-kind.ts';
 
@@ -103,10 +104,12 @@ function mark({ metadata }: KubeObject, grace: number, now: number): void {
     if (metadata.generation !== undefined) metadata.generation++;
     return;
   }
-  const before = metadata.deletionGracePeriodSeconds ?? 0;
+  const before = inexact(metadata.deletionGracePeriodSeconds ?? 0);
   if (grace >= before) return;
-  const at = Date.parse(metadata.deletionTimestamp) - (before - grace) * 1000;
-  metadata.deletionTimestamp = timestamp(at);
+  const end = Date.parse(metadata.deletionTimestamp);
+  // What ends with all time does not tell when it began.
+  const begun = end + 1000 > LAST_TIME ? now : end - before * 1000;
+  metadata.deletionTimestamp = timestamp(Math.min(begun + grace * 1000, LAST_TIME));
   metadata.deletionGracePeriodSeconds = grace;
 }
 

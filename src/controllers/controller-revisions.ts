@@ -2,6 +2,7 @@ import { isAlreadyExists, isNotFound } from '../api/errors.ts';
 import { CONTROLLER_REVISIONS } from '../api/resource-types.ts';
 import type { ControllerRevision, PodTemplateSpec } from '../api/types.ts';
 import type { Client, Informer } from '../client/client.ts';
+import { inexact } from '../util/exact-json.ts';
 import { jsonEqual } from '../util/json.ts';
 import { type Claiming, claim } from './claim.ts';
 import { controllerReference } from './controller-reference.ts';
@@ -37,7 +38,8 @@ export class RevisionHistory {
     const items = overlay.over(cached, (revision) => ownerUid(revision) === uid);
     const claimed = await claim(client, owner, { type: CONTROLLER_REVISIONS, items });
     return claimed.sort(
-      (a, b) => a.revision - b.revision || (a.metadata.name < b.metadata.name ? -1 : 1),
+      (a, b) =>
+        inexact(a.revision) - inexact(b.revision) || (a.metadata.name < b.metadata.name ? -1 : 1),
     );
   }
 
@@ -52,7 +54,7 @@ export class RevisionHistory {
     const newest = known.at(-1);
     const equal = known.findLast((revision) => jsonEqual(revision.data, data));
     if (equal && equal === newest) return { revision: equal, collisionCount };
-    const next = (newest?.revision ?? 0) + 1;
+    const next = inexact(newest?.revision ?? 0) + 1;
     if (equal) {
       const { client, overlay } = this.#deps;
       const raised = await client.update(CONTROLLER_REVISIONS, { ...equal, revision: next });

@@ -1,4 +1,5 @@
 import type { Node, Pod } from '../api/types.ts';
+import { inexact } from '../util/exact-json.ts';
 
 export type Taint = NonNullable<NonNullable<Node['spec']>['taints']>[number];
 export type Toleration = NonNullable<NonNullable<Pod['spec']>['tolerations']>[number];
@@ -27,7 +28,7 @@ export function tolerationTime(pod: Pod, taints: readonly Taint[]): number | und
     if (used.length === 0) return undefined;
     for (const { tolerationSeconds } of used) {
       if (tolerationSeconds === undefined) continue;
-      shortest = Math.min(shortest, Math.max(0, tolerationSeconds) * 1000);
+      shortest = Math.min(shortest, Math.max(0, inexact(tolerationSeconds)) * 1000);
     }
   }
   return shortest;

@@ -2,6 +2,7 @@ import type { Container, Pod } from '../api/types.ts';
 import type { EventRecorder } from '../client/client.ts';
 import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
+import { inexact } from '../util/exact-json.ts';
 import { BodyError } from './http-answer.ts';
 import { type HttpGet, httpGet, PlainAnswerError, urlOf } from './http-get.ts';
 import { portNumber } from './ports.ts';
@@ -25,7 +26,7 @@ export async function runHook(
   signal: AbortSignal,
 ): Promise<void> {
   const { exec, httpGet: http, sleep } = handler;
-  if (sleep) return deps.clock.sleep(sleep.seconds * 1000, signal);
+  if (sleep) return deps.clock.sleep(inexact(sleep.seconds) * 1000, signal);
   if (exec) return runExec(given.containerId, exec.command ?? [], deps.runtime, signal);
   if (!http) throw new Error('invalid handler');
   const get: HttpGet = {

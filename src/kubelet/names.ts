@@ -1,5 +1,6 @@
 import { isMirrorPod } from '../api/pods.ts';
 import type { Container, Pod } from '../api/types.ts';
+import { inexact } from '../util/exact-json.ts';
 
 /** Labels that every sandbox and container of ours carries; runtime tools show and select by them. */
 export const POD_NAME_LABEL = 'io.kubernetes.pod.name';
@@ -56,7 +57,8 @@ export function isHostNetwork(pod: Pod): boolean {
 
 /** Seconds between the stop signal and the kill that the pod asks for. */
 export function gracePeriodOf(pod: Pod): number {
-  return pod.metadata.deletionGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? 30;
+  const { metadata, spec } = pod;
+  return inexact(metadata.deletionGracePeriodSeconds ?? spec?.terminationGracePeriodSeconds ?? 30);
 }
 
 /** The object that events about a container refer to. */

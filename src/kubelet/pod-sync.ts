@@ -4,6 +4,7 @@ import type { EventRecorder } from '../client/client.ts';
 import { Backoff } from '../util/backoff.ts';
 import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
+import { inexact } from '../util/exact-json.ts';
 import { RpcError } from '../util/grpc.ts';
 import type { Logger } from '../util/log.ts';
 import type { ClaimManager } from './claims/claim-manager.ts';
@@ -382,7 +383,8 @@ function isIdle(actions: PodActions): boolean {
 function probeGrace(pod: Pod, spec: Container, why: string): number | undefined {
   const probe =
     why === 'liveness' ? spec.livenessProbe : why === 'startup' ? spec.startupProbe : undefined;
-  return probe?.terminationGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds;
+  const seconds = probe?.terminationGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds;
+  return seconds === undefined ? undefined : inexact(seconds);
 }
 
 function soonest(waits: readonly (number | undefined)[]): number | undefined {

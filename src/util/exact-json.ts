@@ -70,6 +70,11 @@ export function fitting(whole: bigint): number | bigint | undefined {
   return whole <= INT64_MAX && whole >= -INT64_MAX - 1n ? whole : undefined;
 }
 
+/** To calculate with: a bigint mixes with no number, and no sum needs its last digits. */
+export function inexact(whole: number | bigint): number {
+  return Number(whole);
+}
+
 /** True for whole numbers in both of their forms. */
 export function isWhole(value: unknown): value is number | bigint {
   return typeof value === 'bigint' || Number.isInteger(value);

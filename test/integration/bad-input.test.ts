@@ -159,6 +159,26 @@ describe('bad input is refused with a Status, whatever it is:', () => {
     await refused(server.request(method, path, { body }));
   });
 
+  it('takes any grace period of 64 bits, and a shorter one after it', async () => {
+    const pods = '/api/v1/namespaces/default/pods';
+    const body = {
+      metadata: { name: 'patient', finalizers: ['example.com/stays'] },
+      spec: { nodeName: 'somewhere', containers: [{ name: 'c', image: 'i' }] },
+    };
+    await server.request('POST', '/api/v1/namespaces/default/serviceaccounts', {
+      body: { metadata: { name: 'default' } },
+    });
+    expect((await server.request('POST', pods, { body })).status).toBe(201);
+    const options = '{"gracePeriodSeconds":9007199254740994}';
+    const first = await server.request('DELETE', `${pods}/patient`, { body: options });
+    expect(first.body.metadata.deletionTimestamp).toMatch(/^9999-12-31T/);
+    const before = Date.now();
+    const second = await server.request('DELETE', `${pods}/patient?gracePeriodSeconds=30`);
+    const { deletionGracePeriodSeconds, deletionTimestamp } = second.body.metadata;
+    expect(deletionGracePeriodSeconds).toBe(30);
+    expect(Math.abs(Date.parse(deletionTimestamp) - before - 30_000)).toBeLessThan(30_000);
+  });
+
   it('patterns of definitions that would run away', async () => {
     const text = (pattern: string) => ({ type: 'string', pattern });
     const properties = {

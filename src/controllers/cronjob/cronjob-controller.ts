@@ -6,6 +6,7 @@ import type { CronJob, Draft, Job } from '../../api/types.ts';
 import type { EventRecorder, Informer } from '../../client/client.ts';
 import { DONE, type Reconciler, type Result } from '../../client/controller.ts';
 import { errorMessage } from '../../util/errors.ts';
+import { inexact } from '../../util/exact-json.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
 import { controllerReference } from '../controller-reference.ts';
 import { StatusWriter } from '../status-writer.ts';
@@ -118,7 +119,7 @@ class CronJobReconciler implements Reconciler {
       events.event(cron, 'Warning', 'TooManyMissedTimes', text);
     }
     const deadline = cron.spec?.startingDeadlineSeconds;
-    if (deadline === undefined || latest + deadline * 1000 >= now) return false;
+    if (deadline === undefined || latest + inexact(deadline) * 1000 >= now) return false;
     const text = `Missed scheduled time to start a job: ${new Date(latest).toUTCString()}`;
     events.event(cron, 'Warning', 'MissSchedule', text);
     return true;
@@ -244,7 +245,7 @@ function jobName({ metadata }: CronJob, at: number): string {
 function startOf(cron: CronJob, now: number): number {
   const since = cron.status?.lastScheduleTime ?? cron.metadata.creationTimestamp;
   const deadline = cron.spec?.startingDeadlineSeconds;
-  const earliest = deadline === undefined ? 0 : now - deadline * 1000;
+  const earliest = deadline === undefined ? 0 : now - inexact(deadline) * 1000;
   return Math.max(Date.parse(since), earliest);
 }
 

@@ -1,4 +1,5 @@
 import type { Pod, ResourceClaim, ResourceSlice } from '../../api/types.ts';
+import { inexact } from '../../util/exact-json.ts';
 
 type Allocation = NonNullable<NonNullable<ResourceClaim['status']>['allocation']>;
 export type DeviceResult = NonNullable<NonNullable<Allocation['devices']>['results']>[number];
@@ -20,7 +21,9 @@ export function evictionTime(
     .map((taint) => {
       const seconds = tolerations
         .filter((toleration) => tolerates(toleration, taint))
-        .map(({ tolerationSeconds }) => Math.max(0, tolerationSeconds ?? Number.POSITIVE_INFINITY));
+        .map(({ tolerationSeconds }) =>
+          Math.max(0, inexact(tolerationSeconds ?? Number.POSITIVE_INFINITY)),
+        );
       const forEver = seconds.includes(Number.POSITIVE_INFINITY);
       const allowed = seconds.length === 0 ? 0 : forEver ? undefined : Math.min(...seconds) * 1000;
       return allowed === undefined ? undefined : addedAt(taint) + allowed;
@@ -34,9 +37,9 @@ export function taintsOf(
   { device }: DeviceResult,
   slicesOfPool: readonly ResourceSlice[],
 ): readonly DeviceTaint[] {
-  const newest = Math.max(...slicesOfPool.map(({ spec }) => spec.pool.generation));
+  const newest = Math.max(...slicesOfPool.map(({ spec }) => inexact(spec.pool.generation)));
   return slicesOfPool
-    .filter(({ spec }) => spec.pool.generation === newest)
+    .filter(({ spec }) => inexact(spec.pool.generation) === newest)
     .flatMap(({ spec }) => spec.devices ?? [])
     .filter(({ name }) => name === device)
     .flatMap(({ taints }) => taints ?? []);

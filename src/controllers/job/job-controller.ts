@@ -7,6 +7,7 @@ import type { Job, Pod } from '../../api/types.ts';
 import type { EventRecorder, Informer } from '../../client/client.ts';
 import { DONE, type Reconciler, type Result } from '../../client/controller.ts';
 import { keyOf } from '../../client/indexer.ts';
+import { inexact } from '../../util/exact-json.ts';
 import { claim } from '../claim.ts';
 import { type ControllerContext, newController, type Runnable } from '../context.ts';
 import { Expectations } from '../expectations.ts';
@@ -376,5 +377,5 @@ function msToDeadline(job: Job, now: number): number | undefined {
   const { activeDeadlineSeconds, suspend } = job.spec ?? {};
   if (activeDeadlineSeconds === undefined || suspend) return undefined;
   const started = job.status?.startTime ? Date.parse(job.status.startTime) : now;
-  return Math.max(0, started + activeDeadlineSeconds * 1000 - now);
+  return Math.max(0, started + inexact(activeDeadlineSeconds) * 1000 - now);
 }

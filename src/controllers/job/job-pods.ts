@@ -1,5 +1,6 @@
 import { isPodTerminal } from '../../api/pods.ts';
 import type { Draft, Job, Pod } from '../../api/types.ts';
+import { inexact } from '../../util/exact-json.ts';
 
 /** Keeps a finished Pod until it has been counted (KEP-2307). */
 export const TRACKING = 'batch.kubernetes.io/job-tracking';
@@ -52,7 +53,9 @@ export function endOf({ metadata, spec, status }: Pod): number {
   const unreadyAt = Date.parse((ready?.status === 'False' && ready.lastTransitionTime) || '');
   if (!Number.isNaN(unreadyAt)) return unreadyAt;
   const { deletionTimestamp, deletionGracePeriodSeconds = 0, creationTimestamp } = metadata;
-  if (deletionTimestamp) return Date.parse(deletionTimestamp) - deletionGracePeriodSeconds * 1000;
+  if (deletionTimestamp) {
+    return Date.parse(deletionTimestamp) - inexact(deletionGracePeriodSeconds) * 1000;
+  }
   return Date.parse(creationTimestamp);
 }
 

@@ -1,5 +1,6 @@
 import { timeString } from '../../api/times.ts';
 import type { Job } from '../../api/types.ts';
+import { inexact } from '../../util/exact-json.ts';
 import { parseIndexes } from './indexes.ts';
 import { isIndexed } from './job-pods.ts';
 
@@ -43,7 +44,7 @@ function failure(job: Job, tally: Tally, now: number): Outcome | undefined {
   }
   const started = job.status?.startTime;
   if (activeDeadlineSeconds !== undefined && started && !suspend) {
-    if (now - Date.parse(started) >= activeDeadlineSeconds * 1000) {
+    if (now - Date.parse(started) >= inexact(activeDeadlineSeconds) * 1000) {
       return failed('DeadlineExceeded', 'Job was active longer than specified deadline');
     }
   }

@@ -32,7 +32,7 @@ const staying = () =>
     .map(({ metadata }) => metadata.name);
 
 describe('taint eviction controller', () => {
-  const forSeconds = (key: string, tolerationSeconds: number) => ({
+  const forSeconds = (key: string, tolerationSeconds: number | bigint) => ({
     ...{ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds },
   });
 
@@ -40,15 +40,16 @@ describe('taint eviction controller', () => {
     pod('at-once', []);
     pod('after-30', [forSeconds('bad', 30)]);
     pod('always', [{ operator: 'Exists' }]);
+    pod('nearly-always', [forSeconds('bad', 2n ** 63n - 1n)]);
     world.start([taintEvictionController]);
     await setTaints(taint('bad'), taint('other', 'NoSchedule'));
-    await world.until(() => expect(staying()).toEqual(['after-30', 'always']));
+    await world.until(() => expect(staying()).toEqual(['after-30', 'always', 'nearly-always']));
     await world.atRest();
     await clock.advance(29 * SECOND);
     await world.atRest();
-    expect(staying()).toEqual(['after-30', 'always']);
+    expect(staying()).toEqual(['after-30', 'always', 'nearly-always']);
     await clock.advance(2 * SECOND);
-    await world.until(() => expect(staying()).toEqual(['always']));
+    await world.until(() => expect(staying()).toEqual(['always', 'nearly-always']));
     const [gone] = world.client.all(PODS).filter(({ metadata }) => metadata.name === 'after-30');
     expect(gone?.status?.conditions).toMatchObject([
       { type: 'DisruptionTarget', status: 'True', reason: 'DeletionByTaintManager' },

@@ -4,6 +4,7 @@ import type { EventRecorder } from '../../client/client.ts';
 import type { MachineFacts } from '../../host/machine.ts';
 import type { Clock } from '../../util/clock.ts';
 import { errorMessage } from '../../util/errors.ts';
+import { inexact } from '../../util/exact-json.ts';
 import type { Logger } from '../../util/log.ts';
 import { type KubeletConfiguration, parseDuration } from '../config.ts';
 import { isCriticalPod } from '../critical-pods.ts';
@@ -185,7 +186,7 @@ export class EvictionManager {
 
   #grace({ graceMs }: Threshold, pod: Pod): number {
     if (graceMs === 0) return HARD_GRACE_SECONDS;
-    const own = pod.spec?.terminationGracePeriodSeconds ?? 30;
+    const own = inexact(pod.spec?.terminationGracePeriodSeconds ?? 30);
     return Math.min(own, this.#options.config.evictionMaxPodGracePeriod);
   }
 

@@ -1,6 +1,7 @@
 import { matchesNodeSelector } from '../../api/node-affinity.ts';
 import { parseQuantity } from '../../api/quantity.ts';
 import type { Node, ResourceSlice } from '../../api/types.ts';
+import { inexact } from '../../util/exact-json.ts';
 import { type Device, deviceId } from './device-parts.ts';
 
 /** By counter set and name (`set/name`), in billionths. */
@@ -95,9 +96,9 @@ function byKey([a]: [string, unknown], [b]: [string, unknown]): number {
 
 /** Older generations are what the driver is about to delete. */
 function poolOf(members: readonly ResourceSlice[]): DevicePool {
-  const newest = Math.max(...members.map(({ spec }) => spec.pool.generation));
+  const newest = Math.max(...members.map(({ spec }) => inexact(spec.pool.generation)));
   const slices = members
-    .filter(({ spec }) => spec.pool.generation === newest)
+    .filter(({ spec }) => inexact(spec.pool.generation) === newest)
     .sort((a, b) => byKey([a.metadata.name, a], [b.metadata.name, b]));
   const [{ spec }] = slices as [ResourceSlice];
   const { driver } = spec;
