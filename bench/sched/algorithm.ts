@@ -1,14 +1,12 @@
 import { NODES, PODS, type ResourceType } from '../../src/api/resource-types.ts';
 import type { Node, Pod } from '../../src/api/types.ts';
 import type { Informer } from '../../src/client/client.ts';
-import { MANY_BINDINGS } from '../../src/scheduler/binder.ts';
 import { clusterView } from '../../src/scheduler/cluster-view.ts';
 import { readConfig } from '../../src/scheduler/config.ts';
 import { createScheduler } from '../../src/scheduler/create-scheduler.ts';
 import { realClock } from '../../src/util/clock.ts';
 import { silent } from '../../src/util/log.ts';
 import { Metrics } from '../../src/util/metrics.ts';
-import { Rush } from '../../src/util/rush.ts';
 import { steadyClock } from '../../src/util/steady-clock.ts';
 import { MemoryInformer, memoryClient } from './memory-api.ts';
 import { benchNode, type Workload } from './workloads.ts';
@@ -45,7 +43,6 @@ export async function measureAlgorithm(workload: Workload): Promise<Measured> {
       wall: realClock,
       random: Math.random,
       log: silent,
-      rush: new Rush(steadyClock, MANY_BINDINGS),
     },
     readConfig(undefined),
   );

@@ -2,7 +2,6 @@ import type { EventRecorder } from '../client/client.ts';
 import type { Clock } from '../util/clock.ts';
 import { errorMessage } from '../util/errors.ts';
 import type { Logger } from '../util/log.ts';
-import type { Rush, RushOptions } from '../util/rush.ts';
 import type { Cache } from './cache.ts';
 import type { CycleState } from './cycle-state.ts';
 import type { Extender } from './extender.ts';
@@ -24,7 +23,6 @@ export interface BinderDeps {
   readonly metrics: SchedulerMetrics;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly rush: Rush;
 }
 
 /** A Pod on its way to a node. */
@@ -42,9 +40,6 @@ export interface Binding {
 }
 
 const AT_ONCE = 64;
-
-/** Pods that were bound are then started: events of theirs are in the way of that, too. */
-export const MANY_BINDINGS: RushOptions = { few: 4, calmMs: 2000 };
 
 /** Binds assumed Pods, many at once, beside the scheduling of the next ones. A Pod that cannot be bound is taken back. */
 export class Binder {
@@ -82,13 +77,9 @@ export class Binder {
     const status = await profile.preBind(state, assumed, nodeName, signal);
     if (status) return status;
     const extender = this.#deps.extenders.find((e) => e.binds && e.isInterested(assumed));
-    if (!extender) return this.#turn(() => profile.bind(state, assumed, nodeName));
-    await this.#turn(() => extender.bind(assumed, nodeName));
+    if (!extender) return this.#limiter.run(() => profile.bind(state, assumed, nodeName));
+    await this.#limiter.run(() => extender.bind(assumed, nodeName));
     return undefined;
-  }
-
-  #turn<T>(call: () => Promise<T>): Promise<T> {
-    return this.#limiter.run(() => this.#deps.rush.during(call));
   }
 
   #finish({ profile, pod, assumed, nodeName, state, startedAt }: Binding): void {

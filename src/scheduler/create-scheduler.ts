@@ -2,7 +2,6 @@ import type { Client, EventRecorder } from '../client/client.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
 import type { Metrics } from '../util/metrics.ts';
-import type { Rush } from '../util/rush.ts';
 import { Cache } from './cache.ts';
 import type { ClusterView } from './cluster-view.ts';
 import type { SchedulerConfig } from './config.ts';
@@ -33,8 +32,6 @@ export interface CreateDeps {
   readonly wall: Clock;
   readonly random: () => number;
   readonly log: Logger;
-  /** Of Pods that are bound. */
-  readonly rush: Rush;
 }
 
 const NO_LABELS: Labels = {};

@@ -5,8 +5,6 @@ import { createInformer } from '../client/informer.ts';
 import type { Clock } from '../util/clock.ts';
 import { silent } from '../util/log.ts';
 import { Metrics } from '../util/metrics.ts';
-import { Rush } from '../util/rush.ts';
-import { MANY_BINDINGS } from './binder.ts';
 import { clusterView, informersOf } from './cluster-view.ts';
 import { readConfig } from './config.ts';
 import { createScheduler } from './create-scheduler.ts';
@@ -20,7 +18,7 @@ export function runningScheduler(clock: Clock, wall = clock) {
   const scheduler = createScheduler(
     {
       ...{ client, view, events, metrics: new Metrics(), extenders: [] },
-      ...{ clock, wall, random: () => 0, log: silent, rush: new Rush(clock, MANY_BINDINGS) },
+      ...{ clock, wall, random: () => 0, log: silent },
     },
     readConfig(undefined),
   );

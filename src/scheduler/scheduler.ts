@@ -4,7 +4,6 @@ import type { Clock } from '../util/clock.ts';
 import { errorMessage, isAbort } from '../util/errors.ts';
 import { runAll } from '../util/lifecycle.ts';
 import type { Logger } from '../util/log.ts';
-import type { Rush } from '../util/rush.ts';
 import { Binder } from './binder.ts';
 import type { Cache } from './cache.ts';
 import { type ClusterView, informersOf } from './cluster-view.ts';
@@ -40,7 +39,6 @@ export interface SchedulerDeps {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Logger;
-  readonly rush: Rush;
   readonly decisions: DecisionRecord;
   readonly waitingPods: WaitingPods;
 }

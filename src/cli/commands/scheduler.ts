@@ -8,7 +8,6 @@ import { createInformer } from '../../client/informer.ts';
 import { LeaderElector } from '../../client/leader-election.ts';
 import { createClient } from '../../client/rest-client.ts';
 import { type ComponentAnswers, serveComponent } from '../../http/component-server.ts';
-import { MANY_BINDINGS } from '../../scheduler/binder.ts';
 import { clusterView, informersOf } from '../../scheduler/cluster-view.ts';
 import { readConfig, type SchedulerConfig } from '../../scheduler/config.ts';
 import { createScheduler } from '../../scheduler/create-scheduler.ts';
@@ -18,7 +17,6 @@ import { realClock } from '../../util/clock.ts';
 import { runAll, shutdownSignal } from '../../util/lifecycle.ts';
 import { createLogger } from '../../util/log.ts';
 import { Metrics } from '../../util/metrics.ts';
-import { Rush } from '../../util/rush.ts';
 import { steadyClock } from '../../util/steady-clock.ts';
 import {
   pathAuthorizer,
@@ -55,14 +53,12 @@ async function run(flags: Flags): Promise<void> {
   const view = clusterView((type, selection) => createInformer(client, type, selection, deps));
   const metrics = new Metrics();
   const extenders = await Promise.all(config.extenders.map(httpExtender));
-  const rush = new Rush(steadyClock, MANY_BINDINGS);
-  const source = { component: 'default-scheduler' };
-  const events = new EventWriter({ ...deps, first: rush }, source);
+  const events = new EventWriter(deps, { component: 'default-scheduler' });
   const scheduler = createScheduler(
     {
       ...deps,
       ...{ view, events, metrics, extenders, random: Math.random },
-      ...{ clock: steadyClock, wall: realClock, rush },
+      ...{ clock: steadyClock, wall: realClock },
     },
     config,
   );
