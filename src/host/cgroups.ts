@@ -45,6 +45,8 @@ const ROOT = '/sys/fs/cgroup';
 const V1_PODS = ['cpu', 'cpuacct', 'cpuset', 'memory', 'pids'];
 // Those from which a pod's groups are taken away again.
 const V1_CONTROLLERS = [...V1_PODS, 'blkio', 'devices', 'freezer', 'hugetlb'];
+// Where runtimes make groups, too, though nothing is limited there; `unified` is version 2 beside version 1.
+const OTHER_HIERARCHIES = ['systemd', 'net_cls', 'perf_event', 'rdma', 'misc', 'unified'];
 const V2_CONTROLLERS = ['cpu', 'cpuset', 'memory', 'pids', 'io', 'hugetlb'];
 const CPU_PERIOD_US = 100_000;
 
@@ -75,9 +77,7 @@ function cgroupsV1(root: string): Cgroups {
     },
     async remove(name) {
       for (const controller of mounted) await removeTree(at(controller, name));
-      for (const controller of ['systemd', 'net_cls', 'perf_event', 'rdma', 'misc']) {
-        await removeTree(at(controller, name));
-      }
+      for (const hierarchy of OTHER_HIERARCHIES) await removeTree(at(hierarchy, name));
     },
     children: (name) => directories(at('memory', name)),
     async usage(name) {

@@ -2,7 +2,7 @@ import type { Rush, RushOptions } from '../util/rush.ts';
 import type { ContainerRuntime } from './runtime/runtime.ts';
 
 /** The last few of many take some hundred milliseconds more. */
-export const MANY_STARTS: RushOptions = { few: 4, calmMs: 500 };
+export const MANY_STARTS: RushOptions = { few: 8, calmMs: 500 };
 
 /** The runtime; what it is asked to start makes the rush. It has its hands full then, and all of the machine's. */
 export function withRush(runtime: ContainerRuntime, rush: Rush): ContainerRuntime {
