@@ -100,6 +100,12 @@ describe('runProbe', () => {
     ],
     ['an open port', () => ({ tcpSocket: { port: ports.tcp } }), 'success', /^$/],
     [
+      'for longer than a timer can wait',
+      () => ({ httpGet: { scheme: 'HTTPS', port: 'web' }, timeoutSeconds: 2 ** 31 - 1 }),
+      'success',
+      /^ok$/,
+    ],
+    [
       'a closed port',
       () => ({ tcpSocket: { port: ports.closed } }),
       'failure',

@@ -23,6 +23,8 @@ export interface ProbeTarget {
 
 const USER_AGENT = 'kube-probe/1.36';
 const MAX_OUTPUT = 10 * 1024;
+// As long as timers can wait: 24 days.
+const MAX_TIMEOUT_SECONDS = 2_147_483;
 
 /** Runs one probe once. */
 export async function runProbe(
@@ -31,7 +33,7 @@ export async function runProbe(
   runtime: ContainerRuntime,
   signal: AbortSignal,
 ): Promise<ProbeOutcome> {
-  const timeoutMs = (probe.timeoutSeconds ?? 1) * 1000;
+  const timeoutMs = Math.min(probe.timeoutSeconds ?? 1, MAX_TIMEOUT_SECONDS) * 1000;
   try {
     if (probe.exec)
       return await execProbe(probe.exec.command ?? [], target, { runtime, timeoutMs }, signal);
