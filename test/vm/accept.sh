@@ -61,14 +61,6 @@ all_available() {
     is True kubectl get node k8ts -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' >/dev/null
 }
 
-supervisor() { systemctl show --property MainPID --value k8ts; }
-
-upgraded() {
-  local before
-  before=$(supervisor)
-  k8ts upgrade --no-drain && await is active systemctl is-active k8ts && [ "$(supervisor)" != "$before" ] && await demo_answers
-}
-
 # It starts with the machine all the same.
 stopped() {
   k8ts down && [ "$(systemctl is-active k8ts)" = inactive ] && is enabled systemctl is-enabled k8ts &&
@@ -102,7 +94,6 @@ second() {
   check 'rebooted: service active' is active systemctl is-active k8ts
   check 'rebooted: logs in the journal' in_journal apiserver
   with_systemd
-  check 'upgrade: all replaced' upgraded
   check 'down: all stopped' stopped
   check 'purge: nothing left' purged
   echo 'all done'

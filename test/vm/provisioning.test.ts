@@ -35,7 +35,6 @@ describe("a server with Debian's kernel, systemd and cgroup v2, set up as the Va
     ['systemd: swap of the container', 'gives the container its share of the swap'],
     ['AppArmor', "confines the container with the runtime's AppArmor profile"],
     ['systemd: nothing left', "takes the Pod's slice away"],
-    ['upgrade: all replaced', 'is upgraded under systemd, and goes on'],
     ['down: all stopped', 'stops, service and Pods'],
     ['purge: nothing left', 'is as it was before'],
   ])('%s: it %s', (name) => {
