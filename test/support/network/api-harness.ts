@@ -10,6 +10,7 @@ export interface ApiRequest {
 }
 
 const server = await startApiServer();
+process.once('SIGTERM', () => void server.stop().then(() => process.exit()));
 
 async function handle({ op, method = 'GET', path = '', body }: ApiRequest): Promise<unknown> {
   if (op === 'kubeconfig') return server.kubeconfig;
