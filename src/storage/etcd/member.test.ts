@@ -89,6 +89,18 @@ it('believes the first try when the second was refused: it may have been refused
   expect((await proposing).succeeded).toBe(true);
 });
 
+it('believes the second try when the first was refused: it may have been refused because of it', async () => {
+  const proposing = propose();
+  const first = await received(0);
+  term = 3;
+  await read();
+  const again = await received(1);
+  first({ succeeded: false });
+  await read();
+  again({ succeeded: true });
+  expect((await proposing).succeeded).toBe(true);
+});
+
 it('believes that the second try was refused when nothing comes of the first', async () => {
   const proposing = propose();
   await received(0);

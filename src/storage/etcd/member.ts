@@ -110,15 +110,25 @@ export class Member {
     const proposal = { term: this.#term, isLost: () => lost.resolve() };
     const first = this.ask<Response>(call);
     first.catch(lost.reject);
+    let isSentAgain = false;
     const again = lost.promise
-      .then(() => this.ask<Response>(call))
+      .then(() => {
+        isSentAgain = true;
+        return this.ask<Response>(call);
+      })
       .then((response) =>
         isDone(response) ? response : Promise.race([first, sleep(ANSWERED_MS, response)]),
       );
+    // It may be refused because the second try was done, whose answer it overtakes.
+    const late = first.then((response) =>
+      isDone(response) || !isSentAgain
+        ? response
+        : Promise.race([again, sleep(ANSWERED_MS, response)]),
+    );
     this.#proposals.add(proposal);
     this.#askWhileSilent();
     try {
-      return await Promise.any([first, again]);
+      return await Promise.any([late, again]);
     } catch {
       return await first;
     } finally {
