@@ -1,6 +1,7 @@
 import { isNotFound } from '../api/errors.ts';
 import { CONFIG_MAPS } from '../api/resource-types.ts';
 import type { Client } from '../client/client.ts';
+import { errorMessage } from '../util/errors.ts';
 import { applyObjects } from './apply.ts';
 import type { ClusterSettings } from './settings.ts';
 
@@ -35,13 +36,17 @@ export function sharedSettings(settings: ClusterSettings): SharedSettings {
 }
 
 /** Those of a cluster. Undefined: no other machine was ever let in. */
-export async function settingsTold(client: Client): Promise<SharedSettings | undefined> {
+async function settingsTold(client: Client): Promise<SharedSettings | undefined> {
   try {
     const { data } = await client.get(CONFIG_MAPS, SETTINGS_OBJECT);
-    return JSON.parse(data?.[KEY] ?? '{}');
+    const told: SharedSettings = JSON.parse(data?.[KEY] ?? '{}');
+    if (!Array.isArray(told.disabled)) throw new Error('it does not say what is left out');
+    return told;
   } catch (err) {
     if (isNotFound(err)) return undefined;
-    throw err;
+    const { namespace, name } = SETTINGS_OBJECT;
+    const why = `ConfigMap ${namespace}/${name}, key ${KEY}: ${errorMessage(err)}`;
+    throw new Error(`${why}; delete it: k8ts token create makes it anew`, { cause: err });
   }
 }
 

@@ -148,4 +148,15 @@ describe('agreeOnParts', () => {
       expect(await told()).toEqual({ ...JSON.parse(data['cluster.json']), disabled });
     }
   });
+
+  it.each(['', '{}', '{"disabled":"dns"}'])(
+    'names the object where it was changed to %j',
+    async (text) => {
+      const body = { data: { 'cluster.json': text } };
+      await client.patch(CONFIG_MAPS, SETTINGS_OBJECT, { type: 'merge', body });
+      await expect(startJoined()).rejects.toThrow(
+        /^ConfigMap kube-system\/k8ts-config, key cluster\.json: .+; delete it: k8ts token create makes it anew$/,
+      );
+    },
+  );
 });
