@@ -372,7 +372,7 @@ export class Kubelet {
     const { clock, log } = this.#deps;
     for (let tries = 0; ; tries++) {
       try {
-        await this.pleg.relist(signal);
+        await Promise.all([this.pleg.relist(signal), this.node.meetRuntime(signal)]);
         return;
       } catch (err) {
         signal.throwIfAborted();

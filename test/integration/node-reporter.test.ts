@@ -80,6 +80,12 @@ const told = (reason: string): string[] =>
     .map((line) => line.slice(line.indexOf(': ') + 2));
 
 describe('NodeReporter', () => {
+  it('knows its runtime, whose name is in each container id, before it runs', async () => {
+    const fresh = afterReboot();
+    await fresh.meetRuntime(stop.signal);
+    expect(fresh.runtimeName).toBe('r');
+  });
+
   it('makes the node Ready, with its addresses', async () => {
     await eventually('it is ready', async () =>
       (await status()).conditions?.some((c) => c.type === 'Ready' && c.status === 'True'),

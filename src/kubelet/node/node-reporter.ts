@@ -75,7 +75,16 @@ export class NodeReporter {
 
   /** `containerd`: the scheme of container ids. */
   get runtimeName(): string {
-    return this.#version?.runtimeName ?? 'containerd';
+    return this.#version?.runtimeName ?? 'unknown';
+  }
+
+  /** Pods' statuses name the runtime, and its features decide over them: it is asked before the first pod. */
+  async meetRuntime(signal: AbortSignal): Promise<void> {
+    const { runtime } = this.#deps;
+    [this.runtimeStatus, this.#version] = await Promise.all([
+      runtime.status(signal),
+      this.#version ?? runtime.version(signal),
+    ]);
   }
 
   /** As it was told; before that what is known without a look at the disk, since pods do not wait for it. */
@@ -217,11 +226,12 @@ export class NodeReporter {
   }
 
   async #status(signal: AbortSignal): Promise<NodeStatus> {
-    const { runtime, machine, config, clock, rootDir, addresses, name } = this.#deps;
-    const asked = await runtime.status(signal).catch(() => undefined);
+    const { machine, config, clock, rootDir, addresses, name } = this.#deps;
+    await this.meetRuntime(signal).catch(() => {
+      this.runtimeStatus = undefined;
+    });
     signal.throwIfAborted();
-    this.runtimeStatus = asked;
-    if (asked) this.#version ??= await runtime.version(signal);
+    const asked = this.runtimeStatus;
     const own = nodeCapacity(machine, await filesystemFacts(rootDir), config);
     const devices = this.#deps.devices();
     const before = this.#told?.conditions ?? this.#node?.status?.conditions ?? [];
