@@ -89,7 +89,8 @@ class NodeLifecycle implements Reconciler {
     const now = context.clock.now();
     const current = now >= deadline ? await this.#markUnknown(node) : node;
     const again = await this.#taint(current);
-    if (readyCondition(current)?.status !== 'True') await this.#markPodsNotReady(current);
+    // A kubelet that says itself that its node is not ready still tells of each Pod what it is.
+    if (readyCondition(current)?.status === 'Unknown') await this.#markPodsNotReady(current);
     const waits = [again, now < deadline ? deadline - now : undefined];
     const soonest = Math.min(...waits.map((wait) => wait ?? Number.POSITIVE_INFINITY));
     return Number.isFinite(soonest) ? { requeueAfterMs: soonest } : DONE;

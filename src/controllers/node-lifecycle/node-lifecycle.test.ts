@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LEASES, NODES, PODS } from '../../api/resource-types.ts';
-import type { Node } from '../../api/types.ts';
+import type { Draft, Node, Pod } from '../../api/types.ts';
 import { FakeClock } from '../../util/clock.fake.ts';
 import { realClock } from '../../util/clock.ts';
 import { World } from '../world.fake.ts';
@@ -27,6 +27,16 @@ function node(name: string, ready: 'True' | 'False' | 'Unknown', zone = ''): Nod
       ],
     },
   } as unknown as Node;
+}
+
+function readyPod(nodeName: string): Draft<Pod> {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { namespace: 'default', name: 'p' },
+    spec: { nodeName, containers: [] },
+    status: { conditions: [{ type: 'Ready', status: 'True' }] },
+  };
 }
 
 const taintsOf = (n: Node, evict = true) =>
@@ -99,13 +109,7 @@ describe('Node lifecycle controller', () => {
       metadata,
       spec: {},
     });
-    world.client.seed(PODS, {
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { namespace: 'default', name: 'p' },
-      spec: { nodeName: 'silent', containers: [] },
-      status: { conditions: [{ type: 'Ready', status: 'True' }] },
-    });
+    world.client.seed(PODS, readyPod('silent'));
     world.start([nodeLifecycleController]);
     let isBeating = true;
     // Time goes on only from one beat to the next: a machine that is held up makes nobody silent.
@@ -146,5 +150,18 @@ describe('Node lifecycle controller', () => {
       isBeating = false;
       await beats;
     }
+  });
+
+  it('taints a node whose kubelet says that it is not ready, and leaves its Pods to that kubelet', async () => {
+    world.client.seed(NODES, node('troubled', 'False'));
+    world.client.seed(PODS, readyPod('troubled'));
+    world.start([nodeLifecycleController]);
+    await world.until(() =>
+      expect(world.client.all(NODES)[0]?.spec?.taints).toContainEqual(
+        expect.objectContaining({ key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' }),
+      ),
+    );
+    await world.atRest();
+    expect(world.client.all(PODS)[0]?.status?.conditions?.[0]?.status).toBe('True');
   });
 });
