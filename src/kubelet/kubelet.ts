@@ -333,7 +333,7 @@ export class Kubelet {
 
   /** What nobody has is cleared away only when every source has been heard. */
   async #followApi(signal: AbortSignal): Promise<void> {
-    await this.#services.whenSynced(signal);
+    await Promise.all([this.#services.whenSynced(signal), this.node.whenAsked()]);
     const heard = Promise.withResolvers<void>();
     const housekeeping = heard.promise.then(() => {
       this.#heard = true;

@@ -4,7 +4,7 @@ import { FakeEvents } from '../../src/client/events.fake.ts';
 import { createClient, type RestClient } from '../../src/client/rest-client.ts';
 import { machineFacts } from '../../src/host/machine.ts';
 import { DEFAULTS } from '../../src/kubelet/config.ts';
-import { NodeReporter } from '../../src/kubelet/node/node-reporter.ts';
+import { NodeReporter, type NodeReporterDeps } from '../../src/kubelet/node/node-reporter.ts';
 import type { ContainerRuntime } from '../../src/kubelet/runtime/runtime.ts';
 import { realClock } from '../../src/util/clock.ts';
 import { silent } from '../../src/util/log.ts';
@@ -16,6 +16,7 @@ let server: TestApiServer;
 let client: RestClient;
 let reporter: NodeReporter;
 let afterReboot: () => NodeReporter;
+let another: (changes: Partial<NodeReporterDeps>) => NodeReporter;
 const events = new FakeEvents();
 let running: Promise<void>;
 let early: Record<string, string>;
@@ -60,8 +61,8 @@ beforeAll(async () => {
     onPodCidr: () => {},
   };
   reporter = new NodeReporter(deps);
-  afterReboot = () =>
-    new NodeReporter({ ...deps, machine: { ...deps.machine, bootId: 'the-next-one' } });
+  another = (changes) => new NodeReporter({ ...deps, ...changes });
+  afterReboot = () => another({ machine: { ...deps.machine, bootId: 'the-next-one' } });
   early = reporter.allocatable();
   running = reporter.run(stop.signal);
 });
@@ -153,6 +154,36 @@ describe('NodeReporter', () => {
     await reporter.tellNow(stop.signal);
     expect((await status()).volumesInUse).toBeUndefined();
     expect((await status()).addresses).toHaveLength(2);
+  });
+
+  it('tells of devices that come while it looks at the rest, and does not wait for the next round', async () => {
+    let own = { capacity: {}, allocatable: { 'v.test/late': '0' } };
+    const late: NodeReporter = another({
+      name: 'late',
+      config: { ...DEFAULTS, nodeStatusUpdateFrequency: '1h' },
+      devices: () => own,
+      conditions: async () => {
+        // They were looked at before this.
+        if (own.allocatable['v.test/late'] === '0') {
+          own = { capacity: {}, allocatable: { 'v.test/late': '1' } };
+          late.poke();
+        }
+        return { problems: [], pressure: { memory: false, disk: false, pid: false } };
+      },
+    });
+    const end = new AbortController();
+    const ended = late.run(end.signal);
+    await late.whenAsked();
+    expect(late.node?.metadata.name).toBe('late');
+    await eventually('they are told of', async () => {
+      const node = await client.get(NODES, { namespace: '', name: 'late' });
+      return node.status?.allocatable?.['v.test/late'] === '1';
+    });
+    // Those that come after it was told count for pods at once.
+    own = { capacity: {}, allocatable: { 'v.test/late': '2' } };
+    expect(late.allocatable()['v.test/late']).toBe('2');
+    end.abort();
+    await ended;
   });
 
   it('leaves a node that was deleted as it is, and goes on with one that somebody made anew', async () => {

@@ -8,6 +8,7 @@ import type { Clock } from '../../util/clock.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { jsonEqual } from '../../util/json.ts';
 import type { Logger } from '../../util/log.ts';
+import { Turns } from '../../util/turns.ts';
 import type { KubeletConfiguration } from '../config.ts';
 import { parseDuration } from '../config.ts';
 import type { DeviceResources } from '../devices/device-manager.ts';
@@ -62,6 +63,8 @@ export class NodeReporter {
   #version: RuntimeVersion | undefined;
   #images: { at: number; list: NonNullable<NodeStatus['images']> } = { at: 0, list: [] };
   #wake: () => void = () => {};
+  readonly #turns = new Turns();
+  readonly #asked = Promise.withResolvers<void>();
   /** The runtime's own word, from the last look. */
   runtimeStatus: RuntimeStatus | undefined;
 
@@ -87,18 +90,26 @@ export class NodeReporter {
     ]);
   }
 
-  /** As it was told; before that what is known without a look at the disk, since pods do not wait for it. */
+  /**
+   * As it was told; before that what is known without a look at the disk, since pods do not wait for it. Devices are
+   * counted now: a plugin may have come since, and the scheduler's word may be older still.
+   */
   allocatable(): Record<string, string> {
-    if (this.#told?.allocatable) return this.#told.allocatable;
     const { machine, config, devices } = this.#deps;
     const { 'ephemeral-storage': _, ...known } = nodeCapacity(machine, NO_DISK, config);
-    return { ...nodeAllocatable(known, config), ...devices().allocatable };
+    const own = this.#told?.allocatable ?? nodeAllocatable(known, config);
+    return { ...own, ...devices().allocatable };
   }
 
   /** Tells the status now; resolves when the API has it. */
   async tellNow(signal: AbortSignal): Promise<void> {
     if (!this.#node) throw new Error('the node is not registered yet');
     await this.#report(signal);
+  }
+
+  /** Resolves when the API has been asked for the node once, whatever came of it: it decides which pods are let in. */
+  whenAsked(): Promise<void> {
+    return this.#asked.promise;
   }
 
   /** Learns what others have made of the node meanwhile. */
@@ -121,8 +132,12 @@ export class NodeReporter {
     const { clock, log, config } = this.#deps;
     while (!signal.aborted) {
       let wait = parseDuration(config.nodeStatusUpdateFrequency);
+      // From before the look: what changes during it may have come too late for it.
+      const poked = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
       try {
-        await this.#register();
+        await this.#register().finally(() => this.#asked.resolve());
         await this.#report(signal);
         // Not ready is expected to end soon: look again sooner than the usual round.
         if (this.#readyStatus() !== 'True') wait = RETRY_MS;
@@ -133,12 +148,7 @@ export class NodeReporter {
         // A node that was deleted is not expected to come back soon.
         if (!isNotFound(err) || !this.#registered) wait = RETRY_MS;
       }
-      await Promise.race([
-        clock.sleep(wait, signal).catch(() => {}),
-        new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        }),
-      ]);
+      await Promise.race([clock.sleep(wait, signal).catch(() => {}), poked]);
     }
   }
 
@@ -187,7 +197,12 @@ export class NodeReporter {
     return { apiVersion: 'v1', kind: 'Node', metadata: { name, uid: name } };
   }
 
-  async #report(signal: AbortSignal): Promise<void> {
+  /** One after the other: what was seen first must not be told last. */
+  #report(signal: AbortSignal): Promise<void> {
+    return this.#turns.run('', () => this.#reportNow(signal));
+  }
+
+  async #reportNow(signal: AbortSignal): Promise<void> {
     const { client, clock, name, config, onPodCidr } = this.#deps;
     const status = await this.#status(signal);
     const before = this.#told;
