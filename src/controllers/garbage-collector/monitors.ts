@@ -28,6 +28,9 @@ export class Monitors {
   readonly #monitors = new Map<string, Monitor>();
   readonly #running = new Set<Promise<void>>();
   #byKind = new Map<string, DiscoveredType>();
+  #reading: Promise<void> = Promise.resolve();
+  /** Begins when the one under way has ended, and serves all who ask until then. */
+  #next: Promise<void> | undefined;
 
   constructor(context: ControllerContext, handler: MonitorHandler) {
     this.#context = context;
@@ -39,8 +42,20 @@ export class Monitors {
     return this.#byKind.get(`${apiVersion} ${kind}`);
   }
 
-  /** Reads which kinds there are, and watches those that are new. Tries until it succeeds. */
-  async refresh(signal: AbortSignal): Promise<void> {
+  /**
+   * Reads which kinds there are, and watches those that are new. Tries until it succeeds. One reading at a time: an
+   * answer from before a kind was there must not come last and end its watch.
+   */
+  refresh(signal: AbortSignal): Promise<void> {
+    this.#next ??= this.#reading.then(() => {
+      this.#next = undefined;
+      this.#reading = this.#read(signal);
+      return this.#reading;
+    });
+    return this.#next;
+  }
+
+  async #read(signal: AbortSignal): Promise<void> {
     const { client, clock, log } = this.#context;
     for (let quiet = false; !signal.aborted; quiet = true) {
       try {
