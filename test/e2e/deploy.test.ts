@@ -137,7 +137,7 @@ describe('deploy/up.sh refuses, in one sentence and before it changes anything,'
     [
       'a port that is taken',
       async () => {
-        const listener = network.run('timeout', ['20', 'socat', 'TCP-LISTEN:7443', '/dev/null'], {
+        const listener = network.run('timeout', ['150', 'socat', 'TCP-LISTEN:7443', '/dev/null'], {
           acceptExitCodes: [0, 124],
         });
         await network.run('sh', ['-c', "until ss -ltn | grep -q ':7443 '; do sleep 0.05; done"]);

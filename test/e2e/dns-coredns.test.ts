@@ -41,12 +41,15 @@ describe("CoreDNS's own manifest", () => {
     await withoutDns();
     await cluster.apply({ apiVersion: 'v1', kind: 'List', items: COREDNS_OBJECTS });
     await rolledOut();
-    const pods = await cluster.get('-n', 'kube-system', 'pods', '-l', 'k8s-app=kube-dns');
-    const [pod] = pods.items.filter(
-      ({ metadata }: { metadata: { deletionTimestamp?: string } }) => {
-        return metadata.deletionTimestamp === undefined;
-      },
-    );
+    // Those of the Deployment that was deleted go by and by.
+    const pod = await eventually('no other Pod is left', async () => {
+      const pods = await cluster.get('-n', 'kube-system', 'pods', '-l', 'k8s-app=kube-dns');
+      const staying = pods.items.filter(
+        ({ metadata }: { metadata: { deletionTimestamp?: string } }) =>
+          metadata.deletionTimestamp === undefined,
+      );
+      return staying.length === 1 && staying[0];
+    });
     expect(pod.spec).toMatchObject({
       priority: 2_000_000_000,
       serviceAccountName: 'coredns',

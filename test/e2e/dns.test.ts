@@ -44,6 +44,10 @@ beforeAll(async () => {
     ),
   );
   await ns.kubectl('wait', '--for=condition=Ready', 'pod/client', 'pod/member', '--timeout=120s');
+  await eventually(
+    'the server is there, and knows the last of the Services',
+    async () => String(await ask(`outside.${zone}`, 'CNAME')) === 'foo.example.com',
+  );
 });
 
 describe('from inside a Pod, cluster DNS', () => {
@@ -138,7 +142,11 @@ describe('another server', () => {
     };
     await ns.apply(nodePod('chooser', FOREVER, { dnsPolicy: 'None', dnsConfig }));
     await ns.kubectl('wait', '--for=condition=Ready', 'pod/chooser', '--timeout=120s');
-    expect(await ask('www.example.com', 'A', 'chooser')).toEqual(['192.0.2.33']);
+    // The world's server has no probe: that it runs does not say that it listens.
+    await eventually(
+      'the world answers',
+      async () => String(await ask('www.example.com', 'A', 'chooser')) === '192.0.2.33',
+    );
     expect(await lookup('notexistname', 'chooser')).toBe('192.0.2.33'); // With the search path.
     expect(await lookup('kubernetes.default.svc.cluster.local', 'chooser')).toBe('10.96.0.1');
     const text = await ns.kubectl('exec', 'chooser', '--', '/usr/bin/node', '-p', READ_RESOLV_CONF);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { shellPod } from '../support/manifests.ts';
+import { inPhase } from '../support/pods.ts';
 import { sharedCluster } from '../support/shared-cluster.ts';
 import { testNamespace } from '../support/test-namespace.ts';
 
@@ -38,6 +39,7 @@ describe('a Pod that takes more of the disk than it said', () => {
       return { ...made, spec: { ...(made.spec as object), volumes } };
     };
     await ns.apply(filling('modest', 1_000_000));
+    await inPhase(ns, 'modest', 'Running');
     await ns.apply(filling('filling', 5_000_000));
     expect(await evicted('filling')).toMatchObject({
       message: 'Usage of EmptyDir volume "data" exceeds the limit "2Mi". ',

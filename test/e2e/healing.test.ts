@@ -41,11 +41,13 @@ describe('the cluster heals', () => {
   it('a Pod that was deleted: another one takes its place', async () => {
     const [pod] = (await ns.get('pods', '-l', 'app=healed')).items;
     await ns.kubectl('delete', 'pod', pod.metadata.name);
+    // The Deployment may not have heard of it yet, and so tell of the two that there were.
+    await eventually('there are two, and it is none of them', async () => {
+      const { items } = await ns.get('pods', '-l', 'app=healed');
+      const names = items.map((item: { metadata: { name: string } }) => item.metadata.name);
+      return names.length === 2 && !names.includes(pod.metadata.name);
+    });
     await ns.kubectl('rollout', 'status', 'deployment/healed', '--timeout=120s');
-    const { items } = await ns.get('pods', '-l', 'app=healed');
-    const names = items.map((item: { metadata: { name: string } }) => item.metadata.name);
-    expect(names).toHaveLength(2);
-    expect(names).not.toContain(pod.metadata.name);
   });
 
   it('a ReplicaSet that was deleted: the Deployment makes it again', async () => {

@@ -68,11 +68,12 @@ describe('an image in a registry with TLS and a password', () => {
   it('is refused without it: ErrImagePull, then ImagePullBackOff', async () => {
     const image = await registry.push(WEB_IMAGE, 'team/private:1');
     await ns.apply(pulling('stranger', image));
-    await eventually(
-      'the back-off',
-      async () => (await waiting('stranger'))?.reason === 'ImagePullBackOff',
-    );
-    expect((await waiting('stranger')).message).toMatch(/^Back-off pulling image ".*private:1"/);
+    // It is tried again every now and then, and waits for another reason then.
+    const { message } = await eventually('the back-off', async () => {
+      const state = await waiting('stranger');
+      return state?.reason === 'ImagePullBackOff' && state;
+    });
+    expect(message).toMatch(/^Back-off pulling image ".*private:1"/);
     await toldOf('stranger', [
       /Warning +Failed .*Failed to pull image .*(authorization|401|no basic auth)/,
       /Warning +Failed .*Error: ErrImagePull/,

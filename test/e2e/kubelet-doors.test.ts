@@ -52,15 +52,14 @@ describe('/stats/summary', () => {
       if (!cpu || !memory) return undefined;
       // It takes its time to write, each part is measured in its turn, and the processor has others to work for.
       const used = {
-        processor: cpu.usageNanoCores > 20e6,
+        // Half a core in the long run: between two readings that are near to each other it may have had a whole one.
+        processor: cpu.usageNanoCores > 20e6 && cpu.usageNanoCores < 700e6,
         memory: memory.workingSetBytes > 29e6 && usedBy(found, 'memory') > 29e6,
         disk: usedBy(found, 'data') >= 3 * 2 ** 20,
       };
       if (Object.values(used).includes(false)) throw new Error(JSON.stringify({ used, found }));
       return found;
     });
-    const [container] = pod.containers;
-    expect(container.cpu.usageNanoCores).toBeLessThan(700e6);
     await eventually('the layer is measured', async () => {
       const { pods } = JSON.parse(await read('/stats/summary'));
       const now = pods.find((p: { podRef: { name: string } }) => p.podRef.name === 'busy');

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hostMounts } from '../../src/host/mounts.ts';
 import { signalProcess } from '../../src/host/processes.ts';
-import { kubectlProgram } from '../support/cluster.ts';
+import { kubectlProgram, NODE_NAME } from '../support/cluster.ts';
 import { componentPid } from '../support/component-pid.ts';
 import { eventually } from '../support/eventually.ts';
 import { list } from '../support/manifests.ts';
@@ -136,7 +136,9 @@ describe('a node without CNI configuration', () => {
 
   it('says so in the Pod, which starts when the configuration is back', async () => {
     move(config, away);
-    await ns.apply(podOf('unplugged', [shell('main', 'sleep 3600')]));
+    // Past the scheduler: the kubelet may have told already that its node is not ready.
+    const spec = { nodeName: NODE_NAME };
+    await ns.apply(podOf('unplugged', [shell('main', 'sleep 3600')], spec));
     await eventually('the event', async () =>
       /Warning +(NetworkNotReady|FailedCreatePodSandBox) .*cni/.test(
         await describePod('unplugged'),

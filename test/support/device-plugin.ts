@@ -10,7 +10,7 @@ export interface TestDevicePlugin {
   readonly calls: RpcCall[];
   /** Health by device. */
   set(devices: Readonly<Record<string, 'Healthy' | 'Unhealthy'>>): void;
-  /** Registers with the kubelet that serves now. */
+  /** Registers with the kubelet that serves now, and resolves when that has been told of the devices. */
   register(): Promise<void>;
   stop(): void;
 }
@@ -35,6 +35,7 @@ export async function startDevicePlugin(spec: PluginSpec): Promise<TestDevicePlu
     {
       GetDevicePluginOptions: () => OPTIONS,
       async *ListAndWatch() {
+        changed.emit('asked');
         for (;;) {
           const list = Object.entries(devices).map(([ID, health]) => ({ ID, health }));
           yield { devices: list };
@@ -85,7 +86,9 @@ export async function startDevicePlugin(spec: PluginSpec): Promise<TestDevicePlu
         address: `unix://${directory}/kubelet.sock`,
       });
       const request = { version: 'v1beta1', endpoint, resourceName: resource, options: OPTIONS };
+      const asked = once(changed, 'asked');
       await eventually('it is registered', () => rpc.call('Register', request));
+      await asked;
       rpc.close();
     },
     stop: () => stop(),
