@@ -1,8 +1,8 @@
-import { rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { signalProcess } from '../host/processes.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Paths } from './paths.ts';
-import { stopPods, stopShims } from './pod-processes.ts';
+import { obstacleToPods, stopPods, stopShims } from './pod-processes.ts';
 import { adopt, findLeftBehind, forget, stop, untilGone } from './supervised-process.ts';
 import { statusFile } from './supervisor.ts';
 import { stopUnit } from './unit.ts';
@@ -20,6 +20,7 @@ export async function down(
   options: { keepPods: boolean },
   deps: { clock: Clock; progress: (line: string) => void },
 ): Promise<void> {
+  if (!options.keepPods) assertPodsAreSeen(paths);
   const supervisor = supervisorOf(paths);
   if (supervisor) {
     // Killed, not asked: asked it would stop containerd before the Pods. Its children do not mind.
@@ -36,6 +37,13 @@ export async function down(
   await stopComponents(paths, AFTER_PODS, deps.clock);
   if (!options.keepPods) await stopShims(paths, deps.clock);
   for (const file of [statusFile(paths.run), supervisorFile(paths)]) rmSync(file, { force: true });
+}
+
+/** Throws where Pods may run that would be left behind. */
+function assertPodsAreSeen({ containerd }: Paths): void {
+  if (!existsSync(containerd.state)) return;
+  const obstacle = obstacleToPods(readFileSync('/proc/self/mounts', 'utf8'));
+  if (obstacle !== undefined) throw new Error(obstacle);
 }
 
 async function stopComponents(paths: Paths, names: readonly string[], clock: Clock): Promise<void> {

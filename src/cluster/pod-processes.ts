@@ -9,6 +9,14 @@ const LOOK_MS = 50;
 const SHIM_GRACE_MS = 2000;
 
 /**
+ * Why Pods cannot be found from where these mounts (of /proc/self/mounts) are, if they cannot. Pure.
+ */
+export function obstacleToPods(mounts: string): string | undefined {
+  if (/^\S+ \/sys\/fs\/cgroup\S* cgroup2? /m.test(mounts)) return undefined;
+  return 'The control groups of this machine, by which Pods are found, are not to be seen at /sys/fs/cgroup. If this is run by ip netns exec, which hides them: nsenter --net=/run/netns/NAME does not';
+}
+
+/**
  * Ends every process of every Pod: TERM, then KILL after `graceMs`. Goes by cgroups, so it needs neither the
  * kubelet nor containerd to be in good health. The store is not touched: the next start runs the Pods again.
  */

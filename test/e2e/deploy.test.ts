@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { pathsUnder } from '../../src/cluster/paths.ts';
-import type { RunResult } from '../../src/host/exec.ts';
+import { type RunResult, run } from '../../src/host/exec.ts';
 import { commandLineOf, listProcesses } from '../../src/host/processes.ts';
+import { K8TS } from '../support/cluster.ts';
 import { createNetworkNamespace, type NetworkNamespace } from '../support/network-namespace.ts';
 
 const CNI_RESULTS = '/var/lib/cni/results';
@@ -98,6 +99,11 @@ describe('deploy/up.sh', () => {
     ]);
     expect(await resources()).toBe(pods);
     expect(readdirSync(join(root, 'usr/local/bin'))).toContain('k8ts');
+
+    const words = ['netns', 'exec', network.name, K8TS, 'down', '--root', root];
+    const hidden = await run('ip', words, { acceptExitCodes: [1] });
+    expect(hidden.stderr).toMatch(/by which Pods are found.*nsenter --net/);
+    expect(await resources()).toBe(pods);
 
     await script('down.sh', '--purge', '--root', root);
     expect(await traces()).toEqual(before);
