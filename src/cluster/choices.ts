@@ -40,12 +40,12 @@ export function earlierChoices(paths: Paths): Choices | undefined {
 
 /** What counts: what is said now, else what was chosen before. Throws where it would lose the cluster's state. Pure. */
 export function chosenNow(said: Said, before: Choices | undefined): Choices {
-  const { dns, extraNames, disabled, auditPolicyFile, store, ...single } = said;
+  const { dns: _dns, extraNames, disabled: _disabled, auditPolicyFile, store, ...single } = said;
   const now: Choices = {
     ...before,
     ...known(single),
     extraNames: listOf(extraNames, before?.extraNames),
-    disabled: leftOut(listOf(disabled, before?.disabled), dns),
+    disabled: leftOut(said, before?.disabled),
     ...(auditPolicyFile === undefined
       ? {}
       : { auditPolicyFile: auditPolicyFile === NONE ? undefined : auditPolicyFile }),
@@ -71,12 +71,8 @@ export function assertAsChosen(paths: Paths, { chosen }: ClusterSettings): void 
  * would count for nothing. `settings`: what it has joined with. Pure.
  */
 export function assertAsJoined(said: Said, settings: ClusterSettings): void {
-  const { dns, disabled, verbosity: _, ...others } = said;
-  const isSaid = dns !== undefined || disabled !== undefined;
-  const now = {
-    ...known(others),
-    ...(isSaid ? { disabled: leftOut(listOf(disabled, settings.disabled), dns) } : {}),
-  };
+  const { dns: _dns, verbosity: _verbosity, ...others } = said;
+  const now = { ...known(others), disabled: leftOut(said, settings.disabled) };
   const news = newChoices(now, settings);
   if (news.length === 0) return;
   throw new Error(
@@ -120,7 +116,8 @@ function listOf(
   return said?.filter((word) => word !== NONE) ?? before;
 }
 
-function leftOut(names: readonly string[], dns: boolean | undefined): readonly string[] {
+function leftOut({ disabled, dns }: Said, before?: readonly string[]): readonly string[] {
+  const names = listOf(disabled, before);
   if (dns === undefined) return names;
   const others = names.filter((name) => name !== 'dns');
   return dns ? others : [...others, 'dns'];
