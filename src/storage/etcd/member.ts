@@ -58,6 +58,7 @@ export class Member {
   #term = 0;
   #isSilent = false;
   #asking: NodeJS.Timeout | undefined;
+  readonly #losing = new Set<NodeJS.Timeout>();
 
   constructor(endpoint: string, options: EtcdOptions, methods: Methods) {
     this.#client = channelTo(endpoint, options);
@@ -148,6 +149,7 @@ export class Member {
 
   close(): void {
     clearInterval(this.#asking);
+    for (const timer of this.#losing) clearTimeout(timer);
     this.#client.close();
   }
 
@@ -164,9 +166,11 @@ export class Member {
     this.#term = term;
     if (before === 0) return;
     const lost = [...this.#proposals].filter((proposal) => proposal.term < term);
-    setTimeout(() => {
+    const timer = setTimeout(() => {
+      this.#losing.delete(timer);
       for (const proposal of lost) if (this.#proposals.has(proposal)) proposal.isLost();
     }, OVERTAKING_MS);
+    this.#losing.add(timer);
   }
 
   /** Where all wait for lost proposals, nobody would hear of the new term. */
