@@ -73,7 +73,9 @@ export function networkTools(): TarEntry[] {
   });
   const programs = [...new Set(found.map(({ file }) => file))];
   const extensions = extensionsOf(programs);
-  const libraries = new Set(librariesOf(...programs, ...extensions));
+  const tables = found.find(({ name }) => name === 'iptables');
+  const loaded = tables === undefined ? [] : librariesBeside(tables.file, extensions);
+  const libraries = new Set([...librariesOf(...programs), ...loaded]);
   for (const file of nodeLibraries()) libraries.delete(file);
   return [
     ...[...programs, ...libraries, ...extensions].sort().map(executable),
@@ -113,7 +115,18 @@ export function componentFiles(): TarEntry[] {
 
 /** The shared libraries of programs and the loader that joins them, as ldd(1) finds them. */
 export function librariesOf(...programs: string[]): string[] {
-  const lines = execFileSync('ldd', programs, { encoding: 'utf8' }).split('\n');
+  return librariesIn(execFileSync('ldd', programs, { encoding: 'utf8' }));
+}
+
+/** Those of modules, which a program loads by name. All at once, as ld.so(8) lists them: ldd starts two processes for each. */
+function librariesBeside(program: string, modules: readonly string[]): string[] {
+  const env = { LD_TRACE_LOADED_OBJECTS: '1', LD_PRELOAD: modules.join(':') };
+  const found = librariesIn(execFileSync(program, { env, encoding: 'utf8' }));
+  return found.filter((file) => !modules.includes(file));
+}
+
+function librariesIn(listed: string): string[] {
+  const lines = listed.split('\n');
   const found = lines.flatMap((line) => /(?:=> )?(\/\S+) \(0x/.exec(line)?.[1] ?? []);
   return [...new Set(found)];
 }
