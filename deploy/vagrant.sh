@@ -8,7 +8,7 @@ role=$1 token=$2 address=$3
 case $role in
   server)
     "$here/up.sh" --systemd --node-ip "$address" "${@:4}"
-    k8ts token list | grep -q "^${token%%.*}" || k8ts token create "$token" --ttl 0
+    answer=$(k8ts token create "$token" --ttl 0 2>&1) || k8ts token list | grep -q "^${token%%.*}" || { echo "$answer" >&2; exit 1; }
     ;;
   worker)
     "$here/install.sh"
