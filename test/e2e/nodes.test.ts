@@ -193,6 +193,15 @@ describe('k8ts join refuses, and says what to do,', () => {
     expect(stderr).toMatch(message);
   });
 
+  it('a clock that is behind that of the cluster', async () => {
+    // All machines here share one clock: the command is given another.
+    const behind = 'const now = Date.now; Date.now = () => now() - 3600000;';
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(behind)}` };
+    const words = [...named('other'), '--root', `${cluster.paths.root}/elsewhere`];
+    const { stderr } = await cluster.network.run(K8TS, words, { env, acceptExitCodes: [1] });
+    expect(stderr).toMatch(/The clock of this machine is 3[56]\d\d s behind that of .*set both/);
+  });
+
   it('a token that has expired', async () => {
     const { stdout } = await cluster.k8ts('token', 'create', '--ttl', '1s');
     const root = `${cluster.paths.root}/elsewhere`;
