@@ -10,6 +10,10 @@ const common = {
   expect: { poll: { timeout: 30_000 } },
 };
 
+const CLUSTERS = [
+  'test/e2e/{control-plane-pods,engine-faults,foreign-network,high-availability,nodes,upgrade,vagrant}.test.ts',
+];
+
 export default defineConfig({
   test: {
     maxWorkers: 2,
@@ -34,8 +38,18 @@ export default defineConfig({
           ...common,
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          exclude: ['test/e2e/{proxy,runtime}-*.test.ts'],
+          exclude: ['test/e2e/{proxy,runtime}-*.test.ts', ...CLUSTERS],
           globalSetup: ['test/support/shared-cluster.ts'],
+          fileParallelism: false,
+        },
+      },
+      {
+        // Clusters that are set up in another way than that one, each file its own. They wait more than they work (for leases
+        // to run out, for Pods to be drained): deploy/test.sh runs them beside the others.
+        test: {
+          ...common,
+          name: 'clusters',
+          include: CLUSTERS,
           fileParallelism: false,
         },
       },

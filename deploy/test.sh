@@ -35,17 +35,28 @@ check() {
   fi
 }
 
-# suite NAME: one vitest project; its tests are counted one by one.
-suite() {
-  local name=$1 begin=$SECONDS report=$results/$1.json counts
-  step "$name tests"
-  vitest run --project "$name" --reporter=default --reporter=json --outputFile.json="$report" 2>&1 | tee "$results/$name.log"
-  local code=${PIPESTATUS[0]}
-  counts=$(node "$here/test-counts.ts" "$report" $code)
+# suites NAME...: vitest projects, at the same time; their tests are counted one by one.
+suites() {
+  local name
+  step "$* tests"
+  for name in "$@"; do run_suite "$name" & done
+  wait
+  for name in "$@"; do count_suite "$name"; done
+}
+
+run_suite() { # NAME
+  local begin=$SECONDS
+  vitest run --project "$1" --reporter=default --reporter=json --outputFile.json="$results/$1.json" 2>&1 | tee "$results/$1.log"
+  echo "${PIPESTATUS[0]} $((SECONDS - begin))" >"$results/$1.end"
+}
+
+count_suite() { # NAME
+  local name=$1 code seconds counts verdict=ok
+  read -r code seconds <"$results/$name.end"
+  counts=$(node "$here/test-counts.ts" "$results/$name.json" "$code")
   passed=$((passed + ${counts% *})) failed=$((failed + ${counts#* }))
-  local verdict=ok
   [ "${counts#* }" = 0 ] || { verdict=WRONG && wrong+=("$name"); }
-  summary+=("$(printf '%-5s' $verdict) $name tests: ${counts% *} passed, ${counts#* } failed ($((SECONDS - begin)) s)")
+  summary+=("$(printf '%-5s' $verdict) $name tests: ${counts% *} passed, ${counts#* } failed ($seconds s)")
 }
 
 check 'generated files' npm run -s generate
@@ -54,7 +65,8 @@ check 'types' npm run -s types
 check 'import rule' npm run -s imports
 check 'dead code' npm run -s deadcode
 command -v vagrant >/dev/null && check 'Vagrantfile' vagrant validate --ignore-provider
-for name in unit integration network vm e2e; do suite $name; done
+for name in unit integration network vm; do suites $name; done
+suites e2e clusters
 
 # The end of a long log is what people are shown: what went wrong is said there once more.
 for name in "${wrong[@]}"; do
