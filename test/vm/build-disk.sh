@@ -6,41 +6,17 @@ set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 repo=$(cd "$here/../.." && pwd)
 . "$repo/deploy/lib.sh"
+. "$repo/test/support/debian.sh"
 kernel=$1 cache=$2 disk=$3 initrd=$4
 version=$(ls "$kernel/lib/modules")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/root
-readonly PACKAGES=("${NODE_PACKAGES[@]}" "${IMAGE_PACKAGES[@]}" systemd-sysv dbus udev kmod procps curl apparmor)
-# Nobody logs in, nothing is updated, Debian's containerd is not ours, and AppArmor's profiles are for programs that are not here.
-readonly SILENT=(serial-getty@ttyS0.service getty@tty1.service apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer
-  fstrim.timer containerd.service apparmor.service)
-
 # What package-lock.json says of the packages that are here.
 readonly PRODUCTION="
   const { packages } = JSON.parse(fs.readFileSync('package-lock.json', 'utf8'));
   for (const [path, { dev }] of Object.entries(packages)) if (path && !dev && fs.existsSync(path)) console.log(path);
 "
-
-# Debian's part, made once, of the Debian that this machine is of and from where it has its own packages.
-base() {
-  local list archive suite sources
-  suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-  mapfile -t sources < <(apt-get indextargets --format 'deb $(REPO_URI) $(CODENAME) $(COMPONENT)' \
-    'Identifier: Packages' 'Origin: Debian' | sort -u)
-  [ ${#sources[@]} -gt 0 ] || die "apt knows no packages of Debian: run apt-get update"
-  list=$(IFS=,; echo "${PACKAGES[*]}")
-  archive=$cache/debian-$(sha256sum <<<"$list" | cut -c1-16).tar
-  if [ ! -f "$archive" ]; then
-    local options=(--quiet --variant=minbase --dpkgopt=force-unsafe-io "--include=$list") part
-    for part in doc man locale; do options+=("--dpkgopt=path-exclude=/usr/share/$part/*"); done
-    mmdebstrap "${options[@]}" "$suite" "$work/debian.tar" "${sources[@]}"
-    mv "$work/debian.tar" "$archive"
-  fi
-  mkdir "$root"
-  tar -xf "$archive" -C "$root"
-  rm -rf "$root"/var/{cache/apt,lib/apt/lists}
-}
 
 # The repository as `npm ci` leaves it, without what only development needs, and installed as on any server.
 repository() {
@@ -61,9 +37,7 @@ network() {
   local folder=$root/etc/systemd/network
   network_file 52:54:00:00:00:01 10.0.2.15/24 Gateway=10.0.2.2 >"$folder/10-nat.network"
   network_file 52:54:00:00:00:02 192.168.56.10/24 >"$folder/20-private.network"
-  echo nameserver 10.0.2.3 >"$root/etc/resolv.conf"
-  echo k8ts >"$root/etc/hostname"
-  printf '127.0.0.1 localhost\n127.0.1.1 k8ts\n' >"$root/etc/hosts"
+  name_server "$root" k8ts
   enable systemd-networkd.service
 }
 
@@ -88,8 +62,6 @@ TimeoutStartSec=infinity
 WantedBy=graphical.target
 END
   enable acceptance.service
-  local unit
-  for unit in "${SILENT[@]}"; do ln -sf /dev/null "$root/etc/systemd/system/$unit"; done
 }
 
 modules() {
@@ -112,7 +84,7 @@ small_initrd() {
   (cd "$tree" && find . | cpio -o -H newc --quiet) | lz4 -l -1 >"$initrd"
 }
 
-base
+debian_server "$cache" "$root"
 repository
 network
 acceptance

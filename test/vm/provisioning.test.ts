@@ -19,7 +19,6 @@ describe("a server with Debian's kernel, systemd and cgroup v2, set up as the Va
     ['demo answers', 'serves the demo'],
     ['limits on cgroup v2', "holds the demo's containers to their limits"],
     ['logs in the journal', 'logs to the journal'],
-    ['token for the workers', 'lets the workers join'],
     ['rebooted: node Ready, demo available', 'is Ready again after a reboot, with all Pods'],
     ['rebooted: demo answers', 'serves the demo after a reboot'],
     ['rebooted: service active', 'runs as a service after a reboot'],

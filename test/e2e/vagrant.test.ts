@@ -1,0 +1,141 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bootServers, type Server, type Servers } from '../support/containers.ts';
+import { eventually } from '../support/eventually.ts';
+
+// What `vagrant up` gives, without Vagrant: as many servers, with its networks, set up by the lines of the Vagrantfile.
+const FILE = readFileSync(join(import.meta.dirname, '../../Vagrantfile'), 'utf8');
+const found = (pattern: RegExp) => pattern.exec(FILE)?.[1] ?? '';
+const NETWORK = found(/^NETWORK = '(.*)'/m);
+const address = (number: number) => `${NETWORK}.${10 + number}`;
+const MACHINES = [
+  'k8ts',
+  ...Array.from({ length: Number(found(/^WORKERS = (\d+)/m)) }, (_, i) => `worker-${i + 1}`),
+];
+const LIMIT_MS = 900_000;
+
+/** The line by which a machine is set up. */
+function line(role: 'server' | 'worker', number: number): string {
+  const values: Record<string, string> = {
+    token: 'abcdef.0123456789abcdef',
+    SERVER: address(0),
+    address: address(number),
+  };
+  const text = found(new RegExp(`^ +(/vagrant/deploy/vagrant.sh ${role} .*)$`, 'm'));
+  return text.replace(/#\{(\w+)\}/g, (_, name: string) => values[name] ?? '?');
+}
+
+let set: Servers;
+let server: Server;
+let workers: readonly Server[];
+beforeAll(async () => {
+  set = await bootServers(MACHINES.map((name, i) => ({ name, address: address(i) })));
+  [server, ...workers] = set.servers as [Server, ...Server[]];
+  await server.shell(line('server', 0));
+  await Promise.all(workers.map((worker, i) => worker.shell(line('worker', i + 1))));
+}, LIMIT_MS);
+afterAll(() => set?.remove());
+
+const isActive = async (machine: Server) => {
+  const { stdout } = await machine.run('systemctl', ['is-active', 'k8ts']);
+  return stdout.trim();
+};
+const supervisor = async (machine: Server) =>
+  (await machine.run('systemctl', ['show', '--property', 'MainPID', '--value', 'k8ts'])).stdout;
+const readiness = async (name: string) =>
+  server.kubectl(
+    'get',
+    'node',
+    name,
+    '-o',
+    'jsonpath={.status.conditions[?(@.type=="Ready")].status}',
+  );
+
+describe('vagrant up', () => {
+  it('gives a control plane and two workers, all Ready, which are known by their private addresses', async () => {
+    const form =
+      'jsonpath={range .items[*]}{.metadata.name} {.status.addresses[?(@.type=="InternalIP")].address}{"\\n"}{end}';
+    const nodes = (await server.kubectl('get', 'nodes', '-o', form)).split('\n').sort();
+    expect(nodes).toEqual(MACHINES.map((name, i) => `${name} ${address(i)}`));
+    for (const name of MACHINES) expect(await readiness(name)).toBe('True');
+    expect(
+      await server.kubectl(
+        'get',
+        'nodes',
+        '-l',
+        'node-role.kubernetes.io/control-plane',
+        '-o',
+        'name',
+      ),
+    ).toBe('node/k8ts');
+  });
+
+  it('has the demo running, which answers from everywhere and can be spread over all', async () => {
+    await server.kubectl('scale', 'deployment/web', '--replicas=9');
+    await server.kubectl('rollout', 'status', 'deployment/web', '--timeout=240s');
+    const form = 'jsonpath={range .items[*]}{.spec.nodeName} {.metadata.name}{"\\n"}{end}';
+    const pods = (await server.kubectl('get', 'pods', '-l', 'app=web', '-o', form)).split('\n');
+    expect(new Set(pods.map((pod) => pod.split(' ')[0]))).toEqual(new Set(MACHINES));
+    const url = `http://${await server.kubectl('get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIP}')}/`;
+    for (const machine of set.servers) {
+      const answered = new Set<string>();
+      await eventually('Pods of all machines have answered', async () => {
+        const { stdout } = await machine.run('curl', [
+          '--silent',
+          '--fail',
+          '--max-time',
+          '5',
+          url,
+        ]);
+        const node = pods.find((pod) => pod.endsWith(` ${stdout.trim()}`))?.split(' ')[0];
+        if (node !== undefined) answered.add(node);
+        return answered.size === MACHINES.length;
+      });
+    }
+  });
+
+  it('changes nothing when it is done again', async () => {
+    const before = await Promise.all(set.servers.map(supervisor));
+    const uids = () => server.kubectl('get', 'nodes', '-o', 'jsonpath={.items[*].metadata.uid}');
+    const nodes = await uids();
+    await Promise.all([server.shell(line('server', 0)), workers[0]?.shell(line('worker', 1))]);
+    expect(await uids()).toBe(nodes);
+    expect(await Promise.all(set.servers.map(supervisor))).toEqual(before);
+  });
+
+  it('gives workers that are services of systemd, and are Ready again after a reboot', async () => {
+    for (const worker of workers) expect(await isActive(worker)).toBe('active');
+    const [worker] = workers as [Server];
+    const off = await worker.reboot();
+    await eventually('its kubelet tells of itself', async () => {
+      const form = 'jsonpath={.spec.renewTime}';
+      const lease = ['get', 'lease', '-n', 'kube-node-lease', 'worker-1', '-o', form];
+      const renewed = Date.parse(await server.kubectl(...lease));
+      return renewed > off && (await readiness('worker-1')) === 'True';
+    });
+    expect(await isActive(worker)).toBe('active');
+  });
+});
+
+describe('k8ts upgrade', () => {
+  it('replaces all that runs as a service, and the demo goes on', async () => {
+    const before = await supervisor(server);
+    await server.shell('k8ts upgrade --no-drain');
+    await eventually('the service is another process', async () => {
+      return (await isActive(server)) === 'active' && (await supervisor(server)) !== before;
+    });
+    await server.kubectl('rollout', 'status', 'deployment/web', '--timeout=240s');
+    await eventually('it answers', async () => {
+      const ip = await server.kubectl('get', 'service', 'web', '-o', 'jsonpath={.spec.clusterIP}');
+      const { stdout } = await server.run('curl', [
+        '--silent',
+        '--fail',
+        '--max-time',
+        '5',
+        `http://${ip}/`,
+      ]);
+      return stdout.startsWith('web-');
+    });
+  });
+});
