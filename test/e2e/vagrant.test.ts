@@ -52,6 +52,24 @@ const readiness = async (name: string) =>
     'jsonpath={.status.conditions[?(@.type=="Ready")].status}',
   );
 
+/** What a cluster could leave behind, each in a line. */
+async function traces(machine: Server): Promise<string> {
+  const units = '/etc/systemd/system/{,multi-user.target.wants/}k8ts.service';
+  const folders = '/{etc,run,var/lib,var/log}/k8ts /var/log/{pods,containers}';
+  const found = await machine.run('bash', [
+    '-c',
+    [
+      `ls -d ${units} ${folders} 2>/dev/null`,
+      "pgrep --list-full '^(k8ts|containerd)'",
+      'ip -brief link show type bridge',
+      'iptables-save | grep -e KUBE- -e K8TS- -e CNI-',
+      "find /sys/fs/cgroup -name '*kubepods*'",
+      'true',
+    ].join('; '),
+  ]);
+  return found.stdout;
+}
+
 describe('vagrant up', () => {
   it('gives a control plane and two workers, all Ready, which are known by their private addresses', async () => {
     const form =
@@ -118,6 +136,17 @@ describe('vagrant up', () => {
   });
 });
 
+describe('k8ts leave', () => {
+  it('takes a worker out: its service too, and all else that came with it', async () => {
+    const worker = workers.at(-1) as Server;
+    const name = MACHINES.at(-1) as string;
+    expect(await worker.shell('k8ts leave')).toContain(`kubectl delete node ${name}`);
+    expect(await traces(worker)).toBe('');
+    await server.kubectl('delete', 'node', name);
+    expect(await server.kubectl('get', 'nodes', '-o', 'name')).not.toContain(name);
+  });
+});
+
 describe('k8ts upgrade', () => {
   it('replaces all that runs as a service, and the demo goes on', async () => {
     const before = await supervisor(server);
@@ -137,5 +166,12 @@ describe('k8ts upgrade', () => {
       ]);
       return stdout.startsWith('web-');
     });
+  });
+});
+
+describe('deploy/down.sh --purge', () => {
+  it('leaves the machine as it was before', async () => {
+    await server.shell('/vagrant/deploy/down.sh --purge');
+    expect(await traces(server)).toBe('');
   });
 });
