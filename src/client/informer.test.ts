@@ -77,6 +77,29 @@ describe('Informer', () => {
     await running;
   });
 
+  it('lists anew where the server goes away between two pages', async () => {
+    const client = new FakeClient();
+    const clock = new FakeClock();
+    let isAway = true;
+    vi.spyOn(client, 'list').mockImplementation(async (_type, options = {}) => {
+      if (options.continue && isAway) throw new Error('connection reset');
+      const page = { resourceVersion: '5', ...(options.continue ? {} : { continue: 'next' }) };
+      return { metadata: page, items: [map(options.continue ? 'a2' : 'a1')] } as never;
+    });
+    const end = new AbortController();
+    const informer = createInformer<ConfigMap>(client, CONFIG_MAPS, {}, { pageSize: 1, clock });
+    const running = informer.run(end.signal);
+    await clock.advance(0);
+    expect(informer.synced).toBe(false);
+    isAway = false;
+    await clock.advance(1000);
+    expect(informer.synced).toBe(true);
+    expect(informer.list().map(({ metadata }) => metadata.name)).toEqual(['a1', 'a2']);
+    end.abort();
+    await clock.advance(0);
+    await running;
+  });
+
   it.each([
     ['where nobody listens', Object.assign(new Error('x'), { code: 'ECONNREFUSED' }), 2000],
     ['where a server is in trouble', new Error('internal error'), 30_000],

@@ -132,16 +132,19 @@ class SharedInformer<T> implements Informer<T> {
     const initial = !this.#isSynced;
     const gone = new Set(this.#cache.keys());
     let page: ListOptions = { ...this.#selection, limit: this.#pageSize };
+    let revision = '';
     for (;;) {
       const { items, metadata } = await this.#client.list(this.type, page, signal);
       for (const object of items) {
         gone.delete(keyOf(object));
         this.#store(object, initial);
       }
-      this.#revision = metadata.resourceVersion;
+      revision = metadata.resourceVersion;
       if (!metadata.continue) break;
       page = { ...page, continue: metadata.continue };
     }
+    // Not before the last page: a watch after half a list would never tell of the other half.
+    this.#revision = revision;
     for (const key of gone) this.#forget(key);
     this.#isSynced = true;
     this.#synced.resolve();
