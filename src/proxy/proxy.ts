@@ -93,7 +93,8 @@ class FamilyRouter {
   readonly #startedAt: number;
   #signal: AbortSignal = AbortSignal.abort();
   #full = true;
-  #addresses = '[]';
+  /** Of the node, as far as rules name them. */
+  #nodeFacts = '';
   #retryMs = FIRST_RETRY_MS;
   readonly #udpServices = new Map<string, ServicePort>();
 
@@ -143,12 +144,12 @@ class FamilyRouter {
     }
   }
 
-  #setNode({ metadata, status }: Node): void {
+  #setNode({ metadata, spec, status }: Node): void {
     this.#tracker.setNode({ name: metadata.name, zone: metadata.labels?.[ZONE] });
-    // Rules may name the node's own addresses: all of them are written anew.
-    const addresses = JSON.stringify(status?.addresses ?? []);
-    if (addresses === this.#addresses) return;
-    this.#addresses = addresses;
+    // Rules may name the node's own addresses and its Pods' ranges: all of them are written anew.
+    const facts = JSON.stringify([status?.addresses ?? [], spec?.podCIDRs ?? []]);
+    if (facts === this.#nodeFacts) return;
+    this.#nodeFacts = facts;
     this.#full = true;
   }
 

@@ -1,0 +1,64 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { ENDPOINT_SLICES, NODES, SERVICES } from '../api/resource-types.ts';
+import { FakeClient } from '../client/client.fake.ts';
+import { createInformer } from '../client/informer.ts';
+import { FakeClock } from '../util/clock.fake.ts';
+import { silent } from '../util/log.ts';
+import { FakeBackend } from './backend.fake.ts';
+import { proxyMetrics } from './metrics.ts';
+import { ServiceProxy } from './proxy.ts';
+import { ProxyHealth } from './proxy-health.ts';
+import { ServiceHealthServer } from './service-health.ts';
+
+const SELF = { namespace: '', name: 'node-a' };
+const stop = new AbortController();
+let running: Promise<void> = Promise.resolve();
+const clock = new FakeClock();
+afterEach(async () => {
+  stop.abort();
+  await clock.advance(0);
+  await running;
+});
+
+describe('ServiceProxy', () => {
+  it('writes all rules anew when its node gets addresses or ranges, and for nothing else of it', async () => {
+    const client = new FakeClient();
+    client.seed(NODES, { apiVersion: 'v1', kind: 'Node', metadata: { name: SELF.name } });
+    const backend = new FakeBackend();
+    const full: boolean[] = [];
+    const sync = backend.sync.bind(backend);
+    backend.sync = (state, options?: { full: boolean }) => {
+      full.push(options?.full ?? false);
+      return sync(state);
+    };
+    const node = () => undefined;
+    const proxy = new ServiceProxy(
+      {
+        services: createInformer(client, SERVICES, {}, { clock }),
+        endpointSlices: createInformer(client, ENDPOINT_SLICES, {}, { clock }),
+        nodes: createInformer(client, NODES, {}, { clock }),
+        backends: [backend],
+        conntrack: { udpFlows: async () => [], deleteUdpFlow: async () => {} },
+        health: new ProxyHealth(clock, { timeoutMs: 60_000, node }),
+        serviceHealth: new ServiceHealthServer({ log: silent, healthy: () => true }),
+        metrics: proxyMetrics(),
+        ...{ clock, log: silent },
+      },
+      { nodeName: SELF.name, allowExternalIPs: true, minSyncPeriodMs: 10, syncPeriodMs: 30_000 },
+    );
+    running = proxy.run(stop.signal);
+    const synced = async (change: object, subresource?: string): Promise<number> => {
+      const patch = { type: 'merge', body: change } as const;
+      await client.patch(NODES, SELF, patch, subresource ? { subresource } : {});
+      await clock.advance(100);
+      return full.length;
+    };
+    await clock.advance(100);
+    expect(full).toEqual([true]);
+    expect(await synced({ spec: { podCIDRs: ['10.244.3.0/24'] } })).toBe(2);
+    const addresses = [{ type: 'InternalIP', address: '192.0.2.1' }];
+    expect(await synced({ status: { addresses } }, 'status')).toBe(3);
+    expect(await synced({ metadata: { labels: { some: 'label' } } })).toBe(3);
+    expect(full).toEqual([true, true, true]);
+  });
+});
