@@ -5,16 +5,20 @@ import { fileURLToPath } from 'node:url';
 import {
   type BootstrapToken,
   bootstrapTokenOf,
+  CLUSTER_INFO,
+  JWS_PREFIX,
   TOKEN_NAMESPACE,
   TOKEN_SECRET_PREFIX,
   TOKEN_SECRET_TYPE,
 } from '../api/bootstrap-tokens.ts';
-import { SECRETS } from '../api/resource-types.ts';
-import type { KubeObject, Secret } from '../api/types.ts';
+import { CONFIG_MAPS, SECRETS } from '../api/resource-types.ts';
+import type { ConfigMap, KubeObject, Secret } from '../api/types.ts';
 import { parseYamlDocuments } from '../api/yaml.ts';
 import type { Client } from '../client/client.ts';
+import type { Clock } from '../util/clock.ts';
 import { applyObjects, fillIn } from './apply.ts';
 import type { Paths } from './paths.ts';
+import { retry, waitForObject } from './readiness.ts';
 import type { ClusterSettings } from './settings.ts';
 import { agreeOnParts, sharedSettings } from './shared-settings.ts';
 
@@ -59,6 +63,25 @@ export async function createToken(
       Object.entries(data).map(([key, text]) => [key, Buffer.from(text).toString('base64')]),
     ),
   });
+}
+
+/**
+ * Resolves when the controller manager has signed the cluster's information with a token: a machine that came with it before
+ * would be told that nobody knows it.
+ */
+export async function untilSigned(
+  client: Client,
+  token: string,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  const key = JWS_PREFIX + token.split('.')[0];
+  const { namespace, name } = CLUSTER_INFO;
+  const wanted = {
+    selection: { namespace, fieldSelector: `metadata.name=${name}` },
+    isRight: (info: ConfigMap) => info.data?.[key] !== undefined,
+  };
+  await retry(clock, signal, () => waitForObject(client, CONFIG_MAPS, wanted, signal));
 }
 
 /** The tokens that there are, those that make no sense left out. */

@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import type { Client } from '../client/client.ts';
 import { run } from '../host/exec.ts';
 import type { Clock } from '../util/clock.ts';
-import { authorityOf, createToken, deleteToken, letNodesIn, newToken } from './bootstrap-tokens.ts';
+import {
+  authorityOf,
+  createToken,
+  deleteToken,
+  letNodesIn,
+  newToken,
+  untilSigned,
+} from './bootstrap-tokens.ts';
 import type { SelfCommand } from './components.ts';
 import { imageBundles } from './images.ts';
 import { membershipOf } from './membership.ts';
@@ -176,6 +183,7 @@ async function joinNode(
   const token = newToken();
   const description = `The extra node ${node.name} of this machine`;
   await createToken(client, token, { ttlMs: TOKEN_TTL_MS, now: clock.now(), description });
+  await untilSigned(client, token, clock, signal);
   const server = `${settings.nodeIp}:${settings.port}`;
   const identity = ['--token', token, '--ca-cert-hash', authorityOf(paths).hash];
   const names = ['--node-name', node.name, '--node-ip', node.address];

@@ -48,7 +48,7 @@ export async function waitForPod(
 }
 
 /** Resolves when one of the selected objects is as it should be. */
-async function waitForObject<T>(
+export async function waitForObject<T>(
   client: Client,
   type: ResourceType<T>,
   { selection, isRight }: { selection: Selection; isRight: (object: T) => boolean },

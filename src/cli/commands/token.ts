@@ -8,6 +8,7 @@ import {
   letNodesIn,
   listTokens,
   newToken,
+  untilSigned,
 } from '../../cluster/bootstrap-tokens.ts';
 import { type Paths, pathsUnder } from '../../cluster/paths.ts';
 import { savedSettings } from '../../cluster/prepare.ts';
@@ -15,6 +16,9 @@ import { newCertificateKey, uploadCertificates } from '../../cluster/shared-cert
 import { realClock } from '../../util/clock.ts';
 import { parseDuration } from '../../util/duration.ts';
 import { rootOption } from '../options.ts';
+
+// A controller manager that has lost its lease takes no longer than this to be followed by another.
+const SIGNED_WITHIN_MS = 30_000;
 
 interface CreateOptions {
   root: string;
@@ -67,6 +71,7 @@ async function create(given: string | undefined, options: CreateOptions): Promis
     await letNodesIn(client, paths, settings, AbortSignal.timeout(30_000));
     const { description } = options;
     const until = await createToken(client, value, { ttlMs, now: realClock.now(), description });
+    await waitForSignature(client, value, ttlMs);
     const words = ['k8ts', 'join', addressForOthers(settings), '--token', value];
     words.push('--ca-cert-hash', authorityOf(paths).hash);
     if (options.controlPlane) {
@@ -77,6 +82,20 @@ async function create(given: string | undefined, options: CreateOptions): Promis
     const isWhole = options.printJoinCommand || options.controlPlane;
     process.stdout.write(`${isWhole ? words.join(' ') : value}\n`);
   });
+}
+
+/** Before others are told of a token it lets them in, unless that takes too long or the token lapses meanwhile. */
+async function waitForSignature(client: RestClient, token: string, ttlMs: number): Promise<void> {
+  const limitMs = ttlMs === 0 ? SIGNED_WITHIN_MS : Math.min(ttlMs, SIGNED_WITHIN_MS);
+  const signal = AbortSignal.timeout(limitMs);
+  try {
+    await untilSigned(client, token, realClock, signal);
+  } catch (err) {
+    if (!signal.aborted) throw err;
+    process.stderr.write(
+      'The cluster information is not signed with the token yet: machines get in once the controller manager has done that; see k8ts status\n',
+    );
+  }
 }
 
 async function list(client: RestClient): Promise<void> {
