@@ -26,6 +26,8 @@ defaults
   log global
   option dontlognull
   timeout connect 2s
+  # A server that is slow to say that it is ready is still better than none.
+  timeout check 5s
   # Watches are silent for long.
   timeout client 1h
   timeout server 1h
