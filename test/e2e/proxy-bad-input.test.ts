@@ -9,7 +9,7 @@ import { eventually } from '../support/network/answers.ts';
 import { NetworkWorld } from '../support/network/network-world.ts';
 import { service, slice } from '../support/network/service-objects.ts';
 
-const LIMIT_MS = 40_000;
+const LIMIT_MS = 120_000;
 
 async function answers(world: NetworkWorld, name: string): Promise<void> {
   await eventually(async () => {

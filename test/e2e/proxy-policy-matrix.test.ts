@@ -65,7 +65,7 @@ describe.each(['iptables', 'nftables'])('policies of all forms by %s', (mode) =>
     await harness.ask({ op: 'apply', objects });
     await eventually(async () => {
       expect(await seen(), JSON.stringify(policies)).toEqual(wanted(policies));
-    }, 20_000);
+    });
     await harness.ask({ op: 'delete', objects });
   });
 

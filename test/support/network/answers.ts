@@ -8,7 +8,7 @@ import {
 } from './network-world.ts';
 
 /** How long what must come is waited for. */
-export const PATIENCE_MS = 25 * TIMEOUT_MS;
+export const PATIENCE_MS = 75 * TIMEOUT_MS;
 
 /** Asks again until it holds; the last failure is what is thrown. */
 export async function eventually(

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { eventually } from './answers.ts';
 import type { NetworkWorld } from './network-world.ts';
 
-const START_MS = 20_000;
+const START_MS = 60_000;
 const execute = promisify(execFile);
 const CACHE = join(import.meta.dirname, '../../../node_modules/.cache/firewalld');
 /** Not installed: that would put the whole machine behind them. */
@@ -86,7 +86,8 @@ async function whenItAnswers(
 
 async function ended(...children: ChildProcess[]): Promise<void> {
   for (const child of children) {
-    const exited = child.exitCode === null ? once(child, 'exit') : Promise.resolve();
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    const exited = once(child, 'exit');
     child.kill('SIGTERM');
     await exited;
   }

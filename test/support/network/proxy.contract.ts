@@ -3,7 +3,7 @@ import { behavioursOf, presentKernel } from './behaviours.ts';
 import { NetworkWorld } from './network-world.ts';
 import type { Scenario } from './proxy-scenarios.ts';
 
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 180_000;
 
 /** The promises of a proxy mode, checked against this machine's kernel in network namespaces. */
 export function proxyBehaviour(mode: string): void {

@@ -92,7 +92,9 @@ export const SERVICE_SCENARIOS: readonly Scenario[] = [
       const end = Date.now() + 30_000;
       while (seen.size < 2) {
         assert.ok(Date.now() < end, `always ${[...seen]}`);
-        for (const name of unique(await world.tcp('client', '10.96.0.32', 80))) seen.add(name);
+        for (const name of unique(await patiently(world, 'client', ['10.96.0.32', 80]))) {
+          seen.add(name);
+        }
         // Each question is a sign of life, so there must be time between them.
         await new Promise((resolve) => setTimeout(resolve, 1_500));
       }
@@ -193,7 +195,9 @@ export const SERVICE_SCENARIOS: readonly Scenario[] = [
         );
         for (const to of ['10.96.0.35:80', `${NODE_IP}:30035`]) {
           await eventually(async () => {
-            const said = await world.run('client', 'socat', '-u', `SCTP4:${to}`, '-');
+            // What was sent before the rules were there is lost, and the kernel would try for minutes.
+            const target = `SCTP4:${to},connect-timeout=2`;
+            const said = await world.run('client', 'socat', '-u', target, '-');
             assert.equal(said.trim(), 'pod2');
           });
         }
