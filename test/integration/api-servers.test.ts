@@ -73,7 +73,7 @@ describe('the end points of the Service kubernetes', () => {
 
 describe('an API server that is asked to end', () => {
   it('is not ready any more, but answers until its delay is over', async () => {
-    const server = await startApiServer({ shutdownDelayMs: 2000 });
+    const server = await startApiServer({ shutdownDelayMs: 4000 });
     const client = await createClient(server.kubeconfig);
     const answer = (path: string) =>
       client.raw('GET', path).then(

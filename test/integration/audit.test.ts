@@ -39,7 +39,7 @@ afterAll(async () => {
 const events = (): any[] =>
   readFileSync(path, 'utf8')
     .split('\n')
-    .filter((line) => line !== '')
+    .slice(0, -1) // What is written at the moment, or nothing.
     .map((line) => JSON.parse(line));
 
 const found = (id: string) =>

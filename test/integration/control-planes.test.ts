@@ -54,7 +54,7 @@ describe("a node's balancer", () => {
     const [nsenter = '', ...within] = planes.enter;
     const balancer = spawn(nsenter, [...within, K8TS, 'balancer', ...args], { stdio: 'ignore' });
     const create = async (name: string): Promise<boolean> => {
-      const words = ['create', 'configmap', name, '--request-timeout=5s'];
+      const words = ['create', 'configmap', name, '--request-timeout=10s'];
       const options = { env: { KUBECONFIG: kubeconfig }, acceptExitCodes: [0, 1] };
       const { exitCode } = await run(nsenter, [...within, kubectlProgram(), ...words], options);
       return exitCode === 0;

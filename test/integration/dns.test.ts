@@ -40,6 +40,7 @@ beforeAll(async () => {
     'ready-port': ports.ready,
     'metrics-port': ports.metrics,
     upstream: '192.0.2.53',
+    lameduck: 3, // Time for a question on a busy machine, too.
   };
   const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
   dns = spawn(process.execPath, ['src/cli/cli.ts', 'dns', ...args], { stdio: 'ignore' });

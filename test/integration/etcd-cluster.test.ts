@@ -48,7 +48,10 @@ function etcdctl(...args: string[]): string {
   const { authority, certificate, key } = cluster.files;
   const tls = ['--cacert', authority, '--cert', certificate, '--key', key];
   const endpoints = ['--endpoints', cluster.endpoints.join(',')];
-  const { stdout, stderr, status } = spawnSync('etcdctl', [...endpoints, ...tls, ...args], {
+  // One of the members may have just come back.
+  const limits = ['--dial-timeout', '30s', '--command-timeout', '60s'];
+  const words = [...endpoints, ...limits, ...tls, ...args];
+  const { stdout, stderr, status } = spawnSync('etcdctl', words, {
     env: { ...process.env, ETCDCTL_API: '3' },
     encoding: 'utf8',
   });

@@ -108,6 +108,8 @@ describe('a StatefulSet', () => {
       await eventually(`all at ${image}`, async () => {
         return imagesOf(await world.readyPods('back', 3)).join() === [image, image, image].join();
       });
+      // The watch may be a moment behind.
+      await eventually('the watch has seen all', () => seen.log.length >= 9);
       await seen.stop();
       expect(seen.log.slice(3)).toEqual(
         [2, 1, 0].flatMap((n) => [`DELETED back-${n}`, `ADDED back-${n}`]),
@@ -133,6 +135,7 @@ describe('a StatefulSet', () => {
     expect(await world.pods('order')).toHaveLength(1);
     await world.free('order-0');
     await world.readyPods('order', 3);
+    await eventually('the watch has seen all', () => seen.log.length >= 3);
     expect(seen.log).toEqual([0, 1, 2].map((n) => `ADDED order-${n}`));
 
     const names = ['order-0', 'order-1', 'order-2'];
@@ -143,6 +146,7 @@ describe('a StatefulSet', () => {
     expect(await world.pods('order')).toHaveLength(3);
     for (const name of names) await world.free(name);
     await eventually('no Pods', async () => (await world.pods('order')).length === 0);
+    await eventually('the watch has seen all', () => seen.log.length >= 6);
     await seen.stop();
     expect(seen.log.slice(3)).toEqual([2, 1, 0].map((n) => `DELETED order-${n}`));
   });
