@@ -127,7 +127,11 @@ describe('k8ts certs rotate-ca', () => {
       async () => readFileSync(join(worker().pki, 'ca.crt'), 'utf8') === authority(),
     );
     const pods = await spread('rotated');
-    for (const { metadata } of pods) await cluster.kubectl('exec', metadata.name, '--', 'true');
+    for (const { metadata } of pods) {
+      await eventually('the kubelet lets the API server in', () =>
+        cluster.kubectl('exec', metadata.name, '--', 'true'),
+      );
+    }
     expect(pids()).toEqual(before);
   });
 });

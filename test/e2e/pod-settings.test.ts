@@ -235,14 +235,14 @@ describe.concurrent('the security context', () => {
   });
 
   it('shares processes', async () => {
-    const script = 'sleep 1; ps | grep -c "[s]leep 54321"';
+    const script = 'until ps | grep -q "[s]leep 54321"; do sleep 0.1; done; echo seen';
     await ns.apply(
       podOf('shared', [shell('other', 'exec sleep 54321'), shell('main', script)], {
         shareProcessNamespace: true,
       }),
     );
     const seen = async () => (await ns.kubectl('logs', 'shared', '-c', 'main')).trim();
-    await eventually('it is seen', async () => (await seen()) === '1');
+    await eventually('it is seen', async () => (await seen()) === 'seen');
   });
 });
 

@@ -72,36 +72,51 @@ describe('a readiness probe', () => {
       const { items } = await ns.get('endpointslices', '-l', 'kubernetes.io/service-name=moody');
       return items[0]?.endpoints?.[0]?.conditions.ready as boolean | undefined;
     };
-    await eventually('the endpoint is ready', ready);
-    await ns.kubectl('exec', 'moody', '--', 'touch', '/tmp/busy');
-    const [begin, looks] = [Date.now(), [] as number[]];
-    await eventually('the endpoint is not ready', async () => {
-      looks.push(Date.now());
-      return (await ready()) === false;
-    });
-    // Two periods of 2 s, and a look: the last one that may have found it ready began before that.
-    expect((looks.at(-2) ?? begin) - begin).toBeLessThan(6000);
-    const { spec, status } = {
-      ...(await ns.get('service', 'moody')),
-      status: (await ns.get('pod', 'moody')).status,
+    const { clusterIP } = (await ns.get('service', 'moody')).spec;
+    const answers = () => cluster.fetch(`http://${clusterIP}/`, 2);
+    /** From the failure to the last look that found it ready. */
+    const leaves = async (): Promise<number> => {
+      await eventually('the endpoint is ready', ready);
+      await ns.kubectl('exec', 'moody', '--', 'touch', '/tmp/busy');
+      const [begin, looks] = [Date.now(), [] as number[]];
+      await eventually('the endpoint is not ready', async () => {
+        looks.push(Date.now());
+        return (await ready()) === false;
+      });
+      return (looks.at(-2) ?? begin) - begin;
     };
-    await expect(cluster.fetch(`http://${spec.clusterIP}/`, 2)).rejects.toThrow();
+    // Two periods of 2 s, and a look. A machine may be busy with other things for a while, but not twice.
+    let took = await leaves();
+    if (took >= 6000) {
+      await ns.kubectl('exec', 'moody', '--', 'rm', '/tmp/busy');
+      took = await leaves();
+    }
+    expect(took).toBeLessThan(6000);
+    await eventually('nobody answers', () =>
+      answers().then(
+        () => false,
+        () => true,
+      ),
+    );
+    const { status } = await ns.get('pod', 'moody');
     expect(status.containerStatuses[0]).toMatchObject({ restartCount: 0, ready: false });
     await ns.kubectl('exec', 'moody', '--', 'rm', '/tmp/busy');
-    await eventually('the Service answers again', () =>
-      cluster.fetch(`http://${spec.clusterIP}/`, 2),
-    );
+    await eventually('the Service answers again', answers);
   });
 });
 
 describe('a startup probe', () => {
   it('holds the others back until it has succeeded', async () => {
     await ns.apply(
-      shellPod('slow', 'sleep 4; touch /tmp/started; sleep 3600', {
-        startupProbe: { ...exec('test', '-f', '/tmp/started'), failureThreshold: 60 },
-        // Would kill the container at once if it were asked before.
-        livenessProbe: { ...exec('test', '-f', '/tmp/started'), failureThreshold: 1 },
-      }),
+      shellPod(
+        'slow',
+        'until test -f /tmp/go; do sleep 0.1; done; touch /tmp/started; sleep 3600',
+        {
+          startupProbe: { ...exec('test', '-f', '/tmp/started'), failureThreshold: 300 },
+          // Would kill the container at once if it were asked before.
+          livenessProbe: { ...exec('test', '-f', '/tmp/started'), failureThreshold: 1 },
+        },
+      ),
     );
     await eventually('it runs, and has not started', async () => {
       const { status } = await ns.get('pod', 'slow');
@@ -109,6 +124,7 @@ describe('a startup probe', () => {
         status.containerStatuses?.[0].state.running && status.containerStatuses[0].started === false
       );
     });
+    await ns.kubectl('exec', 'slow', '--', 'touch', '/tmp/go');
     await ns.kubectl('wait', '--for=condition=Ready', 'pod/slow', '--timeout=120s');
     const { status } = await ns.get('pod', 'slow');
     expect(status.containerStatuses[0]).toMatchObject({ started: true, restartCount: 0 });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { copyFileSync, lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { errnoOf } from '../../src/util/errors.ts';
 import { type Cluster, createCluster, NODE_NAME } from '../support/cluster.ts';
 import { componentPid } from '../support/component-pid.ts';
 import { eventually } from '../support/eventually.ts';
@@ -166,7 +167,7 @@ describe('secrets', () => {
       readAuditLog(auditLog()).some(({ objectRef }) => objectRef?.resource === 'secrets'),
     ).toBe(true);
     for (const file of [...files, ...filesBelow(cluster.paths.store)]) {
-      const text = readFileSync(file, 'latin1');
+      const text = unlessGone(() => readFileSync(file, 'latin1')) ?? '';
       expect(text.includes(PASSWORD) || text.includes(ENCODED), file).toBe(false);
     }
   });
@@ -357,19 +358,33 @@ describe('k8ts certs', () => {
   });
 });
 
+/** Files come and go while they are looked at: the cluster runs. */
+function unlessGone<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (err) {
+    if (errnoOf(err) === 'ENOENT') return undefined;
+    throw err;
+  }
+}
+
 function filesBelow(directory: string): string[] {
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name));
+  const entries = unlessGone(() => readdirSync(directory, { withFileTypes: true })) ?? [];
+  return entries.flatMap((entry) => {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) return filesBelow(path);
+    return entry.isFile() ? [path] : [];
+  });
 }
 
 /** What a user without rights can get at: readable or, as a socket, writable, behind directories that let them through. */
 function reachableBelow(directory: string): string[] {
-  return readdirSync(directory).flatMap((name) => {
+  const names = unlessGone(() => readdirSync(directory)) ?? [];
+  return names.flatMap((name) => {
     const path = join(directory, name);
-    const facts = lstatSync(path);
+    const facts = unlessGone(() => lstatSync(path));
+    if (facts === undefined || facts.isSymbolicLink()) return [];
     const { mode } = facts;
-    if (facts.isSymbolicLink()) return [];
     const own = mode & (facts.isSocket() ? 0o002 : 0o004) ? [path] : [];
     return facts.isDirectory() && mode & 0o001 ? [...own, ...reachableBelow(path)] : own;
   });

@@ -159,7 +159,8 @@ describe('a host port', () => {
     };
     expect(await eventually('on the node', () => at(address))).toBe('host-2');
     expect(await eventually('on the loopback', () => at('127.0.0.1'))).toBe('host-1');
-    expect(await at('127.0.0.1', '--interface', address)).toBe('host-1');
+    const inside = () => at('127.0.0.1', '--interface', address);
+    expect(await eventually('on the loopback, from elsewhere', inside)).toBe('host-1');
     expect(await datagram('asker', address, port)).toBe('host-3');
     expect(await datagram('host-3', address, port)).toBe('host-3');
   });
@@ -169,7 +170,7 @@ describe('a host port', () => {
     expect(await datagram('asker', podIP, 8080)).toBe('host-3');
     const answer = await eventually('an answer to the node', async () => {
       const args = ['-t', '1', '-', `UDP4:${podIP}:8080`];
-      return (await cluster.network.run('socat', args, { input: '?' })).stdout;
+      return (await cluster.network.run('socat', args, { input: '?' })).stdout || undefined;
     });
     expect(answer).toBe('host-3');
   });
@@ -209,9 +210,12 @@ describe('a Pod in the network of its node', () => {
     const { clusterIP } = (await ns.get('service', 'a')).spec;
     for (const url of [`http://${ips.a}:8080/`, `http://${clusterIP}/`]) {
       const wget = ['timeout', '3', 'wget', '-q', '-O', '-', url];
-      expect((await ns.kubectl('exec', 'on-node', '--', ...wget)).trim()).toBe('a');
+      const asked = () => ns.kubectl('exec', 'on-node', '--', ...wget);
+      expect((await eventually(url, asked)).trim()).toBe('a');
     }
-    expect(await ask(`http://${address}:18099/`)).toBe('on-node');
+    // It is Ready before it listens.
+    const fromPod = () => ask(`http://${address}:18099/`);
+    expect(await eventually('it is reached', fromPod)).toBe('on-node');
   });
 });
 

@@ -30,7 +30,8 @@ describe('a Service of type LoadBalancer', () => {
     const url = `http://${address}:${PORT}/`;
     expect(await eventually('the node gets an answer', () => cluster.fetch(url, 1))).toBe('web');
     const wget = ['timeout', '3', 'wget', '-q', '-O', '-', url];
-    expect((await ns.kubectl('exec', 'client', '--', ...wget)).trim()).toBe('web');
+    const fromPod = () => ns.kubectl('exec', 'client', '--', ...wget);
+    expect((await eventually('a Pod gets an answer', fromPod)).trim()).toBe('web');
     expect((await ns.get('service', 'web')).spec.ports[0].nodePort).toBeUndefined();
 
     await ns.apply(balanced('second'));

@@ -123,12 +123,14 @@ describe('a Service', () => {
     await ready(0, 'empty');
     await ns.apply(service('full', WEB));
     await ready(3, 'full');
-    const { subsets } = await ns.get('endpoints', 'full');
-    expect(
-      subsets[0].addresses
-        .map(({ targetRef }: { targetRef: { name: string } }) => targetRef.name)
-        .sort(),
-    ).toEqual(['web-1', 'web-2', 'web-3']);
+    // They come from a controller of their own, not with the slices.
+    await eventually('Endpoints with the same Pods', async () => {
+      const { subsets } = await ns.get('endpoints', 'full');
+      const names = subsets[0].addresses.map(
+        ({ targetRef }: { targetRef: { name: string } }) => targetRef.name,
+      );
+      return names.sort().join() === 'web-1,web-2,web-3';
+    });
     await ns.kubectl('label', 'pod', 'web-3', 'tier=other', '--overwrite');
     await ready(2, 'full');
     await ns.kubectl('label', 'pod', 'web-3', 'tier=web', '--overwrite');

@@ -34,7 +34,8 @@ describe('a static Pod', () => {
     expect(metadata.annotations).toMatchObject({ 'kubernetes.io/config.source': 'file' });
     expect(metadata.ownerReferences).toMatchObject([{ kind: 'Node', name: NODE_NAME }]);
     expect(status).toMatchObject({ phase: 'Running', podIP: expect.any(String) });
-    expect(await cluster.kubectl('logs', name)).toBe('one\n');
+    const printed = () => cluster.kubectl('logs', name);
+    await eventually('it logs', async () => (await printed()) === 'one\n');
     expect(await cluster.kubectl('exec', name, '--', 'hostname')).toBe(`${name}\n`);
   });
 

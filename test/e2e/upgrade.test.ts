@@ -91,7 +91,7 @@ describe('k8ts upgrade', () => {
     const failed: unknown[] = [];
     while (!isDone) {
       asked++;
-      await cluster.fetch(url, 5).catch((err) => failed.push(err));
+      await cluster.fetch(url, 10).catch((err) => failed.push(err));
     }
     const { stdout } = await upgrading;
     expect(stdout).toMatch(new RegExp(`Node ${NODE_NAME} runs the installed version`));

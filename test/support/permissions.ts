@@ -51,8 +51,9 @@ export interface Policy {
 }
 
 export function readAuditLog(file: string): AuditedRequest[] {
-  const lines = readFileSync(file, 'utf8').split('\n');
-  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as AuditedRequest);
+  // The last one may be half written: the server goes on.
+  const lines = readFileSync(file, 'utf8').split('\n').slice(0, -1);
+  return lines.map((line) => JSON.parse(line) as AuditedRequest);
 }
 
 /** All roles and bindings of a cluster. */

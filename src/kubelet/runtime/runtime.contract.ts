@@ -192,7 +192,10 @@ export function runtimeContract(name: string, start: () => Promise<EngineUnderTe
       });
       expect(status.startedAt).toBeGreaterThan(status.createdAt - 1e9);
       expect(status.finishedAt).toBeGreaterThanOrEqual(status.startedAt);
-      const lines = readFileSync(log, 'utf8').trimEnd().split('\n');
+      const lines = await until(() => {
+        const all = existsSync(log) ? readFileSync(log, 'utf8').trimEnd().split('\n') : [];
+        return ['oops', 'NoNewPrivs'].every((end) => all.join().includes(end)) ? all : undefined;
+      });
       const shape = /^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) (stdout|stderr) F (.*)$/;
       const texts = lines.map((line) => shape.exec(line)?.slice(1) ?? [line]);
       expect(texts).toContainEqual(['stderr', 'oops']);
