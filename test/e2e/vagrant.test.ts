@@ -147,6 +147,24 @@ describe('k8ts leave', () => {
   });
 });
 
+describe('deploy/action/start.sh', () => {
+  it('gives a runner of GitHub a cluster, and the steps that follow the way to it', async () => {
+    const runner = workers.at(-1) as Server;
+    const files = ['ENV', 'OUTPUT', 'PATH'].map((name) => `GITHUB_${name}=/root/${name}`);
+    await runner.shell(`${files.join(' ')} /vagrant/deploy/action/start.sh --nodes 2`);
+    expect((await runner.run('cat', ['/root/OUTPUT'])).stdout).toMatch(/^kubeconfig=\//);
+    const steps = [
+      'export $(cat /root/ENV) PATH=$(cat /root/PATH):/usr/bin:/bin',
+      'kubectl apply -f /vagrant/deploy/demo/web.yaml',
+      'kubectl rollout status deployment/web --timeout=240s',
+      'kubectl wait node --all --for=condition=Ready --timeout=240s',
+    ];
+    const said = await runner.shell(steps.join(' && '));
+    expect(said).toContain('successfully rolled out');
+    expect(said.match(/^node\/\S+ condition met$/gm)).toHaveLength(2);
+  });
+});
+
 describe('k8ts upgrade', () => {
   it('replaces all that runs as a service, and the demo goes on', async () => {
     const before = await supervisor(server);

@@ -2,7 +2,7 @@
 # container.sh base CACHE ROOT: a server's files, which containers share.
 # container.sh start NAME HOME BASE NETWORK GROUP: a server that systemd runs, with the kernel of this machine, the network
 # namespace NETWORK, a directory HOME for what it writes and control groups GROUP below those of this process. It ends when the
-# server is switched off or rebooted; started again it has the same disk. This repository is its /vagrant.
+# server is switched off or rebooted; started again it has the same disk. Its /vagrant is this repository, as a copy.
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 repo=$(cd "$here/../.." && pwd)
@@ -41,13 +41,12 @@ own_groups() {
 # In namespaces of its own: what a kernel and its boot loader leave to systemd.
 boot() { # NAME HOME BASE
   local home=$2 root=$2/root
-  mkdir -p "$home"/{upper,work,root}
+  mkdir -p "$root"
   [ -e "$home/var" ] || cp -a "$3/var" "$home/var"
-  mount -t overlay -o "lowerdir=$3,upperdir=$home/upper,workdir=$home/work" overlay "$root"
+  copy "$3" "$home/system" "$root"
   # containerd's layers cannot lie in an overlay.
   mount --bind "$home/var" "$root/var"
-  mkdir -p "$root/vagrant"
-  mount --bind "$repo" "$root/vagrant"
+  copy "$repo" "$home/vagrant" "$root/vagrant"
   hostname "$1"
   name_server "$root" "$1"
   kernel_files "$root"
@@ -57,6 +56,12 @@ boot() { # NAME HOME BASE
   mkdir -p .before
   pivot_root . .before
   exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin container=k8ts sh -c 'umount -l /.before; exec /sbin/init' </dev/null &>/dev/console
+}
+
+# What is written goes into WRITTEN.
+copy() { # DIRECTORY WRITTEN AT
+  mkdir -p "$2"/{upper,work} "$3"
+  mount -t overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" overlay "$3"
 }
 
 kernel_files() { # ROOT
