@@ -1,5 +1,6 @@
 import { builtinSchema } from '../api/builtin-schema.ts';
 import type { Schema } from '../api/schema.ts';
+import { HealthMetrics } from '../http/health-metrics.ts';
 import type { Storage } from '../storage/storage.ts';
 import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/log.ts';
@@ -249,6 +250,7 @@ function nonResources(parts: {
   return {
     checks: { livez: [ping, storage], readyz: [ping, storage, readable, leaving] },
     metrics,
+    health: new HealthMetrics(),
     version: versionInfo(),
     clock: deps.clock,
     discovery: new Discovery({

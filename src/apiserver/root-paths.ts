@@ -20,7 +20,7 @@ export function rootPaths({ groups, checks, signsTokens }: Served): { paths: str
   ];
   const paths = [
     ...ofGroups,
-    ...['/apis', '/apis/', '/metrics', '/version'],
+    ...['/apis', '/apis/', '/metrics', '/metrics/slis', '/version'],
     ...['/openapi/v2', '/openapi/v3', '/openapi/v3/'],
     ...health('/healthz', checks.readyz),
     ...health('/livez', checks.livez),

@@ -26,20 +26,26 @@ function write(name: string, text: string): void {
   renameSync(file(`.${name}`), file(name));
 }
 
+/** Of the last answer. */
+let body = '';
+
 function get(port: number, path: string, who?: KeyAndCertificate): Promise<number> {
   return new Promise((resolve, reject) => {
+    body = '';
     const tls = who ? { cert: who.certificate, key: who.key } : {};
     const options = { port, path, agent: false, rejectUnauthorized: false, ...tls };
     request({ host: '127.0.0.1', ...options }, (res) => {
-      res.resume();
-      resolve(res.statusCode ?? 0);
+      res.setEncoding('utf8').on('data', (part) => {
+        body += part;
+      });
+      res.on('end', () => resolve(res.statusCode ?? 0));
     })
       .on('error', reject)
       .end();
   });
 }
 
-it('serveComponent believes the clients of the authority that its file holds now, and keeps what it cannot read', async () => {
+it('serveComponent believes the clients of the authority that its file holds now, keeps what it cannot read, and tells of its health', async () => {
   const now = Date.now();
   const authorities = await Promise.all(['a', 'b'].map((name) => createAuthority(name, now)));
   const clients = await Promise.all(
@@ -60,9 +66,11 @@ it('serveComponent believes the clients of the authority that its file holds now
     ...{ host: '127.0.0.1', port, clientCaFile: file('ca.crt') },
     onError: (err: unknown) => void errors.push(err),
   };
-  const answers = { checks: [], metrics: async () => 'm 1\n' };
+  const good = { name: 'good', check: () => {} };
+  const bad = { name: 'bad', check: () => Promise.reject(new Error('not well')) };
+  const answers = { checks: [good, bad], metrics: async () => 'm 1\n' };
   const serving = serveComponent(options, answers, stop.signal);
-  await expect.poll(() => get(port, '/healthz').catch(() => 0)).toBe(200);
+  await expect.poll(() => get(port, '/healthz/good').catch(() => 0)).toBe(200);
   expect(await get(port, '/metrics', clients[0])).toBe(200);
   expect(await get(port, '/metrics', clients[1])).toBe(401);
   write('ca.crt', second?.certificate ?? '');
@@ -71,6 +79,11 @@ it('serveComponent believes the clients of the authority that its file holds now
   write('ca.crt', 'nonsense');
   await expect.poll(() => errors.length).toBeGreaterThan(0);
   expect(await get(port, '/metrics', clients[1])).toBe(200);
+  expect(await get(port, '/readyz')).toBe(500);
+  expect(await get(port, '/metrics/slis')).toBe(401);
+  expect(await get(port, '/metrics/slis', clients[1])).toBe(200);
+  expect(body).toContain('kubernetes_healthcheck{name="bad",type="readyz"} 0');
+  expect(body).toContain('kubernetes_healthcheck{name="good",type="readyz"} 1');
   stop.abort();
   await serving;
 });

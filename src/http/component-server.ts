@@ -4,6 +4,7 @@ import type { TLSSocket } from 'node:tls';
 import { aborted } from '../util/lifecycle.ts';
 import { followFiles } from './follow-files.ts';
 import { type HealthCheck, healthAnswer } from './health.ts';
+import { HealthMetrics } from './health-metrics.ts';
 import { listen } from './server.ts';
 
 export interface ComponentServerOptions {
@@ -33,6 +34,9 @@ export interface ComponentAnswers {
   authorize?(user: { name: string; groups: string[] }, path: string): Promise<boolean>;
 }
 
+/** The same, and what was found of its health. */
+type Answers = ComponentAnswers & { readonly health: HealthMetrics };
+
 const HEALTH_PATHS = ['/healthz', '/livez', '/readyz'];
 
 /**
@@ -50,12 +54,13 @@ export async function serveComponent(
   // Of its own certificate nobody else has a sister: until the authority is found, no client is believed.
   let found = followClientCa && serving.certificate;
   const readAuthority = async () => (clientCaFile ? readFile(clientCaFile, 'utf8') : found);
+  const all: Answers = { ...answers, health: new HealthMetrics() };
   const listener = await listen(
     { host, port, ...serving, clientAuthority: await readAuthority() },
     {
       request(req, res) {
         // Whatever goes wrong here has been answered, or the peer is gone.
-        answer(req, res, answers).catch(() => res.destroy());
+        answer(req, res, all).catch(() => res.destroy());
       },
     },
   );
@@ -91,19 +96,15 @@ async function servingCertificate({ certificateFile, keyFile }: ComponentServerO
   return createAuthority('localhost', Date.now());
 }
 
-async function answer(
-  req: IncomingMessage,
-  res: ServerResponse,
-  answers: ComponentAnswers,
-): Promise<void> {
-  const { checks } = answers;
+async function answer(req: IncomingMessage, res: ServerResponse, answers: Answers): Promise<void> {
+  const { checks, health } = answers;
   const url = new URL(req.url ?? '/', 'https://localhost');
   const [, root = '', name] = url.pathname.split('/');
   const path = `/${root}`;
   if (HEALTH_PATHS.includes(path)) {
     const chosen = name ? checks.filter((check) => check.name === name) : checks;
     if (name && chosen.length === 0) return send(res, 404, '404 page not found\n');
-    const { code, body } = await healthAnswer(root, chosen, url.searchParams);
+    const { code, body } = await healthAnswer(root, health.kept(root, chosen), url.searchParams);
     return send(res, code, body);
   }
   const socket = req.socket as TLSSocket;
@@ -116,10 +117,11 @@ async function answer(
 async function protectedPage(
   res: ServerResponse,
   { pathname, searchParams }: URL,
-  { metrics, pages }: ComponentAnswers,
+  { metrics, pages, health }: Answers,
 ): Promise<void> {
-  if (pathname === '/metrics') {
-    return send(res, 200, await metrics(), 'text/plain; version=0.0.4; charset=utf-8');
+  const texts = { '/metrics': metrics, '/metrics/slis': () => health.render() };
+  if (pathname === '/metrics' || pathname === '/metrics/slis') {
+    return send(res, 200, await texts[pathname](), 'text/plain; version=0.0.4; charset=utf-8');
   }
   const found =
     pages && Object.hasOwn(pages, pathname) ? pages[pathname]?.(searchParams) : undefined;

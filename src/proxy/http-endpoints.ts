@@ -1,4 +1,5 @@
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { HealthMetrics } from '../http/health-metrics.ts';
 import type { ProxyMode } from './backend.ts';
 import type { ProxyMetrics } from './metrics.ts';
 import type { HealthAnswer, ProxyHealth } from './proxy-health.ts';
@@ -39,6 +40,9 @@ function answerHealth(
   response.end(JSON.stringify(body));
 }
 
+const METRICS = 'text/plain; version=0.0.4; charset=utf-8';
+const PING = { name: 'ping', check: () => {} };
+
 /** Port 10249: metrics, mode and configuration. */
 export function metricsListener(facts: {
   mode: ProxyMode;
@@ -49,10 +53,19 @@ export function metricsListener(facts: {
     response.writeHead(200, { 'content-type': type, 'x-content-type-options': 'nosniff' });
     response.end(body);
   };
+  const health = new HealthMetrics();
   return (request, response) => {
     switch (request.url?.split('?')[0]) {
       case '/healthz':
+        // Whether the process answers at all, which is what it does here.
+        void Promise.all(health.kept('healthz', [PING]).map(({ check }) => check()));
         text(response, 'ok');
+        break;
+      case '/metrics/slis':
+        health.render().then(
+          (body) => text(response, body, METRICS),
+          () => response.destroy(),
+        );
         break;
       case '/proxyMode':
         text(response, facts.mode);
@@ -66,7 +79,7 @@ export function metricsListener(facts: {
         break;
       case '/metrics':
         facts.metrics.registry.render().then(
-          (body) => text(response, body, 'text/plain; version=0.0.4; charset=utf-8'),
+          (body) => text(response, body, METRICS),
           () => response.destroy(),
         );
         break;

@@ -80,6 +80,10 @@ describe('k8ts proxy', () => {
     });
     expect(await get('http://127.0.0.1:10249/proxyMode')).toBe('nftables');
     expect(await get('http://127.0.0.1:10249/configz')).toContain('kubeproxy.config.k8s.io');
+    expect(await get('http://127.0.0.1:10249/healthz')).toBe('ok');
+    expect(await get('http://127.0.0.1:10249/metrics/slis')).toContain(
+      'kubernetes_healthcheck{name="ping",type="healthz"} 1',
+    );
     const metrics = await get('http://127.0.0.1:10249/metrics');
     for (const name of [
       'kubeproxy_sync_proxy_rules_duration_seconds',

@@ -48,6 +48,15 @@ describe('/metrics', () => {
     expect((await series('apiserver_request_total')).length - before).toBeLessThan(6);
   });
 
+  it('/metrics/slis tells what was found of the health, check by check', async () => {
+    await server.request('GET', '/readyz');
+    const { text } = await server.request('GET', '/metrics/slis');
+    expect(text).toContain('kubernetes_healthcheck{name="etcd",type="readyz"} 1');
+    expect(text).toMatch(
+      /kubernetes_healthchecks_total\{name="etcd",status="success",type="readyz"\} \d/,
+    );
+  });
+
   it('tells what is going on at the moment', async () => {
     const watch = server.watch(`${PATH}?watch=1`);
     await watch.status();

@@ -1,5 +1,6 @@
 import type { ApiError } from '../../api/errors.ts';
 import { type HealthCheck, healthAnswer } from '../../http/health.ts';
+import type { HealthMetrics } from '../../http/health-metrics.ts';
 import type { Clock } from '../../util/clock.ts';
 import { methodNotAllowed, notServed } from '../answers.ts';
 import type { Discovery } from '../discovery.ts';
@@ -14,6 +15,8 @@ import type { TokenService } from '../service-account-tokens.ts';
 export interface NonResourceDeps {
   readonly checks: { livez: readonly HealthCheck[]; readyz: readonly HealthCheck[] };
   readonly metrics: ServerMetrics;
+  /** What the checks found whenever they were asked for. */
+  readonly health: HealthMetrics;
   readonly version: object;
   readonly discovery: Discovery;
   readonly openapi: OpenApi;
@@ -34,13 +37,14 @@ export async function handleNonResource(deps: NonResourceDeps, exchange: Exchang
     case 'livez':
     case 'readyz':
     case 'healthz':
-      return health(deps, exchange, { endpoint: first, name: rest.join('/') });
+      return healthPage(deps, exchange, { endpoint: first, name: rest.join('/') });
     case 'version':
       if (rest.length > 0) throw notServed(path);
       return text(exchange, `${JSON.stringify(deps.version, undefined, 2)}`, 'application/json');
     case 'metrics': {
-      if (rest.length > 0) throw notServed(path);
-      const body = await deps.metrics.registry.render();
+      const page = rest.join('/');
+      if (page !== '' && page !== 'slis') throw notServed(path);
+      const body = await (page === 'slis' ? deps.health : deps.metrics.registry).render();
       return text(exchange, body, 'text/plain; version=0.0.4; charset=utf-8');
     }
     case 'debug':
@@ -65,15 +69,19 @@ async function root({ checks, discovery, tokens }: NonResourceDeps, exchange: Ex
   return text(exchange, JSON.stringify(found, undefined, 2), 'application/json');
 }
 
-async function health(
-  { checks }: NonResourceDeps,
+async function healthPage(
+  { checks, health }: NonResourceDeps,
   exchange: Exchange,
   { endpoint, name }: { endpoint: 'livez' | 'readyz' | 'healthz'; name: string },
 ): Promise<void> {
   const all = endpoint === 'livez' ? checks.livez : checks.readyz;
   const chosen = name === '' ? all : all.filter((check) => check.name === name);
   if (chosen.length === 0) throw notServed(exchange.info.path);
-  const { code, body } = await healthAnswer(endpoint, chosen, exchange.query);
+  const { code, body } = await healthAnswer(
+    endpoint,
+    health.kept(endpoint, chosen),
+    exchange.query,
+  );
   const type = 'text/plain; charset=utf-8';
   exchange.res.setHeader('X-Content-Type-Options', 'nosniff');
   send(exchange, code, Buffer.from(body), { 'Content-Type': type });
