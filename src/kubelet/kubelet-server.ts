@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Duplex } from 'node:stream';
 import type { Client } from '../client/client.ts';
 import { followFiles } from '../http/follow-files.ts';
+import { type HealthCheck, healthAnswer } from '../http/health.ts';
 import { listen } from '../http/server.ts';
 import { refuseUpgrade } from '../http/upgrade.ts';
 import type { KeyAndCertificate } from '../pki/ca.ts';
@@ -86,11 +87,7 @@ export class KubeletServer {
   async #listenForHealth() {
     const { healthzPort, healthzBindAddress } = this.#config;
     if (healthzPort === 0) return undefined;
-    const server = createServer((req, res) => {
-      const known = req.url === '/healthz' || req.url?.startsWith('/healthz?');
-      res.writeHead(known ? 200 : 404, { 'Content-Type': 'text/plain; charset=utf-8' });
-      res.end(known ? 'ok' : '404 page not found\n');
-    });
+    const server = createServer((req, res) => void answerHealth(req, res));
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(healthzPort, healthzBindAddress, resolve);
@@ -151,4 +148,18 @@ export class KubeletServer {
       refuseUpgrade(socket, { code, body: errorMessage(err) });
     }
   }
+}
+
+const PING: HealthCheck = { name: 'ping', check: () => {} };
+
+/** Whether the process answers at all; how the kubelet is, its HTTPS door tells. */
+async function answerHealth(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const { pathname, searchParams } = new URL(req.url ?? '/', 'http://kubelet');
+  const isKnown = pathname === '/healthz' || pathname === '/healthz/ping';
+  const { code, body } = isKnown
+    ? await healthAnswer('healthz', [PING], searchParams)
+    : { code: 404, body: '404 page not found\n' };
+  const nosniff = { 'X-Content-Type-Options': 'nosniff' };
+  res.writeHead(code, { 'Content-Type': 'text/plain; charset=utf-8', ...nosniff });
+  res.end(body);
 }

@@ -145,6 +145,12 @@ describe('the other doors', () => {
     expect(await read('/metrics/slis')).toContain(
       'kubernetes_healthcheck{name="syncloop",type="healthz"} 1',
     );
+    const plain = 'http://127.0.0.1:10248/healthz';
+    expect([await cluster.fetch(plain), await cluster.fetch(`${plain}/ping`)]).toEqual([
+      'ok',
+      'ok',
+    ]);
+    await expect(cluster.fetch(`${plain}/syncloop`)).rejects.toThrow('404');
     const { kubeletconfig } = JSON.parse(await read('/configz'));
     expect(kubeletconfig).toMatchObject({ containerLogMaxSize: '10Mi', maxPods: 110 });
     const names = JSON.parse(await read('/pods')).items.map(
