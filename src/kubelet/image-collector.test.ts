@@ -37,12 +37,12 @@ const image = (name: string, change: Partial<Image> = {}): Image => ({
   ...change,
 });
 
-function collector(change: Partial<ImageCollectorOptions> = {}): ImageCollector {
+function collector(change: Partial<ImageCollectorOptions> = {}, mountpoint = '/'): ImageCollector {
   const runtime: Partial<ContainerRuntime> = {
     listImages: async () => images,
     listContainers: async () => used.map((imageRef) => ({ imageRef }) as unknown as Container),
     imageFsInfo: async () => [
-      { timestamp: 0, fsId: { mountpoint: '/' }, usedBytes: null, inodesUsed: null },
+      { timestamp: 0, fsId: { mountpoint }, usedBytes: null, inodesUsed: null },
     ],
     removeImage: async ({ image: id }) => {
       images = images.filter((one) => one.id !== id);
@@ -96,6 +96,13 @@ describe('ImageCollector', () => {
     expect(events.lines[0]).toMatch(
       /^Warning FreeDiskSpaceFailed node-1: Failed to garbage collect required amount of images\. Attempted to free \d+ bytes, but only found 0 bytes eligible to free\.$/,
     );
+  });
+
+  it('says so where the disk of images tells no size', async () => {
+    await expect(collector({}, '/proc').collect(signal)).rejects.toThrow('invalid capacity 0');
+    expect(events.lines).toEqual([
+      'Warning InvalidDiskCapacity node-1: invalid capacity 0 on image filesystem',
+    ]);
   });
 
   it('does nothing while the disk is not full', async () => {

@@ -80,6 +80,11 @@ export class ImageCollector {
     const mountpoint = usage?.fsId?.mountpoint;
     if (!mountpoint) return;
     const { capacityBytes, availableBytes } = await filesystemFacts(mountpoint);
+    if (capacityBytes === 0) {
+      const message = 'invalid capacity 0 on image filesystem';
+      this.#tell('InvalidDiskCapacity', message);
+      throw new Error(message);
+    }
     const percent = 100 - Math.floor((availableBytes * 100) / capacityBytes);
     if (percent < high) return;
     const wanted = Math.floor((capacityBytes * (100 - low)) / 100) - availableBytes;
