@@ -20,6 +20,7 @@ import { containerResources, type NodeMemory } from './resources.ts';
 import type {
   ContainerConfig,
   ContainerRuntime,
+  Image,
   ImageSpec,
   Mount,
   PodSandboxConfig,
@@ -71,6 +72,8 @@ export interface StartContext {
   sandboxId: string;
   sandbox: PodSandboxConfig;
   volumes: ReadonlyMap<string, MountedVolume>;
+  /** Images of volumes by the volume's name: what was pulled for one mount does for the others. */
+  volumeImages: Map<string, Image>;
   facts: PodFacts;
   runtime: RuntimePod;
   /** The status that the API was told last. */
@@ -233,12 +236,14 @@ export class ContainerStarter {
   async #withImage(
     name: string,
     volume: MountedVolume,
-    { pod, sandbox }: StartContext,
+    { pod, sandbox, volumeImages }: StartContext,
     signal: AbortSignal,
   ): Promise<MountedVolume & { byRuntime?: ImageSpec }> {
     if (!volume.image) return volume;
     const { images, imageVolumes } = this.#deps;
-    const image = await images.ensureVolume(pod, volume.image, sandbox, signal);
+    const known = volumeImages.get(name);
+    const image = known ?? (await images.ensureVolume(pod, volume.image, sandbox, signal));
+    volumeImages.set(name, image);
     const hostPath = await imageVolumes.mount(pod.metadata.uid, name, image, signal);
     if (hostPath !== undefined) return { ...volume, hostPath };
     const { reference } = volume.image;

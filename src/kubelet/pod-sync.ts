@@ -21,7 +21,7 @@ import type { PodState } from './pod-state.ts';
 import type { Allocations } from './resize/allocations.ts';
 import type { Resizer } from './resize/resizer.ts';
 import { RestartBackoff } from './restart-backoff.ts';
-import type { ContainerRuntime, PodSandboxConfig } from './runtime/runtime.ts';
+import type { ContainerRuntime, Image, PodSandboxConfig } from './runtime/runtime.ts';
 import type { RuntimePod } from './runtime-pod.ts';
 import { podHostname, sandboxConfig } from './sandbox-config.ts';
 import type { UserNamespaces } from './user-namespaces.ts';
@@ -300,6 +300,7 @@ export class PodSync {
       ...podHostname(pod, this.#deps.dns().clusterDomain),
     });
     const waits: (number | undefined)[] = [];
+    const volumeImages = new Map<string, Image>();
     for (const container of [...actions.startEphemeral, ...actions.startInit, ...actions.start]) {
       const wait = this.#restarts.wait(state, container, given.before);
       if (wait > 0) {
@@ -313,6 +314,7 @@ export class PodSync {
         sandboxId: given.id,
         sandbox: given.config,
         volumes: given.volumes,
+        volumeImages,
         told: told(pod),
         hostsFile: hosts,
         kill: (which: { id: string; name: string }, message: string) =>

@@ -58,11 +58,17 @@ describe('an image in a registry with TLS and a password', () => {
     const volumes = [{ name: 'v', image: { reference, pullPolicy: 'Always' } }];
     const pod = pulling('by-digest', reference, { ...withSecret, volumes });
     const [main] = (pod.spec as unknown as { containers: object[] }).containers;
-    Object.assign(main ?? {}, { volumeMounts: [{ name: 'v', mountPath: '/v' }] });
+    const volumeMounts = ['/v', '/w'].map((mountPath) => ({ name: 'v', mountPath }));
+    Object.assign(main ?? {}, { volumeMounts });
     await ns.apply(pod);
     await ready('by-digest');
     expect(await ns.kubectl('exec', 'by-digest', '--', 'ls', '/v/bin/busybox')).toContain('/v/bin');
-    await toldOf('by-digest', [/Successfully pulled image/]);
+    await toldOf('by-digest', [/Successfully pulled image/, /Started/]);
+    const selector = '--field-selector=involvedObject.name=by-digest,reason=Pulling';
+    type Told = { count: number; involvedObject: { fieldPath?: string } };
+    const told: Told[] = (await ns.get('events', selector)).items;
+    // Once, however often it is mounted.
+    expect(told.filter((one) => !one.involvedObject.fieldPath)).toMatchObject([{ count: 1 }]);
   });
 
   it('is refused without it: ErrImagePull, then ImagePullBackOff', async () => {
