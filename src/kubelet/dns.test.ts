@@ -47,6 +47,21 @@ describe('podDns', () => {
     expect(dnsOf({ hostNetwork: true }, { clusterDns: [] }).warnings).toEqual([]);
   });
 
+  it('searches nothing twice, and asks this machine where the node has no list for its Pods', () => {
+    const node = { ...NODE, searches: ['cluster.local', 'node.test'] };
+    expect(dnsOf({}, { node }).config).toEqual(CLUSTER);
+    expect(dnsOf({}, { node: undefined }).config.searches).toEqual(CLUSTER.searches.slice(0, 3));
+    const nobody = { servers: ['127.0.0.1'], searches: ['.'], options: [] };
+    expect(dnsOf({ dnsPolicy: 'Default' }, { node: undefined }).config).toEqual(nobody);
+  });
+
+  it('leaves out a search path that no resolver takes, and says so', () => {
+    const searches = ['first.test', 'x'.repeat(254), 'last.test'];
+    const { config, warnings } = dnsOf({ dnsPolicy: 'Default' }, { node: { ...NODE, searches } });
+    expect(config.searches).toEqual(['first.test', 'last.test']);
+    expect(warnings.map(({ reason }) => reason)).toEqual(['DNSConfigForming']);
+  });
+
   it('holds three servers and 32 search paths, and says what was left out', () => {
     const nameservers = ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4'];
     const searches = Array.from({ length: 33 }, (_, i) => `s${i}`);

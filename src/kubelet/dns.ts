@@ -10,14 +10,17 @@ export interface DnsConfig {
 }
 
 const MAX_SERVERS = 3;
-const MAX_SEARCHES = 32;
-const MAX_SEARCH_LENGTH = 2048;
+/** How many search paths, and how long each and all of them, as resolvers know them. */
+export const SEARCH_LIMITS = { paths: 32, pathLength: 253, length: 2048 };
 const STUB = '127.0.0.53';
 const REAL_CONFIG_OF_STUB = '/run/systemd/resolve/resolv.conf';
 
-/** Reads resolv.conf(5). A file that names only systemd-resolved's stub gives way to resolved's real list. */
-export async function readResolvConf(path: string): Promise<DnsConfig> {
-  if (path === '') return { servers: [], searches: [], options: [] };
+/**
+ * Reads resolv.conf(5). A file that names only systemd-resolved's stub gives way to resolved's real list. No file: nobody
+ * but the Pod itself resolves names.
+ */
+export async function readResolvConf(path: string): Promise<DnsConfig | undefined> {
+  if (path === '') return undefined;
   const config = parseResolvConf(await readFile(path, 'utf8'));
   if (config.servers.length !== 1 || config.servers[0] !== STUB) return config;
   try {
@@ -42,7 +45,8 @@ export function parseResolvConf(text: string): DnsConfig {
 }
 
 export interface DnsOptions {
-  node: DnsConfig;
+  /** Undefined: the node has none for its Pods. */
+  node: DnsConfig | undefined;
   clusterDns: readonly string[];
   clusterDomain: string;
 }
@@ -62,19 +66,22 @@ export function podDns(
   const isMissing = wanted === 'ClusterFirst' && clusterDns.length === 0;
   const policy = isMissing ? 'Default' : wanted;
   let config: DnsConfig = { servers: [], searches: [], options: [] };
-  if (policy === 'Default') config = { ...node };
+  if (policy === 'Default') config = { ...(node ?? NOBODY) };
   if (policy === 'ClusterFirst') {
     const zone = clusterDomain;
     const own = zone === '' ? [] : [`${pod.metadata.namespace}.svc.${zone}`, `svc.${zone}`, zone];
     config = {
       servers: [...clusterDns],
-      searches: [...own, ...node.searches],
+      searches: unique([...own, ...(node?.searches ?? [])]),
       options: ['ndots:5'],
     };
   }
   const { warnings, ...result } = limited(withOwnConfig(config, pod));
   return { ...result, warnings: [...(isMissing ? [missing(pod)] : []), ...warnings.map(forming)] };
 }
+
+// What a resolver without any setting asks.
+const NOBODY: DnsConfig = { servers: ['127.0.0.1'], searches: ['.'], options: [] };
 
 const forming = (message: string): DnsWarning => ({ reason: 'DNSConfigForming', message });
 
@@ -114,9 +121,12 @@ function limited(config: DnsConfig): { config: DnsConfig; warnings: string[] } {
       `Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: ${servers.join(' ')}`,
     );
   }
+  const { paths, pathLength, length } = SEARCH_LIMITS;
   const searches: string[] = [];
-  for (const search of config.searches.slice(0, MAX_SEARCHES)) {
-    if ([...searches, search].join(' ').length > MAX_SEARCH_LENGTH) break;
+  for (const search of config.searches.slice(0, paths)) {
+    // Resolvers have been seen to crash on such a path.
+    if (search.length > pathLength) continue;
+    if ([...searches, search].join(' ').length > length) break;
     searches.push(search);
   }
   if (searches.length < config.searches.length) {

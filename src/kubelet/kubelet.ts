@@ -8,7 +8,7 @@ import { parseDuration } from './config.ts';
 import { ConfigObjects } from './config-objects.ts';
 import type { CsiDrivers } from './csi/csi-drivers.ts';
 import type { CsiVolumes } from './csi/csi-volumes.ts';
-import { type DnsConfig, readResolvConf } from './dns.ts';
+import { readResolvConf } from './dns.ts';
 import { EvictionManager } from './eviction/eviction-manager.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { ImageCollector } from './image-collector.ts';
@@ -16,6 +16,7 @@ import type { KubeletDeps, KubeletOptions } from './kubelet-deps.ts';
 import { podLogRotation } from './logs/pod-log-rotation.ts';
 import { countProbe, type KubeletMetrics } from './metrics.ts';
 import { enforceAllocatable } from './node/enforce-allocatable.ts';
+import { tellHostWarnings } from './node/host-warnings.ts';
 import { NodeReporter } from './node/node-reporter.ts';
 import { NodePlugins } from './node-plugins.ts';
 import { NodeShutdown } from './node-shutdown.ts';
@@ -71,7 +72,6 @@ export class Kubelet {
   readonly #images: ImageCollector;
   readonly #tokens: ServiceAccountTokens;
   readonly #sources: PodSources;
-  #resolver: DnsConfig = { servers: [], searches: [], options: [] };
   #podCidr = '';
   /** Every pod that the API binds to this node is known. */
   #heard = false;
@@ -296,7 +296,7 @@ export class Kubelet {
         services: () => this.#services.list(),
         node,
         networkProblem: () => networkProblem(node.runtimeStatus?.conditions),
-        resolver: () => this.#resolver,
+        resolver: () => readResolvConf(this.options.config.resolvConf),
         pressure: (pod) => this.#shutdown.refusal() ?? this.#eviction.refusal(pod),
         others: (uid) =>
           this.workers
@@ -315,7 +315,7 @@ export class Kubelet {
   /** Works until aborted; containers are left running. */
   async run(signal: AbortSignal): Promise<void> {
     await this.#prepare(signal);
-    this.#resolver = await readResolvConf(this.options.config.resolvConf);
+    await tellHostWarnings({ ...this.#deps, ...this.options });
     const loops = [this.#pods.run(signal), this.#services.run(signal), this.node.run(signal)];
     await this.#firstLook(signal);
     signal.addEventListener('abort', () => this.#stop(), { once: true });

@@ -56,7 +56,7 @@ export interface PodStagesDeps extends KubeletDeps {
   node: NodeReporter;
   networkProblem(): string | undefined;
   /** The node's own resolver configuration. */
-  resolver(): DnsConfig;
+  resolver(): Promise<DnsConfig | undefined>;
   /** Why the node, short of something, takes no such pod now. */
   pressure(pod: Pod): Failure | undefined;
   /** The other pods that hold resources of the node. */
@@ -221,7 +221,8 @@ function podSync(
     verdicts: probes,
     claims: deps.claims,
     allocations: deps.allocations,
-    dns: () => ({ node: deps.resolver(), clusterDns: clusterDNS, clusterDomain }),
+    clusterDomain,
+    dns: async () => ({ node: await deps.resolver(), clusterDns: clusterDNS, clusterDomain }),
     networkProblem: deps.networkProblem,
     runtimeHandler: (pod, signal) => handlerOf(client, pod, signal),
     told: (pod) => status.get(pod),

@@ -53,7 +53,9 @@ export interface PodSyncDeps {
   verdicts: ProbeVerdicts;
   allocations: Allocations;
   resizer: Resizer;
-  dns(): DnsOptions;
+  /** As it is now: who was given another network resolves names by that. */
+  dns(): Promise<DnsOptions>;
+  clusterDomain: string;
   hostIps(): readonly string[];
   /** Why the runtime cannot give pods a network now; undefined when it can. */
   networkProblem(): string | undefined;
@@ -237,7 +239,7 @@ export class PodSync {
     const present = pleg.get(state.uid).sandboxes[0];
     try {
       const attempt = actions.createSandbox ?? present?.attempt ?? 0;
-      const config = this.#sandboxConfig(pod, attempt);
+      const config = await this.#sandboxConfig(pod, attempt);
       if (actions.createSandbox === undefined && present) return { id: present.id, config };
       const handler = await runtimeHandler(pod, signal);
       const id = await runtime.runPodSandbox(config, handler, signal);
@@ -263,10 +265,9 @@ export class PodSync {
     return this.#sandboxBackoff.delay(key) * (1 + Math.random() / 2);
   }
 
-  #sandboxConfig(pod: Pod, attempt: number): PodSandboxConfig {
-    const { recorder, groups, dirs, dns } = this.#deps;
-    const options = dns();
-    const resolved = podDns(pod, options);
+  async #sandboxConfig(pod: Pod, attempt: number): Promise<PodSandboxConfig> {
+    const { recorder, groups, dirs, clusterDomain } = this.#deps;
+    const resolved = podDns(pod, await this.#deps.dns());
     for (const { reason, message } of resolved.warnings) {
       recorder.event(pod, 'Warning', reason, message);
     }
@@ -276,7 +277,7 @@ export class PodSync {
       userns: this.#deps.userNamespaces.of(pod),
       logDirectory: dirs.podLogs(pod),
       dns: resolved.config,
-      clusterDomain: options.clusterDomain,
+      clusterDomain,
     });
   }
 
@@ -297,7 +298,7 @@ export class PodSync {
     const facts = this.#facts(state, runtime);
     const hosts = writeHosts(this.#deps.dirs.hostsFile(pod.metadata.uid), pod, {
       podIps: facts.podIps,
-      ...podHostname(pod, this.#deps.dns().clusterDomain),
+      ...podHostname(pod, this.#deps.clusterDomain),
     });
     const waits: (number | undefined)[] = [];
     const volumeImages = new Map<string, Image>();
