@@ -11,6 +11,8 @@ export interface PodDisk {
   readonly volumes: readonly VolumeStats[];
   /** Bytes of volumes that count as the pod's ephemeral storage: empty directories on disk. */
   readonly localVolumes: number;
+  /** Files and directories of these volumes and of the logs. */
+  readonly inodes: number;
   /** Bytes of each emptyDir volume by its name, those in memory included. */
   readonly emptyDirs: ReadonlyMap<string, number>;
   /** Bytes of each container's log files by the container's name. */
@@ -23,20 +25,25 @@ export async function podDisk(pod: Pod, dirs: PodDirs, time: string): Promise<Po
   const volumes: VolumeStats[] = [];
   const emptyDirs = new Map<string, number>();
   let localVolumes = 0;
+  let inodes = 0;
   for (const { path, name } of await volumeDirectories(dirs.pod(pod.metadata.uid))) {
     const spec = pod.spec?.volumes?.find((v) => v.name === name);
     if (!spec?.emptyDir) continue;
     const stats = await volumeStats(path, time);
     volumes.push({ ...stats, name });
     emptyDirs.set(name, stats.usedBytes ?? 0);
-    if (!spec.emptyDir.medium) localVolumes += stats.usedBytes ?? 0;
+    if (spec.emptyDir.medium) continue;
+    localVolumes += stats.usedBytes ?? 0;
+    inodes += stats.inodesUsed ?? 0;
   }
   const logs = new Map<string, number>();
   for (const container of await namesIn(dirs.podLogs(pod))) {
-    logs.set(container, (await diskUsage(join(dirs.podLogs(pod), container))).bytes);
+    const used = await diskUsage(join(dirs.podLogs(pod), container));
+    logs.set(container, used.bytes);
+    inodes += used.inodes;
   }
   const logBytes = [...logs.values()].reduce((sum, bytes) => sum + bytes, 0);
-  return { volumes, localVolumes, emptyDirs, logs, logBytes };
+  return { volumes, localVolumes, inodes, emptyDirs, logs, logBytes };
 }
 
 /** `volumes/PLUGIN/NAME` below the pod's directory. */

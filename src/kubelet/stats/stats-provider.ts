@@ -179,7 +179,7 @@ export class StatsProvider {
           disk.localVolumes +
           disk.logBytes +
           sumOf(stats, (s) => s.writableLayer?.usedBytes?.value),
-        inodesUsed: sumOf(stats, (s) => s.writableLayer?.inodesUsed?.value),
+        inodesUsed: disk.inodes + sumOf(stats, (s) => s.writableLayer?.inodesUsed?.value),
       },
       ...(usage ? { process_stats: { process_count: usage.pids } } : {}),
     };
