@@ -17,6 +17,7 @@ import { podLogRotation } from './logs/pod-log-rotation.ts';
 import { countProbe, type KubeletMetrics } from './metrics.ts';
 import { enforceAllocatable } from './node/enforce-allocatable.ts';
 import { tellHostWarnings } from './node/host-warnings.ts';
+import { podsLimits } from './node/node-object.ts';
 import { NodeReporter } from './node/node-reporter.ts';
 import { NodePlugins } from './node-plugins.ts';
 import { NodeShutdown } from './node-shutdown.ts';
@@ -127,16 +128,7 @@ export class Kubelet {
     this.#images = this.#makeImageCollector();
     this.#eviction = this.#makeEviction();
     this.#shutdown = this.#makeShutdown();
-    this.#housekeeping = new Housekeeping({
-      runtime,
-      clock,
-      log,
-      pleg,
-      workers,
-      volumes,
-      groups,
-      dirs,
-    });
+    this.#housekeeping = new Housekeeping({ ...deps, pleg, workers, volumes, groups, dirs });
   }
 
   readonly #wake = (uid: string): void => this.workers.wake(uid);
@@ -225,12 +217,11 @@ export class Kubelet {
         ...this.#deps,
         stats: this.stats,
         dirs: this.dirs,
-        active: () =>
-          this.workers
-            .active()
-            .filter(({ uid }) => !this.workers.isTerminating(uid))
-            .map(({ pod }) => pod),
+        clock: this.#deps.steady,
+        active: () => this.workers.staying(),
         evict: (uid, failure) => this.workers.fail(uid, failure),
+        isCleared: (uid) => this.workers.isCleared(uid),
+        podsMemory: () => this.#groups.memoryLeft(podsLimits(this.machine, this.options.config)),
         reclaimDisk: async (signal) => {
           await this.#housekeeping.removeDead(signal);
           await this.#images.removeUnused(signal);

@@ -48,6 +48,13 @@ export class PodGroups {
     await this.#cgroups.ensure(join(this.top, 'besteffort'), { cpuShares: 2 });
   }
 
+  /** Memory that all pods together may still take; undefined where nothing bounds them. */
+  async memoryLeft({ memoryLimit }: { memoryLimit: number }) {
+    if (memoryLimit === 0) return undefined;
+    const usage = await this.#cgroups.usage(this.top);
+    return usage && { available: memoryLimit - usage.memoryWorkingSet, total: memoryLimit };
+  }
+
   async ensure(pod: Pod): Promise<void> {
     await this.#set(this.parentFor(pod), podResources(pod));
   }

@@ -130,6 +130,18 @@ export class PodWorkers {
     return busy.map((w) => w.state);
   }
 
+  /** Pods that are to run and have not been asked to end. */
+  staying(): Pod[] {
+    const staying = [...this.#workers.values()].filter((w) => w.stage === 'sync');
+    return staying.map((w) => w.state.pod);
+  }
+
+  /** Nothing runs of the pod, and its volumes and its control group are gone. */
+  isCleared(uid: string): boolean {
+    const stage = this.#workers.get(uid)?.stage;
+    return stage !== 'sync' && stage !== 'terminating';
+  }
+
   isTerminating(uid: string): boolean {
     const stage = this.#workers.get(uid)?.stage;
     return stage !== undefined && stage !== 'sync';

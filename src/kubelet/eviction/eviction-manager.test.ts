@@ -63,12 +63,25 @@ describe('evictionMessage', () => {
         'Container c was using 200Mi, request is 64Mi, has larger consumption of memory. ',
     );
   });
+
+  it.each([
+    ['nodefs.available', 'ephemeral-storage', 5000, 'Threshold quantity: 500, available: 4Ki. '],
+    ['nodefs.inodesFree', 'inodes', 120_000, 'Threshold quantity: 12k, available: 4096. '],
+    ['pid.available', 'pids', 32_768, 'Threshold quantity: 3276, available: 4096. '],
+  ] as const)('shows numbers of %s as quantities', (signal, resource, total, numbers) => {
+    const threshold = { signal, value: '10%', graceMs: 0 };
+    const left = { available: 4096, total };
+    expect(evictionMessage(pod('a'), undefined, { resource, threshold, left })).toBe(
+      `The node was low on resource: ${resource}. ${numbers}`,
+    );
+  });
 });
 
 describe('storageExcess', () => {
   const disk = (change: object = {}) => ({
     volumes: [],
     localVolumes: 0,
+    inodes: 0,
     emptyDirs: new Map<string, number>(),
     logs: new Map<string, number>(),
     logBytes: 0,
@@ -88,7 +101,10 @@ describe('storageExcess', () => {
       'an empty directory',
       disk({ emptyDirs: new Map([['data', 2 * MI]]) }),
       new Map(),
-      'Usage of EmptyDir volume "data" exceeds the limit "1Mi". ',
+      {
+        limit: 'emptydirfs.limit',
+        message: 'Usage of EmptyDir volume "data" exceeds the limit "1Mi". ',
+      },
     ],
     [
       'the pod as a whole',
@@ -97,16 +113,22 @@ describe('storageExcess', () => {
         ['c', 4 * MI],
         ['d', 4 * MI],
       ]),
-      `Pod ephemeral local storage usage exceeds the total limit of containers ${8 * MI}. `,
+      {
+        limit: 'ephemeralpodfs.limit',
+        message: `Pod ephemeral local storage usage exceeds the total limit of containers ${8 * MI}. `,
+      },
     ],
     [
       'a container with its log',
       disk({ logs: new Map([['c', 2 * MI]]), logBytes: 2 * MI }),
       new Map([['c', 3 * MI]]),
-      'Container c exceeded its local ephemeral storage limit "4Mi". ',
+      {
+        limit: 'ephemeralcontainerfs.limit',
+        message: 'Container c exceeded its local ephemeral storage limit "4Mi". ',
+      },
     ],
   ])('finds %s', (_what, given, layers, expected) => {
-    expect(storageExcess(limited, given, layers)).toBe(expected);
+    expect(storageExcess(limited, given, layers)).toEqual(expected);
   });
 
   it('is asked only about pods that have limits', () => {

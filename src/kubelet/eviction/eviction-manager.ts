@@ -5,6 +5,7 @@ import type { MachineFacts } from '../../host/machine.ts';
 import type { Clock } from '../../util/clock.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { inexact } from '../../util/exact-json.ts';
+import { jsonEqual } from '../../util/json.ts';
 import type { Logger } from '../../util/log.ts';
 import { type KubeletConfiguration, parseDuration } from '../config.ts';
 import { isCriticalPod } from '../critical-pods.ts';
@@ -18,6 +19,7 @@ import type { StatsProvider } from '../stats/stats-provider.ts';
 import { evictionMessage } from './messages.ts';
 import { rankForEviction } from './ranking.ts';
 import {
+  type Left,
   type Pressure,
   readSignals,
   SIGNAL_ORDER,
@@ -43,14 +45,23 @@ export interface EvictionDeps {
   evict(uid: string, failure: Failure): void;
   /** Frees disk without ending anybody: images and containers that nobody uses. */
   reclaimDisk(signal: AbortSignal): Promise<void>;
+  /** Nothing of the pod takes up anything any more. */
+  isCleared(uid: string): boolean;
+  /** What the bound of all pods leaves; undefined where there is none. */
+  podsMemory(): Promise<Left | undefined>;
   /** The node's conditions have to be told anew. */
   onPressure(): void;
   /** What is left of what; by default the machine is asked. */
   readSignals?(imageDir: string | undefined): Promise<Signals>;
 }
 
-const PERIOD_MS = 10_000;
+// What is left is a few numbers of the kernel's; what each pod takes up has to be measured.
+const PERIOD_MS = 2000;
+const LOOKS_PER_MEASURE = 5;
 const HARD_GRACE_SECONDS = 1;
+// What an evicted pod had is free when it is gone, and not asked of a second one before.
+const CLEAR_LOOK_MS = 500;
+const CLEAR_LOOKS = 60;
 
 /** Watches what the node is short of, and ends pods before the kernel ends something of its own choice. */
 export class EvictionManager {
@@ -62,6 +73,8 @@ export class EvictionManager {
   /** When each pressure was seen last. */
   readonly #pressed = new Map<Pressure, number>();
   #imageDir: string | undefined;
+  #looks = 0;
+  #pressure: Record<Pressure, boolean> = { memory: false, disk: false, pid: false };
 
   constructor(
     deps: EvictionDeps,
@@ -72,8 +85,13 @@ export class EvictionManager {
     this.#thresholds = thresholdsOf(options.config);
   }
 
-  /** What the node's conditions tell: a pressure stays until it has been gone for the transition period. */
-  get pressure(): Record<Pressure, boolean> {
+  /** What the node's conditions tell, as of the last look. */
+  get pressure(): Readonly<Record<Pressure, boolean>> {
+    return this.#pressure;
+  }
+
+  /** A pressure stays until it has been gone for the transition period. */
+  #pressureNow(): Record<Pressure, boolean> {
     const { clock } = this.#deps;
     const period = parseDuration(this.#options.config.evictionPressureTransitionPeriod);
     const has = (kind: Pressure): boolean => {
@@ -104,7 +122,9 @@ export class EvictionManager {
     const { clock, log } = this.#deps;
     while (!signal.aborted) {
       try {
-        await this.look(signal);
+        const evicted = await this.look(signal);
+        await this.#untilCleared(evicted, signal);
+        if (evicted.length > 0) continue;
       } catch (err) {
         if (signal.aborted) return;
         log.warn({ err: errorMessage(err) }, 'Cannot look after the resources of the node');
@@ -113,22 +133,31 @@ export class EvictionManager {
     }
   }
 
-  /** One look; evicts at most one pod for the node's sake. */
-  async look(signal: AbortSignal): Promise<void> {
-    const before = JSON.stringify(this.pressure);
-    await this.#enforceLimits(signal);
+  /** One look; evicts at most one pod for the node's sake. Answers who goes. */
+  async look(signal: AbortSignal): Promise<readonly string[]> {
+    const before = this.#pressure;
     const due = this.#due(await this.#read(signal));
-    if (JSON.stringify(this.pressure) !== before) this.#deps.onPressure();
-    if (due) await this.#relieve(due, signal);
+    this.#pressure = this.#pressureNow();
+    if (!jsonEqual(this.#pressure, before)) this.#deps.onPressure();
+    const greedy = this.#looks++ % LOOKS_PER_MEASURE === 0 ? await this.#enforceLimits(signal) : [];
+    if (greedy.length > 0 || !due) return greedy;
+    return this.#relieve(due, signal);
+  }
+
+  async #untilCleared(evicted: readonly string[], signal: AbortSignal): Promise<void> {
+    const { clock, isCleared } = this.#deps;
+    for (let looks = 0; looks < CLEAR_LOOKS && !evicted.every(isCleared); looks++) {
+      await clock.sleep(CLEAR_LOOK_MS, signal);
+    }
   }
 
   async #read(signal: AbortSignal): Promise<Signals> {
-    const { machine, runtime } = this.#deps;
+    const { runtime } = this.#deps;
     this.#imageDir ??= await imageDirectory(runtime, signal);
     const { readSignals: given } = this.#deps;
     return given
       ? given(this.#imageDir)
-      : readSignals(machine, this.#options.rootDir, this.#imageDir);
+      : readSignals(this.#deps, this.#options.rootDir, this.#imageDir);
   }
 
   /** The threshold to act on now: the most urgent signal that is crossed, long enough if it is a soft one. */
@@ -151,11 +180,11 @@ export class EvictionManager {
     return threshold && { threshold, signals };
   }
 
-  async #relieve({ threshold, signals }: Due, signal: AbortSignal): Promise<void> {
+  async #relieve({ threshold, signals }: Due, signal: AbortSignal): Promise<string[]> {
     const { recorder, reclaimDisk, log } = this.#deps;
     const facts = SIGNALS[threshold.signal];
     const left = signals.get(threshold.signal);
-    if (!facts || !left) return;
+    if (!facts || !left) return [];
     const { resource, pressure } = facts;
     const { nodeName: name } = this.#options;
     const node = { apiVersion: 'v1', kind: 'Node', metadata: { name, uid: name } };
@@ -167,7 +196,7 @@ export class EvictionManager {
         thresholdsMet([threshold], now, this.#options.config.evictionMinimumReclaim).length === 0
       ) {
         log.info({ signal: threshold.signal }, 'Freed enough disk without evicting a pod');
-        return;
+        return [];
       }
     }
     const { pods } = await this.#deps.stats.summary({ light: false }, signal);
@@ -176,12 +205,14 @@ export class EvictionManager {
       stats: pods.find((p) => p.podRef.uid === pod.metadata.uid),
     }));
     const [victim] = rankForEviction(candidates, resource);
-    if (!victim) return;
+    if (!victim) return [];
     const message = evictionMessage(victim.pod, victim.stats, { resource, threshold, left });
     this.#evict(victim.pod, threshold.signal, {
       message,
       gracePeriod: this.#grace(threshold, victim.pod),
+      disruption: true,
     });
+    return [victim.pod.metadata.uid];
   }
 
   #grace({ graceMs }: Threshold, pod: Pod): number {
@@ -190,9 +221,13 @@ export class EvictionManager {
     return Math.min(own, this.#options.config.evictionMaxPodGracePeriod);
   }
 
-  /** Pods that use more disk than they said go at once, however much is left. */
-  async #enforceLimits(signal: AbortSignal): Promise<void> {
+  /**
+   * Pods that use more disk than they said go at once, however much is left. They have broken their own word: nobody
+   * disrupts them.
+   */
+  async #enforceLimits(signal: AbortSignal): Promise<string[]> {
     const { dirs, runtime, clock } = this.#deps;
+    const greedy: string[] = [];
     for (const pod of this.#deps.active().filter(hasStorageLimits)) {
       const filter = { [POD_UID_LABEL]: pod.metadata.uid };
       const stats = await runtime.listContainerStats(filter, signal);
@@ -203,20 +238,22 @@ export class EvictionManager {
         ]),
       );
       const disk = await podDisk(pod, dirs, new Date(clock.now()).toISOString());
-      const message = storageExcess(pod, disk, layers);
-      if (message) {
-        this.#evict(pod, 'ephemeralpodfs.limit', { message, gracePeriod: HARD_GRACE_SECONDS });
-      }
+      const excess = storageExcess(pod, disk, layers);
+      if (!excess) continue;
+      const { limit, message } = excess;
+      this.#evict(pod, limit, { message, gracePeriod: HARD_GRACE_SECONDS, disruption: false });
+      greedy.push(pod.metadata.uid);
     }
+    return greedy;
   }
 
-  #evict(pod: Pod, cause: string, failure: { message: string; gracePeriod: number }): void {
+  #evict(pod: Pod, cause: string, failure: Omit<Required<Failure>, 'reason'>): void {
     const { recorder, metrics, evict, log } = this.#deps;
-    const { message, gracePeriod } = failure;
+    const { message } = failure;
     log.info({ pod: podKey(pod), cause, message }, 'Evicting a pod');
     recorder.event(pod, 'Warning', 'Evicted', message);
     metrics.evictions.inc({ eviction_signal: cause });
-    evict(pod.metadata.uid, { reason: 'Evicted', message, gracePeriod, disruption: true });
+    evict(pod.metadata.uid, { reason: 'Evicted', ...failure });
   }
 }
 

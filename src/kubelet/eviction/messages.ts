@@ -5,10 +5,10 @@ import type { PodStats } from '../stats/summary.ts';
 import type { Left, Resource, Threshold } from './signals.ts';
 import { thresholdValue } from './signals.ts';
 
-/** Bytes as upstream prints them; numbers of inodes and processes are plain. */
+/** As upstream prints them: bytes in powers of 1024, numbers of inodes and processes in powers of 1000. */
 function shown(value: number, resource: Resource): string {
-  if (resource === 'inodes' || resource === 'pids') return String(Math.floor(value));
-  return formatQuantity(quantityOf(Math.floor(value / 1024) * 1024, 'BinarySI'));
+  const format = resource === 'inodes' || resource === 'pids' ? 'DecimalSI' : 'BinarySI';
+  return formatQuantity(quantityOf(Math.floor(value), format));
 }
 
 /** The status message of a pod that goes because the node is short of something, in upstream's words. Pure. */

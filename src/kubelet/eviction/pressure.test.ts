@@ -19,6 +19,8 @@ const evicted: [name: string, grace: number | undefined][] = [];
 let reclaimed = 0;
 /** What a reclaim wins back. */
 let unused = 0;
+/** Pods of which nothing is left. */
+let cleared = (_uid: string): boolean => true;
 
 beforeEach(() => {
   clock = new FakeClock();
@@ -27,6 +29,7 @@ beforeEach(() => {
   evicted.length = 0;
   reclaimed = 0;
   unused = 0;
+  cleared = () => true;
 });
 
 function manager(config: object): EvictionManager {
@@ -55,6 +58,7 @@ function manager(config: object): EvictionManager {
       unused = 0;
     },
     onPressure: () => {},
+    isCleared: (uid) => cleared(uid),
     readSignals: async () =>
       new Map([
         ['memory.available', { available: left.memory, total: 16_000 * MI }],
@@ -135,6 +139,38 @@ describe('a hard threshold', () => {
   });
 });
 
+describe('while the threshold is crossed', () => {
+  it('one pod after the other goes, the next when the one before is gone', async () => {
+    const gone = new Set<string>();
+    cleared = (uid) => gone.has(uid);
+    left.memory = 90 * MI;
+    const stop = new AbortController();
+    const running = manager({}).run(stop.signal);
+    await clock.advance(0);
+    await clock.advance(20_000);
+    expect(evicted.map(([name]) => name)).toEqual(['big']);
+    gone.add('big');
+    await clock.advance(500);
+    expect(evicted.map(([name]) => name)).toEqual(['big', 'small']);
+    stop.abort();
+    await running;
+  });
+
+  it('a pod that does not go keeps the next one for half a minute, not longer', async () => {
+    cleared = () => false;
+    left.memory = 90 * MI;
+    const stop = new AbortController();
+    const running = manager({}).run(stop.signal);
+    await clock.advance(0);
+    await clock.advance(29_000);
+    expect(evicted).toHaveLength(1);
+    await clock.advance(2000);
+    expect(evicted).toHaveLength(2);
+    stop.abort();
+    await running;
+  });
+});
+
 describe('a pressure', () => {
   it('is told until it has been gone for the transition period', async () => {
     const eviction = manager({ evictionPressureTransitionPeriod: '5m' });
@@ -146,6 +182,7 @@ describe('a pressure', () => {
     expect(eviction.pressure.memory).toBe(true);
     expect(eviction.refusal(podWith())?.message).toBe('The node had condition: [MemoryPressure]. ');
     await clock.advance(1000);
+    await eviction.look(signal);
     expect(eviction.pressure.memory).toBe(false);
     expect(eviction.refusal(podWith())).toBeUndefined();
   });

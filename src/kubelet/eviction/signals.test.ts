@@ -42,6 +42,17 @@ describe('thresholdsMet', () => {
 });
 
 describe('thresholdsOf', () => {
+  it('has pods keep as far from their own bound as from that of the machine', () => {
+    const hard = { evictionHard: { 'memory.available': '1Gi' } };
+    const signals = new Map([
+      ['allocatableMemory.available', { available: GI / 2, total: 2 * GI }],
+    ]);
+    const crossed = (change: object) =>
+      thresholdsMet(thresholdsOf({ ...DEFAULTS, ...hard, ...change }), signals);
+    expect(crossed({})).toMatchObject([{ signal: 'allocatableMemory.available', value: '1Gi' }]);
+    expect(crossed({ enforceNodeAllocatable: ['none'] })).toEqual([]);
+  });
+
   it('refuses signals that do not exist and soft thresholds without a grace period', () => {
     expect(() => thresholdsOf({ ...DEFAULTS, evictionHard: { 'memory.free': '1Gi' } })).toThrow(
       'unsupported eviction signal memory.free',

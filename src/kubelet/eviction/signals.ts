@@ -32,6 +32,7 @@ export type Pressure = 'memory' | 'disk' | 'pid';
 /** What is short when a signal is low, and which of the node's conditions tells it. */
 export const SIGNALS: Readonly<Record<string, { resource: Resource; pressure: Pressure }>> = {
   'memory.available': { resource: 'memory', pressure: 'memory' },
+  'allocatableMemory.available': { resource: 'memory', pressure: 'memory' },
   'nodefs.available': { resource: 'ephemeral-storage', pressure: 'disk' },
   'nodefs.inodesFree': { resource: 'inodes', pressure: 'disk' },
   'imagefs.available': { resource: 'ephemeral-storage', pressure: 'disk' },
@@ -42,11 +43,14 @@ export const SIGNALS: Readonly<Record<string, { resource: Resource; pressure: Pr
 /** Memory is fought for first: a node without it can do nothing else. */
 export const SIGNAL_ORDER = Object.keys(SIGNALS);
 
+type EvictionConfiguration = Pick<
+  KubeletConfiguration,
+  'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod' | 'enforceNodeAllocatable'
+>;
+
 /** The configuration's thresholds, hard ones first. Throws for signals that do not exist and soft ones without grace. */
-export function thresholdsOf(
-  config: Pick<KubeletConfiguration, 'evictionHard' | 'evictionSoft' | 'evictionSoftGracePeriod'>,
-): Threshold[] {
-  const hard = Object.entries(config.evictionHard);
+export function thresholdsOf(config: EvictionConfiguration): Threshold[] {
+  const hard = Object.entries(hardThresholds(config));
   const soft = Object.entries(config.evictionSoft);
   for (const [signal] of [...hard, ...soft]) {
     if (!SIGNALS[signal]) throw new Error(`unsupported eviction signal ${signal}`);
@@ -63,19 +67,28 @@ export function thresholdsOf(
   ].filter(({ value }) => value !== '0%' && value !== '100%');
 }
 
+/** Where Pods have a bound of their own, they must not come as near to it as to that of the machine. */
+function hardThresholds({ evictionHard, enforceNodeAllocatable }: EvictionConfiguration) {
+  const memory = evictionHard['memory.available'];
+  if (memory === undefined || !enforceNodeAllocatable.includes('pods')) return evictionHard;
+  return { ...evictionHard, 'allocatableMemory.available': memory };
+}
+
 export async function readSignals(
-  machine: MachineFacts,
+  { machine, podsMemory }: { machine: MachineFacts; podsMemory(): Promise<Left | undefined> },
   rootDir: string,
   imageDir: string | undefined,
 ): Promise<Signals> {
-  const [available, disk, images, processes] = await Promise.all([
+  const [available, pods, disk, images, processes] = await Promise.all([
     availableMemory(),
+    podsMemory(),
     filesystemFacts(rootDir),
     filesystemFacts(imageDir ?? rootDir),
     processCounts(),
   ]);
   const signals = new Map<string, Left>([
     ['memory.available', { available, total: machine.memory }],
+    ...(pods ? [['allocatableMemory.available', pods] as [string, Left]] : []),
     ...diskSignals('nodefs', disk),
     ...diskSignals('imagefs', images),
   ]);
@@ -107,7 +120,7 @@ export function thresholdsMet(
   return thresholds.filter((threshold) => {
     const left = signals.get(threshold.signal);
     if (!left) return false;
-    const extra = reclaim[threshold.signal];
+    const extra = reclaim[threshold.signal.replace(/^allocatableMemory/, 'memory')];
     const more = extra ? thresholdValue({ ...threshold, value: extra }, left.total) : 0;
     return left.available < thresholdValue(threshold, left.total) + more;
   });
