@@ -9,6 +9,7 @@ import { ConfigObjects } from './config-objects.ts';
 import type { CsiDrivers } from './csi/csi-drivers.ts';
 import type { CsiVolumes } from './csi/csi-volumes.ts';
 import { readResolvConf } from './dns.ts';
+import { endInTime } from './end-in-time.ts';
 import { EvictionManager } from './eviction/eviction-manager.ts';
 import { Housekeeping } from './housekeeping.ts';
 import { ImageCollector } from './image-collector.ts';
@@ -27,6 +28,7 @@ import { type PodDirs, podDirs } from './pod-dirs.ts';
 import { PodGroups } from './pod-groups.ts';
 import { PodSources } from './pod-sources.ts';
 import { createPodStages } from './pod-stages.ts';
+import type { Failure } from './pod-state.ts';
 import { PodWorkers } from './pod-workers.ts';
 import { ProbeManager } from './probes/probe-manager.ts';
 import { PullRecords } from './pull-records.ts';
@@ -132,6 +134,10 @@ export class Kubelet {
   }
 
   readonly #wake = (uid: string): void => this.workers.wake(uid);
+  readonly #end = (uid: string, why: Failure): void => {
+    const { recorder, steady: clock } = this.#deps;
+    endInTime({ recorder, clock, workers: this.workers }, uid, why);
+  };
   readonly #hostIps = (): readonly string[] => this.options.nodeIps;
 
   #makePleg(): Pleg {
@@ -219,7 +225,7 @@ export class Kubelet {
         dirs: this.dirs,
         clock: this.#deps.steady,
         active: () => this.workers.staying(),
-        evict: (uid, failure) => this.workers.fail(uid, failure),
+        evict: this.#end,
         isCleared: (uid) => this.workers.isCleared(uid),
         podsMemory: () => this.#groups.memoryLeft(podsLimits(this.machine, this.options.config)),
         reclaimDisk: async (signal) => {
@@ -241,7 +247,7 @@ export class Kubelet {
         clock,
         log,
         pods: () => this.workers.active().map(({ pod }) => pod),
-        end: (uid, failure) => this.workers.fail(uid, failure),
+        end: this.#end,
         isOver: (uid) => this.workers.get(uid)?.over ?? true,
         told: () => this.status.flush(),
         onChange: () => this.node.poke(),
@@ -297,7 +303,7 @@ export class Kubelet {
         isEnding: (uid) => this.workers.isTerminating(uid),
         allocations: this.#allocations,
         wake: this.#wake,
-        fail: (uid, failure) => this.workers.fail(uid, failure),
+        fail: this.#end,
       },
       this.options,
     );
