@@ -63,6 +63,7 @@ export class NodePlugins {
     });
     await Promise.all([
       watcher.run(signal),
+      this.#deps.drivers().announce(clock, signal),
       this.claims.run(signal),
       serveDeviceRegistration({ devices, log, directory: this.#at('device-plugins') }, signal),
       servePodResources(

@@ -3,6 +3,7 @@ import { NODES } from '../../api/resource-types.ts';
 import { CSI_NODES } from '../../api/system-resource-types.ts';
 import type { CSINode, Node } from '../../api/types.ts';
 import type { Client } from '../../client/client.ts';
+import type { Clock } from '../../util/clock.ts';
 import { type CsiNodeClient, connectCsiNode, type NodeInfo } from './csi-node-client.ts';
 
 export interface CsiDriversDeps {
@@ -15,6 +16,7 @@ export interface CsiDriversDeps {
 type CsiNodeDriver = NonNullable<CSINode['spec']>['drivers'][number];
 
 const MAX_TRIES = 5;
+const RETRY_MS = 2000;
 
 /** The CSI drivers that have registered on this node, and what the API says of them (CSINode). */
 export class CsiDrivers {
@@ -34,6 +36,23 @@ export class CsiDrivers {
     const driver = this.#drivers.get(name);
     if (driver) return driver;
     throw new Error(`driver name ${name} not found in the list of registered CSI drivers`);
+  }
+
+  /** The node's object is there from the beginning, whether or not a driver ever comes. */
+  async announce(clock: Clock, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const isDone = this.#deps.node() !== undefined && (await this.#made());
+      if (isDone) return;
+      await clock.sleep(RETRY_MS, signal).catch(() => {});
+    }
+  }
+
+  /** A server that does not answer now will. */
+  #made(): Promise<boolean> {
+    return this.#change((drivers) => [...drivers]).then(
+      () => true,
+      () => false,
+    );
   }
 
   /** Takes up a driver that serves on `socket`. */

@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { NODES } from '../../api/resource-types.ts';
-import { CSI_DRIVERS, VOLUME_ATTACHMENTS } from '../../api/system-resource-types.ts';
+import { CSI_DRIVERS, CSI_NODES, VOLUME_ATTACHMENTS } from '../../api/system-resource-types.ts';
+import type { Node } from '../../api/types.ts';
 import { FakeClient } from '../../client/client.fake.ts';
 import type { MountOptions, Mounts } from '../../host/mounts.ts';
+import { FakeClock } from '../../util/clock.fake.ts';
 import { podWith } from '../pods.fake.ts';
 import { CsiDrivers } from './csi-drivers.ts';
 import type { CsiNodeClient } from './csi-node-client.ts';
@@ -210,5 +212,22 @@ describe('CsiVolumes', () => {
     world.mounts.unmount = async () => {};
     await expect(volumes.tearDown('u1')).rejects.toThrow(`${hostPath} is still mounted`);
     expect(existsSync(hostPath)).toBe(true);
+  });
+});
+
+describe('CsiDrivers', () => {
+  it('has the node’s object made as soon as there is a node, before any driver', async () => {
+    const { api } = makeWorld();
+    const clock = new FakeClock();
+    let node: Node | undefined;
+    const drivers = new CsiDrivers({ client: api, nodeName: 'node-1', node: () => node });
+    const announced = drivers.announce(clock, new AbortController().signal);
+    await clock.advance(10_000);
+    node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'node-1', uid: 'u' } } as Node;
+    await clock.advance(2000);
+    await announced;
+    const made = await api.get(CSI_NODES, { namespace: '', name: 'node-1' });
+    expect(made.spec.drivers).toEqual([]);
+    expect(made.metadata.ownerReferences).toMatchObject([{ kind: 'Node', uid: 'u' }]);
   });
 });
