@@ -361,6 +361,8 @@ export class Kubelet {
     await this.#csi.open();
     await this.#shutdown.check();
     await enforceAllocatable({ ...this.#deps, ...this.options, groups: this.#groups });
+    // A node that is short of something says so from its first word, and takes no pod.
+    await this.#eviction.see();
     signal.throwIfAborted();
   }
 

@@ -136,12 +136,19 @@ export class EvictionManager {
   /** One look; evicts at most one pod for the node's sake. Answers who goes. */
   async look(signal: AbortSignal): Promise<readonly string[]> {
     const before = this.#pressure;
-    const due = this.#due(await this.#read(signal));
-    this.#pressure = this.#pressureNow();
+    this.#imageDir ??= await imageDirectory(this.#deps.runtime, signal);
+    const due = await this.see();
     if (!jsonEqual(this.#pressure, before)) this.#deps.onPressure();
     const greedy = this.#looks++ % LOOKS_PER_MEASURE === 0 ? await this.#enforceLimits(signal) : [];
     if (greedy.length > 0 || !due) return greedy;
     return this.#relieve(due, signal);
+  }
+
+  /** What there is little of, without doing anything about it, nor asking the runtime. */
+  async see(): Promise<Due | undefined> {
+    const due = this.#due(await this.#read());
+    this.#pressure = this.#pressureNow();
+    return due;
   }
 
   async #untilCleared(evicted: readonly string[], signal: AbortSignal): Promise<void> {
@@ -151,9 +158,7 @@ export class EvictionManager {
     }
   }
 
-  async #read(signal: AbortSignal): Promise<Signals> {
-    const { runtime } = this.#deps;
-    this.#imageDir ??= await imageDirectory(runtime, signal);
+  async #read(): Promise<Signals> {
     const { readSignals: given } = this.#deps;
     return given
       ? given(this.#imageDir)
@@ -191,7 +196,7 @@ export class EvictionManager {
     recorder.event(node, 'Warning', 'EvictionThresholdMet', `Attempting to reclaim ${resource}`);
     if (pressure === 'disk') {
       await reclaimDisk(signal);
-      const now = await this.#read(signal);
+      const now = await this.#read();
       if (
         thresholdsMet([threshold], now, this.#options.config.evictionMinimumReclaim).length === 0
       ) {

@@ -172,6 +172,15 @@ describe('while the threshold is crossed', () => {
 });
 
 describe('a pressure', () => {
+  it('is known before anything is done about it', async () => {
+    const eviction = manager({});
+    left.memory = 90 * MI;
+    await eviction.see();
+    expect(eviction.pressure.memory).toBe(true);
+    expect(eviction.refusal(podWith())?.reason).toBe('Evicted');
+    expect([evicted.length, events.lines]).toEqual([0, []]);
+  });
+
   it('is told until it has been gone for the transition period', async () => {
     const eviction = manager({ evictionPressureTransitionPeriod: '5m' });
     left.memory = 90 * MI;
