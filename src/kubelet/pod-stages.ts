@@ -16,6 +16,7 @@ import type { DnsConfig } from './dns.ts';
 import { Images } from './images.ts';
 import type { KubeletDeps, KubeletOptions } from './kubelet-deps.ts';
 import { podKey } from './names.ts';
+import { tellSwappable } from './node/host-warnings.ts';
 import type { NodeReporter } from './node/node-reporter.ts';
 import type { Pleg } from './pleg.ts';
 import type { PodDirs } from './pod-dirs.ts';
@@ -33,6 +34,7 @@ import type { VolumeStats } from './stats/summary.ts';
 import type { StatusManager } from './status-manager.ts';
 import { UserNamespaces } from './user-namespaces.ts';
 import { ImageVolumes } from './volumes/image-volumes.ts';
+import { MemoryMounts } from './volumes/memory-mounts.ts';
 import { PersistentVolumes } from './volumes/persistent-volumes.ts';
 import type { ServiceAccountTokens } from './volumes/service-account-tokens.ts';
 import { SubPaths } from './volumes/sub-paths.ts';
@@ -176,12 +178,16 @@ function csiVolumes(
 }
 
 function volumeManager(
-  { client, mounts, node, configObjects, tokens }: PodStagesDeps,
-  { rootDir }: KubeletOptions,
+  { client, mounts, node, configObjects, tokens, recorder, machine }: PodStagesDeps,
+  { rootDir, nodeName }: KubeletOptions,
   { csi, images }: { csi: CsiVolumes; images: ImageVolumes },
 ): VolumeManager {
+  const onSwappable = (): void => {
+    if (machine.swap > 0) tellSwappable(recorder, nodeName);
+  };
   return new VolumeManager({
     mounts,
+    memory: new MemoryMounts({ mounts, onSwappable }),
     rootDir,
     csi,
     images,

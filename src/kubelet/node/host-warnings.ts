@@ -30,6 +30,15 @@ export async function tellHostWarnings(given: {
   for (const { reason, message } of warnings) recorder.event(node, 'Warning', reason, message);
 }
 
+const SWAPPABLE =
+  'The tmpfs noswap option is not supported. Memory-backed volumes (e.g. secrets, emptyDirs, etc.) might be swapped to disk and should no longer be considered secure.';
+
+/** Tells that the kernel may write to the swap what volumes keep in memory. */
+export function tellSwappable(recorder: EventRecorder, name: string): void {
+  const node = { apiVersion: 'v1', kind: 'Node', metadata: { name, uid: name } };
+  recorder.event(node, 'Warning', 'PossibleMemoryBackedVolumesOnDisk', SWAPPABLE);
+}
+
 type ResolverSettings = Pick<KubeletConfiguration, 'resolvConf' | 'clusterDomain'>;
 
 /** What the node's resolver searches besides the cluster has to find room in a Pod's list. */

@@ -12,12 +12,14 @@ import { podResources } from '../resources.ts';
 import { type Payload, payloadDigest, writeAtomically } from './atomic-writer.ts';
 import { checkHostPath } from './host-path.ts';
 import type { ImageVolumes } from './image-volumes.ts';
+import type { MemoryMounts } from './memory-mounts.ts';
 import { mountNfs, type PersistentVolumes } from './persistent-volumes.ts';
 import { type ProjectionDeps, projectedFiles } from './projection.ts';
 import { type MountedVolume, setUpFailed } from './volume-error.ts';
 
 export interface VolumeDeps extends ProjectionDeps {
   mounts: Mounts;
+  memory: MemoryMounts;
   /** --root-dir. */
   rootDir: string;
   persistent: PersistentVolumes;
@@ -145,7 +147,7 @@ export class VolumeManager {
         const size = memorySize(pod, sizeLimit, this.#deps.allocatable());
         const owner = gid === undefined ? ['mode=1777'] : ['mode=3777', `gid=${gid}`];
         const options = [`size=${size}`, ...owner];
-        await mounts.mount({ source: 'tmpfs', target: path, fsType: 'tmpfs', options });
+        await this.#deps.memory.mount(path, options);
       }
     } else if (medium !== '') {
       throw new Error(`unknown storage medium ${JSON.stringify(medium)}`);
@@ -184,12 +186,7 @@ export class VolumeManager {
     const path = this.#memoryDir();
     await mkdir(path, { recursive: true, mode: 0o711 });
     if (await isMountPoint(mounts, path)) return;
-    await mounts.mount({
-      source: 'tmpfs',
-      target: path,
-      fsType: 'tmpfs',
-      options: ['mode=0711', 'nosuid', 'nodev'],
-    });
+    await this.#deps.memory.mount(path, ['mode=0711', 'nosuid', 'nodev']);
   }
 }
 
