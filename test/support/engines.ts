@@ -42,7 +42,7 @@ export interface EngineFlags {
 }
 
 /** containerd alone, below a directory and in a network of its own. */
-export async function startContainerd(): Promise<EngineUnderTest> {
+export async function startContainerd(): Promise<EngineUnderTest & EngineFlags> {
   const place = await makePlace();
   const { paths } = place;
   const { socket, config } = paths.containerd;
