@@ -11,7 +11,7 @@ import type { Paths } from './paths.ts';
 import { prepare, settingsFor } from './prepare.ts';
 import type { ClusterSettings } from './settings.ts';
 import { downloadCertificates } from './shared-certificates.ts';
-import { assertClusterFits, awaitAll, type UpDeps } from './up.ts';
+import { assertClusterFits, awaitAll, kubeletsSince, type UpDeps } from './up.ts';
 
 /** What one more control plane is made from. */
 export interface ControlPlaneRequest extends JoinRequest {
@@ -48,8 +48,9 @@ export async function joinControlPlane(
   // Last: only a machine that has all else has joined.
   writeMembership(paths, { server: found.server, settings, controlPlane: true });
   if (settings.store === 'stacked') deps.progress('etcd has one more member');
+  const awaited = { ...deps, since: kubeletsSince(paths, settings, deps.clock) };
   await deps.launch(paths, ['--root', paths.root], deps.self, (signal) =>
-    awaitAll(paths, settings, deps, signal),
+    awaitAll(paths, settings, awaited, signal),
   );
 }
 

@@ -12,7 +12,7 @@ import { membership, membershipOf, writeMembership } from './membership.ts';
 import type { Paths } from './paths.ts';
 import { keepPodRoutes } from './pod-routes.ts';
 import { isPrepared, prepareNode, settingsFor } from './prepare.ts';
-import { waitForNode } from './readiness.ts';
+import { heardSince, waitForNode } from './readiness.ts';
 import type { ClusterSettings } from './settings.ts';
 import { assertFit, supervise, supervisorOf, takeCharge, type UpDeps } from './up.ts';
 
@@ -62,7 +62,8 @@ export async function startJoined(
   deps: UpDeps,
 ): Promise<void> {
   const { settings } = membership(paths);
-  const ready = (signal: AbortSignal) => awaitReady(paths, settings, deps, signal);
+  const since = heardSince(paths, deps.clock);
+  const ready = (signal: AbortSignal) => awaitReady(paths, settings, { ...deps, since }, signal);
   const running = supervisorOf(paths);
   if (running) {
     deps.progress(`The node is already running (process ${running.pid})`);
@@ -144,13 +145,13 @@ function tokenKubeconfig(server: string, paths: Paths, token: string): unknown {
 async function awaitReady(
   paths: Paths,
   { nodeName, network }: ClusterSettings,
-  deps: UpDeps,
+  deps: UpDeps & { since: number },
   signal: AbortSignal,
 ): Promise<void> {
   const client = await awaitIdentity(paths, deps, signal);
   deps.progress('The cluster has signed the certificate of this node');
   if (network === 'none') return;
-  await waitForNode(client, nodeName, deps.clock, signal);
+  await waitForNode(client, { name: nodeName, since: deps.since }, deps.clock, signal);
   deps.progress(`Node ${nodeName} is Ready`);
 }
 

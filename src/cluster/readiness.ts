@@ -3,6 +3,8 @@ import type { Node, Pod } from '../api/types.ts';
 import type { Client, Selection } from '../client/client.ts';
 import type { Clock } from '../util/clock.ts';
 import { isAbort } from '../util/errors.ts';
+import type { Paths } from './paths.ts';
+import { findLeftBehind } from './supervised-process.ts';
 
 // Nothing but the port itself tells when a server has begun to listen, so while starting it is tried again.
 const RETRY_MS = 50;
@@ -12,17 +14,30 @@ export async function waitForApi(client: Client, clock: Clock, signal: AbortSign
   await retry(clock, signal, () => client.raw('GET', '/readyz', undefined, signal));
 }
 
-/** Resolves when the node exists and its Ready condition is True. */
+/** Resolves when the node exists and its Ready condition is True, by what its kubelet has said `since` then. */
 export async function waitForNode(
   client: Client,
-  name: string,
+  { name, since }: { name: string; since: number },
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
-  const fieldSelector = `metadata.name=${name}`;
-  await retry(clock, signal, () =>
-    waitForObject(client, NODES, { selection: { fieldSelector }, isRight: isReady }, signal),
-  );
+  const selection = { fieldSelector: `metadata.name=${name}` };
+  const isRight = (node: Node) => isReady(node) && wasHeard(node, since);
+  await retry(clock, signal, () => waitForObject(client, NODES, { selection, isRight }, signal));
+}
+
+/**
+ * From when on the word of a machine's kubelet counts: one that is still to be started has said nothing yet, but the API
+ * goes on to show its node as Ready for a while. To be asked before it is started.
+ */
+export function heardSince({ run }: Paths, clock: Clock): number {
+  return findLeftBehind('kubelet', run) ? 0 : clock.now();
+}
+
+/** Times of conditions are whole seconds. */
+function wasHeard({ status }: Node, since: number): boolean {
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  return since === 0 || Date.parse(ready?.lastHeartbeatTime ?? '') >= since - (since % 1000);
 }
 
 /** The controller manager makes it; until then no Pod of the default namespace is admitted. */

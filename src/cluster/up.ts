@@ -25,7 +25,7 @@ import type { Paths } from './paths.ts';
 import { keepPodRoutes } from './pod-routes.ts';
 import { machineFacts, problemsOf } from './preflight.ts';
 import { lastLines, prepare } from './prepare.ts';
-import { retry, waitForApi, waitForDefaultAccount, waitForNode } from './readiness.ts';
+import { heardSince, retry, waitForApi, waitForDefaultAccount, waitForNode } from './readiness.ts';
 import type { ClusterSettings } from './settings.ts';
 import { agreeOnParts } from './shared-settings.ts';
 import { writeStaticPods } from './static-pods.ts';
@@ -101,6 +101,7 @@ export async function up(
   signal: AbortSignal,
 ): Promise<void> {
   takeCharge(paths);
+  const since = kubeletsSince(paths, settings, deps.clock);
   await assertClusterFits(paths, settings, deps);
   await endProxy(paths, settings, deps);
   await prepare(paths, settings, deps.clock.now(), signal);
@@ -110,7 +111,7 @@ export async function up(
   const client = await deps.connect(paths.kubeconfig('proxy'));
   await Promise.all([
     supervise(paths, specs, deps, signal),
-    announceReady(paths, settings, deps, signal),
+    announceReady(paths, settings, { ...deps, since }, signal),
     keepIdentities(paths, settings, deps, signal),
     awaitVote(paths, settings, deps.clock, signal).catch((err: unknown) => {
       if (!signal.aborted) throw err;
@@ -160,11 +161,13 @@ export async function upDetached(
   options: readonly string[],
   deps: UpDeps,
 ): Promise<void> {
+  const awaited = { ...deps, since: kubeletsSince(paths, settings, deps.clock) };
+  const ready = (signal: AbortSignal) => awaitAll(paths, settings, awaited, signal);
   const running = supervisorOf(paths);
   if (running) {
     assertAsChosen(paths, settings);
     deps.progress(`The cluster is already running (process ${running.pid})`);
-    await awaitAll(paths, settings, deps, AbortSignal.timeout(READY_TIMEOUT_MS));
+    await ready(AbortSignal.timeout(READY_TIMEOUT_MS));
     return;
   }
   await assertClusterFits(paths, settings, deps);
@@ -172,7 +175,7 @@ export async function upDetached(
   await endProxy(paths, settings, deps);
   await prepare(paths, settings, deps.clock.now());
   deps.progress('Certificates and configuration are in place');
-  await deps.launch(paths, options, deps.self, (signal) => awaitAll(paths, settings, deps, signal));
+  await deps.launch(paths, options, deps.self, ready);
 }
 
 /** Starts `k8ts up` in the background. Resolves when `ready` does; throws the last words of one that ended before. */
@@ -204,7 +207,7 @@ function lateness({ root }: Paths, logFile: string): string {
 async function announceReady(
   paths: Paths,
   settings: ClusterSettings,
-  deps: UpDeps,
+  deps: AwaitDeps,
   signal: AbortSignal,
 ): Promise<void> {
   try {
@@ -253,10 +256,26 @@ async function markControlPlane(client: Client, name: string): Promise<void> {
   await client.patch(NODES, { namespace: '', name }, { type: 'merge', body });
 }
 
+type AwaitDeps = UpDeps & {
+  /** By node of this machine: from when on its kubelet's word counts. */
+  readonly since: ReadonlyMap<string, number>;
+};
+
+/** For `since`; to be asked before anything is started. */
+export function kubeletsSince(
+  paths: Paths,
+  { nodeName, nodes }: ClusterSettings,
+  clock: Clock,
+): ReadonlyMap<string, number> {
+  const own = { name: nodeName, paths };
+  const all = [own, ...localNodes(paths, nodes)];
+  return new Map(all.map((node) => [node.name, heardSince(node.paths, clock)]));
+}
+
 async function awaitReady(
   paths: Paths,
   settings: ClusterSettings,
-  deps: UpDeps,
+  deps: AwaitDeps,
   signal: AbortSignal,
 ): Promise<Client> {
   const client = await deps.connect(paths.kubeconfig('admin'));
@@ -269,7 +288,7 @@ async function awaitReady(
     return client;
   }
   await Promise.all([
-    waitForNode(client, settings.nodeName, deps.clock, signal),
+    awaitNode(client, settings.nodeName, deps, signal),
     waitForDefaultAccount(client, deps.clock, signal),
   ]);
   // Whoever is told that it is ready sees its role, too.
@@ -278,16 +297,25 @@ async function awaitReady(
   return client;
 }
 
+function awaitNode(
+  client: Client,
+  name: string,
+  { since, clock }: AwaitDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  return waitForNode(client, { name, since: since.get(name) ?? 0 }, clock, signal);
+}
+
 /** The same with the extra nodes of this machine. */
 export async function awaitAll(
   paths: Paths,
   settings: ClusterSettings,
-  deps: UpDeps,
+  deps: AwaitDeps,
   signal: AbortSignal,
 ): Promise<void> {
   const client = await awaitReady(paths, settings, deps, signal);
   for (const { name } of localNodes(paths, settings.nodes)) {
-    await waitForNode(client, name, deps.clock, signal);
+    await awaitNode(client, name, deps, signal);
     deps.progress(`Node ${name} is Ready`);
   }
 }

@@ -82,9 +82,10 @@ async function emptied(
   const signal = AbortSignal.timeout(LIMIT_MS);
   progress(`Draining node ${name}`);
   await drain(client, name, clock, signal);
+  const since = clock.now();
   try {
     await work();
-    await waitForNode(client, name, clock, signal);
+    await waitForNode(client, { name, since }, clock, signal);
   } finally {
     await setSchedulable(client, name, true);
   }
