@@ -35,7 +35,11 @@ export async function down(
     deps.progress(`The Pods are stopped (${count} processes)`);
   }
   await stopComponents(paths, AFTER_PODS, deps.clock);
-  if (!options.keepPods) await stopShims(paths, deps.clock);
+  if (!options.keepPods) {
+    await stopShims(paths, deps.clock);
+    // What containerd was about to start when the others ended.
+    await stopPods(paths, 0, deps.clock);
+  }
   for (const file of [statusFile(paths.run), supervisorFile(paths)]) rmSync(file, { force: true });
 }
 
