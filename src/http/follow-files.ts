@@ -28,9 +28,16 @@ export async function followedFile(file: string): Promise<FollowedFile> {
         current = text;
         for (const listener of listeners) listener();
       };
-      return followFiles([file], { onChange, onError }, signal);
+      return followFiles([file], { known: [current], onChange, onError }, signal);
     },
   };
+}
+
+interface FollowHandlers {
+  /** The texts that are in use, where they were read before: what has changed since then is a change. */
+  readonly known?: readonly string[] | undefined;
+  readonly onChange: (texts: string[]) => void;
+  readonly onError: (err: unknown) => void;
 }
 
 /**
@@ -39,12 +46,14 @@ export async function followedFile(file: string): Promise<FollowedFile> {
  */
 export async function followFiles(
   files: readonly string[],
-  handlers: { onChange: (texts: string[]) => void; onError: (err: unknown) => void },
+  handlers: FollowHandlers,
   signal: AbortSignal,
 ): Promise<void> {
   const read = () => Promise.all(files.map((file) => readFile(file, 'utf8')));
-  let known = (await read()).join('\0');
+  let known = (handlers.known ?? (await read())).join('\0');
   let timer: NodeJS.Timeout | undefined;
+  // One after the other: what was read last must count last.
+  let turn = Promise.resolve();
   const check = async (): Promise<void> => {
     const texts = await read();
     if (texts.join('\0') === known) return;
@@ -55,10 +64,14 @@ export async function followFiles(
   const changed = () => {
     // Certificate and key are written one after the other.
     clearTimeout(timer);
-    timer = setTimeout(() => void check().catch(handlers.onError), SETTLE_MS);
+    timer = setTimeout(() => {
+      turn = turn.then(check).catch(handlers.onError);
+    }, SETTLE_MS);
   };
   const watchers = [...new Set(files.map(dirname))].map((directory) => watch(directory, changed));
   for (const watcher of watchers) watcher.on('error', handlers.onError);
+  // What was written before the watch began.
+  changed();
   await aborted(signal);
   clearTimeout(timer);
   for (const watcher of watchers) watcher.close();

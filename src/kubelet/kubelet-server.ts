@@ -53,12 +53,9 @@ export class KubeletServer {
     const { serving, log } = this.#deps;
     const authority = authentication.x509.clientCAFile;
     let pair = await serving.first(signal);
+    const clientAuthority = authority === '' ? undefined : await readFile(authority, 'utf8');
     const listener = await listen(
-      {
-        ...{ host: address, port },
-        ...pair,
-        clientAuthority: authority === '' ? undefined : await readFile(authority, 'utf8'),
-      },
+      { ...{ host: address, port }, ...pair, clientAuthority },
       {
         request: (req, res) => void this.#serve(req, res),
         upgrade: (req, socket, head) => void this.#upgrade(req, socket, head),
@@ -78,7 +75,8 @@ export class KubeletServer {
       log.error({ err: errorMessage(err) }, 'Could not use changed authorities');
     await Promise.all([
       serving.follow(use, signal),
-      authority && followFiles([authority], { onChange: believe, onError }, signal),
+      clientAuthority !== undefined &&
+        followFiles([authority], { known: [clientAuthority], onChange: believe, onError }, signal),
     ]);
     health?.close();
     await listener.close();

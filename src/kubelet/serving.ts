@@ -26,12 +26,17 @@ export async function filedServing(
       ? await selfSignedServing(certDir, clock.now())
       : { certificate: tlsCertFile, key: tlsPrivateKeyFile };
   const names = [files.certificate, files.key];
+  let known: string[] | undefined;
   return {
-    first: async () => pairOf(await Promise.all(names.map((name) => readFile(name, 'utf8')))),
+    async first() {
+      known = await Promise.all(names.map((name) => readFile(name, 'utf8')));
+      return pairOf(known);
+    },
     follow: (use, signal) =>
       followFiles(
         names,
         {
+          known,
           onChange: (texts) => use(pairOf(texts)),
           onError: (err) => log.error({ err: errorMessage(err) }, 'Could not use new certificate'),
         },

@@ -220,11 +220,25 @@ function identityFiles(flags: Flags): string[] {
   return all.filter((file) => file !== undefined);
 }
 
+/** What files say before the server is made from them: all that is written from then on is a change. */
+interface KnownFiles {
+  readonly identity: readonly string[];
+  readonly encryption: readonly string[];
+}
+
+function knownFiles(flags: Flags): KnownFiles {
+  const texts = (files: readonly (string | undefined)[]) =>
+    files.flatMap((file) => read(file) ?? []);
+  return {
+    identity: texts(identityFiles(flags)),
+    encryption: texts([flags.encryptionProviderConfig]),
+  };
+}
+
 /** New certificates, authorities, encryption keys and configurations count without a restart. */
 async function followFilesOf(
   flags: Flags,
-  server: ApiServer,
-  log: Logger,
+  { server, log, known }: { server: ApiServer; log: Logger; known: KnownFiles },
   signal: AbortSignal,
 ): Promise<void> {
   const onError = (err: unknown) => {
@@ -243,9 +257,17 @@ async function followFilesOf(
     }, onError);
   };
   await Promise.all([
-    followFiles(identityFiles(flags), { onChange: useIdentity, onError }, signal),
+    followFiles(
+      identityFiles(flags),
+      { known: known.identity, onChange: useIdentity, onError },
+      signal,
+    ),
     encryptionProviderConfig &&
-      followFiles([encryptionProviderConfig], { onChange: useRules, onError }, signal),
+      followFiles(
+        [encryptionProviderConfig],
+        { known: known.encryption, onChange: useRules, onError },
+        signal,
+      ),
     followConfigurations(flags, { server, log }, signal),
   ]);
 }
@@ -254,6 +276,7 @@ async function run(flags: Flags): Promise<void> {
   const log = createLogger('apiserver', flags.v);
   const signal = shutdownSignal(log);
   const schedule = snapshotSchedule(flags);
+  const known = knownFiles(flags);
   const storage = await openStorage(flags, log);
   const deps = { storage, clock: realClock, log };
   const { certificate, key, clientAuthority, kubelet, frontProxy } = identityOf(flags);
@@ -291,7 +314,7 @@ async function run(flags: Flags): Promise<void> {
   const ended = new AbortController();
   const ends = AbortSignal.any([signal, ended.signal]);
   const snapshots = schedule && snapshotPeriodically(deps, schedule, ends);
-  const follow = followFilesOf(flags, server, log, ends);
+  const follow = followFilesOf(flags, { server, log, known }, ends);
   try {
     await server.run(signal);
   } finally {
