@@ -115,7 +115,7 @@ describe('storageExcess', () => {
       ]),
       {
         limit: 'ephemeralpodfs.limit',
-        message: `Pod ephemeral local storage usage exceeds the total limit of containers ${8 * MI}. `,
+        message: 'Pod ephemeral local storage usage exceeds the total limit of containers 8Mi. ',
       },
     ],
     [
@@ -129,6 +129,19 @@ describe('storageExcess', () => {
     ],
   ])('finds %s', (_what, given, layers, expected) => {
     expect(storageExcess(limited, given, layers)).toEqual(expected);
+  });
+
+  it('has the limits of some containers bound the whole pod, init containers by the highest', () => {
+    const limit = (name: string, size: string) => ({
+      ...{ name, image: 'i', resources: { limits: { 'ephemeral-storage': size } } },
+    });
+    const containers = [limit('c', '1Mi'), { name: 'free', image: 'i' }];
+    const initContainers = [limit('first', '3Mi'), limit('second', '2Mi')];
+    const some = pod('some', { containers, initContainers });
+    expect(storageExcess(some, disk(), new Map([['free', 3 * MI]]))).toBeUndefined();
+    expect(storageExcess(some, disk(), new Map([['free', 3 * MI + 1]]))?.message).toBe(
+      'Pod ephemeral local storage usage exceeds the total limit of containers 3Mi. ',
+    );
   });
 
   it('is asked only about pods that have limits', () => {

@@ -1,5 +1,14 @@
-import { parseQuantity, wholeValue } from '../../api/quantity.ts';
-import type { Pod } from '../../api/types.ts';
+import { isSidecar } from '../../api/pods.ts';
+import {
+  addQuantities,
+  compareQuantities,
+  formatQuantity,
+  parseQuantity,
+  type Quantity,
+  wholeValue,
+  ZERO,
+} from '../../api/quantity.ts';
+import type { Container, Pod } from '../../api/types.ts';
 import { containersOf, initContainersOf } from '../names.ts';
 import type { PodDisk } from '../stats/pod-disk.ts';
 
@@ -8,7 +17,7 @@ const STORAGE = 'ephemeral-storage';
 /** Whether the pod may be over a limit of its own at all: most have none, and are not measured. */
 export function hasStorageLimits(pod: Pod): boolean {
   const limited = pod.spec?.volumes?.some((v) => v.emptyDir?.sizeLimit && !v.emptyDir.medium);
-  return Boolean(limited) || containersOf(pod).some((c) => c.resources?.limits?.[STORAGE]);
+  return Boolean(limited) || totalLimit(pod) !== undefined;
 }
 
 /** Which limit is exceeded, as metrics name it, and how people are told. */
@@ -45,8 +54,8 @@ type Layers = ReadonlyMap<string, number>;
 function podExcess(pod: Pod, disk: PodDisk, layers: Layers): Excess | undefined {
   const total = totalLimit(pod);
   const used = disk.localVolumes + disk.logBytes + sum([...layers.values()]);
-  if (total === undefined || used <= total.bytes) return undefined;
-  const message = `Pod ephemeral local storage usage exceeds the total limit of containers ${total.text}. `;
+  if (total === undefined || used <= wholeValue(total)) return undefined;
+  const message = `Pod ephemeral local storage usage exceeds the total limit of containers ${formatQuantity(total)}. `;
   return { limit: 'ephemeralpodfs.limit', message };
 }
 
@@ -61,13 +70,19 @@ function containerExcess(pod: Pod, disk: PodDisk, layers: Layers): Excess | unde
   return undefined;
 }
 
-/** Only when every container has a limit is there one for the pod. */
-function totalLimit(pod: Pod): { bytes: number; text: string } | undefined {
-  const limits = containersOf(pod).map((c) => c.resources?.limits?.[STORAGE]);
-  if (limits.some((limit) => limit === undefined)) return undefined;
-  const known = limits.filter((limit) => limit !== undefined);
-  const total = sum(known.map(bytes));
-  return { bytes: total, text: known.length === 1 ? (known[0] ?? '') : String(total) };
+/** Of those containers that have a limit: the pod's others take from it, too. */
+function totalLimit(pod: Pod): Quantity | undefined {
+  const limits = (containers: readonly Container[]): Quantity[] =>
+    containers.flatMap(({ resources }) => {
+      const limit = resources?.limits?.[STORAGE];
+      return limit ? [parseQuantity(limit)] : [];
+    });
+  const first = initContainersOf(pod);
+  const together = limits([...containersOf(pod), ...first.filter(isSidecar)]);
+  const alone = limits(first.filter((container) => !isSidecar(container)));
+  if (together.length + alone.length === 0) return undefined;
+  const whole = together.reduce(addQuantities, ZERO);
+  return alone.reduce((most, one) => (compareQuantities(one, most) > 0 ? one : most), whole);
 }
 
 const bytes = (text: string): number => wholeValue(parseQuantity(text));
