@@ -99,7 +99,7 @@ export function createPodStages(
     abilities: () => ({
       allowedSysctls: options.config.allowedUnsafeSysctls,
       apparmor: deps.machine.apparmor,
-      strictGroups: node.runtimeStatus?.features?.supplementalGroupsPolicy === true,
+      strictGroups: node.abilities.features?.supplementalGroupsPolicy === true,
     }),
   });
   const { allocations, runtime, groups } = deps;
@@ -271,9 +271,9 @@ function containerStarter(
 }
 
 /** What the runtime says it can do for such a pod. */
-function featuresFor({ runtimeStatus }: NodeReporter, pod: Pod) {
+function featuresFor({ abilities }: NodeReporter, pod: Pod) {
   const handler = pod.spec?.runtimeClassName ?? '';
-  return runtimeStatus?.handlers.find(({ name }) => name === handler)?.features;
+  return abilities.handlers.find(({ name }) => name === handler)?.features;
 }
 
 function nodeMemory({ machine, cgroups }: KubeletDeps, { config }: KubeletOptions): NodeMemory {

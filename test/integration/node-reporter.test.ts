@@ -24,6 +24,7 @@ const stop = new AbortController();
 let devices = { capacity: {}, allocatable: {} };
 let volumesInUse: string[] = [];
 let failures = 0;
+let isDown = false;
 const counting = {
   ...silent,
   warn: () => {
@@ -35,7 +36,10 @@ beforeAll(async () => {
   server = await startApiServer();
   client = await createClient(server.kubeconfig);
   const runtime: Partial<ContainerRuntime> = {
-    status: async () => ({ conditions: [], handlers: [] }),
+    status: async () => {
+      if (isDown) throw new Error('no runtime');
+      return { conditions: [], handlers: [], features: { supplementalGroupsPolicy: true } };
+    },
     version: async () => ({ runtimeName: 'r', runtimeVersion: '1', runtimeApiVersion: 'v1' }),
     listImages: async () => [],
   };
@@ -114,6 +118,15 @@ describe('NodeReporter', () => {
     expect((await status()).conditions).toContainEqual(
       expect.objectContaining({ type: 'Ready', status: 'True' }),
     );
+  });
+
+  it('knows what its runtime can do while that does not answer', async () => {
+    isDown = true;
+    await reporter.tellNow(stop.signal);
+    expect(reporter.runtimeStatus).toBeUndefined();
+    expect(reporter.abilities.features).toEqual({ supplementalGroupsPolicy: true });
+    isDown = false;
+    await reporter.tellNow(stop.signal);
   });
 
   it('tells that nothing is scheduled to it any more, and that it is again', async () => {

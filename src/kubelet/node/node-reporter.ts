@@ -67,6 +67,8 @@ export class NodeReporter {
   readonly #asked = Promise.withResolvers<void>();
   /** The runtime's own word, from the last look. */
   runtimeStatus: RuntimeStatus | undefined;
+  /** By the last word that there was: no pod is refused because the runtime does not answer at the moment. */
+  abilities: Pick<RuntimeStatus, 'handlers' | 'features'> = { handlers: [] };
 
   constructor(deps: NodeReporterDeps) {
     this.#deps = deps;
@@ -88,6 +90,7 @@ export class NodeReporter {
       runtime.status(signal),
       this.#version ?? runtime.version(signal),
     ]);
+    this.abilities = this.runtimeStatus;
   }
 
   /**
