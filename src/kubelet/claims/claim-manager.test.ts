@@ -49,6 +49,7 @@ function pod(uid: string, claimName: string, request?: string): Pod {
 function world({ claims = [] as ResourceClaim[], gone = [] as string[] } = {}) {
   const said: string[] = [];
   const clock = new FakeClock();
+  let isAway = false;
   let problem: string | undefined;
   const driver: DraDriver = {
     async prepare([claim]) {
@@ -67,8 +68,10 @@ function world({ claims = [] as ResourceClaim[], gone = [] as string[] } = {}) {
   const client = {
     get: async (_type: unknown, { name }: { name: string }) =>
       claims.find(({ metadata }) => metadata.name === name),
-    raw: async (method: string, path: string) =>
-      void said.push(`${method} ${decodeURIComponent(path)}`),
+    raw: async (method: string, path: string) => {
+      said.push(`${method} ${decodeURIComponent(path)}`);
+      if (isAway) throw new Error('nobody answers');
+    },
   } as unknown as Client;
   const manager = new ClaimManager({
     ...{ client, clock, log: silent, nodeName: 'n', rootDir },
@@ -80,7 +83,10 @@ function world({ claims = [] as ResourceClaim[], gone = [] as string[] } = {}) {
   const breakDriver = (text?: string): void => {
     problem = text;
   };
-  return { manager, said, clock, breakDriver };
+  const apiServer = (state: 'away' | 'here'): void => {
+    isAway = state === 'away';
+  };
+  return { manager, said, clock, breakDriver, apiServer };
 }
 
 const { signal } = new AbortController();
@@ -150,6 +156,25 @@ describe('ClaimManager', () => {
     manager.removeDriver('things.test', signal);
     await clock.advance(30_000);
     expect(said.join()).toMatch(/resourceslices\?.*spec\.nodeName=n,spec\.driver=things\.test$/);
+  });
+
+  it('takes it away when the API server is back, or the driver', async () => {
+    const { manager, said, clock, apiServer } = world();
+    apiServer('away');
+    manager.removeDriver('things.test', signal);
+    await clock.advance(30_000);
+    await clock.advance(1_000);
+    expect(said).toHaveLength(2);
+    apiServer('here');
+    await clock.advance(2_000);
+    await clock.advance(100_000);
+    expect(said).toHaveLength(3);
+    apiServer('away');
+    manager.removeDriver('things.test', signal);
+    await clock.advance(30_000);
+    manager.addDriver('things.test', '/socket', ['v1.DRAPlugin']);
+    await clock.advance(100_000);
+    expect(said).toHaveLength(4);
   });
 
   it('refuses drivers of other versions', () => {

@@ -25,6 +25,8 @@ export interface ClaimManagerDeps {
 
 // A driver that is updated comes back; one that is gone offers nothing. Upstream's times.
 const WIPE_AFTER_MS = 30_000;
+const WIPE_RETRY_MS = 1000;
+const WIPE_MAX_RETRY_MS = 300_000;
 const COLLECT_MS = 60_000;
 
 /**
@@ -77,7 +79,7 @@ export class ClaimManager {
     this.#drivers.get(name)?.close();
     this.#drivers.delete(name);
     this.#deps.clock.after(WIPE_AFTER_MS, () => {
-      if (!this.#drivers.has(name) && !signal.aborted) void this.#wipe(name, signal);
+      void this.#wipe(name, signal);
     });
   }
 
@@ -158,16 +160,27 @@ export class ClaimManager {
     throw new Error(`DRA driver ${name} is not registered (ResourceClaim ${claimName})`);
   }
 
-  /** Takes away what the driver, or any, has offered on this node. */
+  /** Takes away what the driver, or any, has offered on this node; tries until it is done, or the driver is back. */
   async #wipe(driver: string | undefined, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#deps;
+    const isBack = () => driver !== undefined && this.#drivers.has(driver);
+    for (let wait = WIPE_RETRY_MS; !signal.aborted && !isBack(); wait *= 2) {
+      if (await this.#tryWipe(driver, signal)) return;
+      await clock.sleep(Math.min(wait, WIPE_MAX_RETRY_MS), signal).catch(() => {});
+    }
+  }
+
+  async #tryWipe(driver: string | undefined, signal: AbortSignal): Promise<boolean> {
     const { client, nodeName, log } = this.#deps;
     const ofDriver = driver === undefined ? '' : `,spec.driver=${driver}`;
     const fieldSelector = `spec.nodeName=${nodeName}${ofDriver}`;
     try {
       const path = `${collectionPath(RESOURCE_SLICES)}?${new URLSearchParams({ fieldSelector })}`;
       await client.raw('DELETE', path, undefined, signal);
+      return true;
     } catch (err) {
       if (!signal.aborted) log.warn({ driver, err: errorMessage(err) }, 'Cannot wipe slices');
+      return false;
     }
   }
 }
