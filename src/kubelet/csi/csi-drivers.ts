@@ -4,6 +4,7 @@ import { CSI_NODES } from '../../api/system-resource-types.ts';
 import type { CSINode, Node } from '../../api/types.ts';
 import type { Client } from '../../client/client.ts';
 import type { Clock } from '../../util/clock.ts';
+import { Turns } from '../../util/turns.ts';
 import { type CsiNodeClient, connectCsiNode, type NodeInfo } from './csi-node-client.ts';
 
 export interface CsiDriversDeps {
@@ -22,6 +23,7 @@ const RETRY_MS = 2000;
 export class CsiDrivers {
   readonly #deps: CsiDriversDeps;
   readonly #drivers = new Map<string, CsiNodeClient>();
+  readonly #turns = new Turns();
 
   constructor(deps: CsiDriversDeps) {
     this.#deps = deps;
@@ -133,12 +135,17 @@ export class CsiDrivers {
   }
 
   /** The driver's name for the node, and where the node is in the driver's topology. */
-  async #labelNode(name: string, info: NodeInfo): Promise<void> {
-    const { client, nodeName, node } = this.#deps;
+  #labelNode(name: string, info: NodeInfo): Promise<void> {
+    const { client, nodeName } = this.#deps;
     const annotation = 'csi.volume.kubernetes.io/nodeid';
-    const before = JSON.parse(node()?.metadata.annotations?.[annotation] ?? '{}') as object;
-    const annotations = { [annotation]: JSON.stringify({ ...before, [name]: info.nodeId }) };
-    const body = { metadata: { annotations, labels: info.topology } };
-    await client.patch(NODES, { namespace: '', name: nodeName }, { type: 'strategic', body });
+    const key = { namespace: '', name: nodeName };
+    // All drivers register at once with a kubelet that has started, and one text names them all.
+    return this.#turns.run('', async () => {
+      const { metadata } = await client.get(NODES, key);
+      const before = JSON.parse(metadata.annotations?.[annotation] ?? '{}') as object;
+      const annotations = { [annotation]: JSON.stringify({ ...before, [name]: info.nodeId }) };
+      const body = { metadata: { annotations, labels: info.topology } };
+      await client.patch(NODES, key, { type: 'strategic', body });
+    });
   }
 }

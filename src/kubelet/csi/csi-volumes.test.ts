@@ -216,6 +216,23 @@ describe('CsiVolumes', () => {
 });
 
 describe('CsiDrivers', () => {
+  it('tells the node of all that register at once', async () => {
+    const { api, driver } = makeWorld();
+    const connect = () => driver.client;
+    const drivers = new CsiDrivers({
+      client: api,
+      nodeName: 'node-1',
+      node: () => undefined,
+      connect,
+    });
+    const { signal } = new AbortController();
+    const names = ['one.test', 'two.test', 'three.test'];
+    await Promise.all(names.map((name) => drivers.add(name, '/socket', signal)));
+    const { metadata } = await api.get(NODES, { namespace: '', name: 'node-1' });
+    const told = metadata.annotations?.['csi.volume.kubernetes.io/nodeid'] ?? '{}';
+    expect(Object.keys(JSON.parse(told)).toSorted()).toEqual(names.toSorted());
+  });
+
   it('has the node’s object made as soon as there is a node, before any driver', async () => {
     const { api } = makeWorld();
     const clock = new FakeClock();
