@@ -149,6 +149,13 @@ export function parseMachineUsage(cpu: string, memory: string, events: string): 
   };
 }
 
+/** What this process has used; bytes, nanoseconds since it began, and when that was. */
+export function ownUsage(): { cpuNanoseconds: number; memory: number; uptimeMs: number } {
+  const { user, system } = process.cpuUsage();
+  const memory = process.memoryUsage.rss();
+  return { cpuNanoseconds: (user + system) * 1000, memory, uptimeMs: process.uptime() * 1000 };
+}
+
 /** When the machine was started, milliseconds since the epoch. */
 export async function bootTime(): Promise<number> {
   const text = await readFile('/proc/stat', 'utf8');

@@ -125,6 +125,7 @@ export class Kubelet {
       pleg,
       dirs,
       outsideVolumes,
+      podsMemory: this.#podsMemory,
     });
     this.#drivers = drivers;
     this.#images = this.#makeImageCollector();
@@ -138,6 +139,8 @@ export class Kubelet {
     const { recorder, steady: clock } = this.#deps;
     endInTime({ recorder, clock, workers: this.workers }, uid, why);
   };
+  readonly #podsMemory = () =>
+    this.#groups.memoryLeft(podsLimits(this.machine, this.options.config));
   readonly #hostIps = (): readonly string[] => this.options.nodeIps;
 
   #makePleg(): Pleg {
@@ -227,7 +230,7 @@ export class Kubelet {
         active: () => this.workers.staying(),
         evict: this.#end,
         isCleared: (uid) => this.workers.isCleared(uid),
-        podsMemory: () => this.#groups.memoryLeft(podsLimits(this.machine, this.options.config)),
+        podsMemory: this.#podsMemory,
         reclaimDisk: async (signal) => {
           await this.#housekeeping.removeDead(signal);
           await this.#images.removeUnused(signal);

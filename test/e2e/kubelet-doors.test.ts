@@ -83,6 +83,12 @@ describe('/stats/summary', () => {
     expect(node.cpu.usageNanoCores).toBeGreaterThan(0);
     expect(node.fs.capacityBytes).toBeGreaterThan(node.fs.availableBytes);
     expect(node.runtime.imageFs.usedBytes).toBeGreaterThan(0);
+    const parts = node.systemContainers.map(({ name }: { name: string }) => name);
+    expect(parts).toEqual(['kubelet', 'pods']);
+    for (const { cpu, memory } of node.systemContainers) {
+      expect(cpu.usageCoreNanoSeconds).toBeGreaterThan(0);
+      expect(memory.workingSetBytes).toBeGreaterThan(0);
+    }
     const light = JSON.parse(await read('/stats/summary?only_cpu_and_memory=true'));
     expect(light.node.fs).toBeUndefined();
     expect(light.node.memory.workingSetBytes).toBeGreaterThan(0);
@@ -97,9 +103,12 @@ describe('the group of all Pods', () => {
       join('/sys/fs/cgroup', group, 'memory.max'),
     ].filter(existsSync);
     expect(Number(readFileSync(file, 'utf8'))).toBe(totalmem());
-    expect(await cluster.kubectl('describe', 'node', NODE_NAME)).toMatch(
+    const described = await cluster.kubectl('describe', 'node', NODE_NAME);
+    expect(described).toMatch(
       /Normal +NodeAllocatableEnforced .*Updated Node Allocatable limit across pods/,
     );
+    const isOld = file.endsWith('limit_in_bytes');
+    expect(/Warning +CgroupV1 .*cgroup v1 detected/.test(described)).toBe(isOld);
   });
 });
 

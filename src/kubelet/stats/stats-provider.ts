@@ -1,6 +1,12 @@
 import type { Pod } from '../../api/types.ts';
 import type { Cgroups, CgroupUsage } from '../../host/cgroups.ts';
-import { bootTime, type MachineFacts, machineUsage, processCounts } from '../../host/machine.ts';
+import {
+  bootTime,
+  type MachineFacts,
+  machineUsage,
+  ownUsage,
+  processCounts,
+} from '../../host/machine.ts';
 import { type DeviceCounters, deviceCounters } from '../../host/network-usage.ts';
 import type { Clock } from '../../util/clock.ts';
 import { CONTAINER_NAME_LABEL, isHostNetwork, POD_UID_LABEL } from '../names.ts';
@@ -36,6 +42,8 @@ export interface StatsDeps {
   nodeName: string;
   machine: MachineFacts;
   clock: Clock;
+  /** What pods may still take together; undefined where nothing bounds them. */
+  podsMemory(): Promise<{ available: number } | undefined>;
   /** How full the pod's claims and other volumes from outside are. */
   outsideVolumes(pod: Pod, time: string): Promise<VolumeStats[]>;
 }
@@ -79,7 +87,7 @@ export class StatsProvider {
   async #read(light: boolean, signal: AbortSignal): Promise<Summary> {
     const { runtime, pleg, workers } = this.#deps;
     const stats = byPod(await runtime.listContainerStats(undefined, signal));
-    const keys = new Set(['node']);
+    const keys = new Set(['node', 'pods', 'kubelet']);
     const pods: PodStats[] = [];
     for (const running of pleg.list()) {
       const pod = workers.get(running.uid)?.pod;
@@ -119,7 +127,8 @@ export class StatsProvider {
         swapUsageBytes: usage.swapUsage,
       },
     };
-    if (light) return basic;
+    const parts = { ...basic, systemContainers: await this.#systemContainers(booted) };
+    if (light) return parts;
     const [devices, fs, imageFs, processes] = await Promise.all([
       deviceCounters('self'),
       filesystemStats(rootDir, time),
@@ -127,12 +136,32 @@ export class StatsProvider {
       processCounts(),
     ]);
     return {
-      ...basic,
+      ...parts,
       ...networkOf(devices, time),
       fs,
       ...(imageFs ? { runtime: { imageFs, containerFs: imageFs } } : {}),
       rlimit: { time, maxpid: processes.maximum, curproc: processes.running },
     };
+  }
+
+  /** All pods together, and the kubelet itself. */
+  async #systemContainers(booted: number): Promise<ContainerStatsOf[]> {
+    const { cgroups, groups, clock, podsMemory } = this.#deps;
+    const [usage, bound] = await Promise.all([cgroups.usage(groups.top), podsMemory()]);
+    const now = clock.now();
+    const [time, at] = [timeString(now), now * 1e6];
+    const { cpuNanoseconds, memory, uptimeMs } = ownUsage();
+    const kubelet = {
+      name: 'kubelet',
+      startTime: timeString(now - uptimeMs),
+      cpu: this.#cpu('kubelet', at, cpuNanoseconds),
+      memory: { time, usageBytes: memory, workingSetBytes: memory, rssBytes: memory },
+    };
+    if (!usage) return [kubelet];
+    const { cpu, memory: used } = this.#podUsage('pods', now, usage);
+    const left = bound ? { availableBytes: bound.available } : {};
+    const pods = { name: 'pods', startTime: timeString(booted), cpu, memory: { ...used, ...left } };
+    return [kubelet, pods];
   }
 
   /** The file system of images and containers; undefined when the engine does not say where it is. */
