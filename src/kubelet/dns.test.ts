@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { type DnsOptions, podDns } from './dns.ts';
+import { FakeEvents } from '../client/events.fake.ts';
+import { type DnsOptions, podDns, tellDns } from './dns.ts';
 import { podWith } from './pods.fake.ts';
 
 const NODE = { servers: ['192.0.2.53'], searches: ['node.test'], options: ['rotate'] };
 const dnsOf = (spec: Parameters<typeof podWith>[0], change: Partial<DnsOptions> = {}) =>
   podDns(podWith(spec), {
-    ...{ node: NODE, clusterDns: ['10.96.0.10'], clusterDomain: 'cluster.local' },
+    ...{ node: NODE, nodeName: 'n', clusterDns: ['10.96.0.10'], clusterDomain: 'cluster.local' },
     ...change,
   });
 const CLUSTER = {
@@ -45,6 +46,12 @@ describe('podDns', () => {
       },
     ]);
     expect(dnsOf({ hostNetwork: true }, { clusterDns: [] }).warnings).toEqual([]);
+    const recorder = new FakeEvents();
+    tellDns(recorder, podWith(), { warnings, nodeName: 'n' });
+    expect(recorder.lines).toEqual([
+      expect.stringMatching(/^Warning MissingClusterDNS n: kubelet does not have ClusterDNS IP/),
+      expect.stringMatching(/^Warning MissingClusterDNS default\/.*: pod: /),
+    ]);
   });
 
   it('searches nothing twice, and asks this machine where the node has no list for its Pods', () => {

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Pod } from '../api/types.ts';
+import type { EventRecorder } from '../client/client.ts';
 import { isHostNetwork } from './names.ts';
 
 /** What goes into a pod's resolv.conf. */
@@ -49,6 +50,7 @@ export interface DnsOptions {
   node: DnsConfig | undefined;
   clusterDns: readonly string[];
   clusterDomain: string;
+  nodeName: string;
 }
 
 export interface DnsWarning {
@@ -83,12 +85,28 @@ export function podDns(
 // What a resolver without any setting asks.
 const NOBODY: DnsConfig = { servers: ['127.0.0.1'], searches: ['.'], options: [] };
 
+/** In the Pod's events; what is missing on the node in the node's, too. */
+export function tellDns(
+  recorder: EventRecorder,
+  pod: Pod,
+  { warnings, nodeName: name }: { warnings: readonly DnsWarning[]; nodeName: string },
+): void {
+  const node = { apiVersion: 'v1', kind: 'Node', metadata: { name, uid: name } };
+  for (const { reason, message } of warnings) {
+    if (reason === 'MissingClusterDNS') recorder.event(node, 'Warning', reason, MISSING);
+    recorder.event(pod, 'Warning', reason, message);
+  }
+}
+
 const forming = (message: string): DnsWarning => ({ reason: 'DNSConfigForming', message });
 
 function missing({ metadata: { namespace, name, uid } }: Pod): DnsWarning {
-  const message = `pod: "${name}_${namespace}(${uid})". kubelet does not have ClusterDNS IP configured and cannot create Pod using "ClusterFirst" policy. Falling back to "Default" policy.`;
+  const message = `pod: "${name}_${namespace}(${uid})". ${MISSING}`;
   return { reason: 'MissingClusterDNS', message };
 }
+
+const MISSING =
+  'kubelet does not have ClusterDNS IP configured and cannot create Pod using "ClusterFirst" policy. Falling back to "Default" policy.';
 
 function effectivePolicy(pod: Pod): 'Default' | 'ClusterFirst' | 'None' {
   const policy = pod.spec?.dnsPolicy ?? 'ClusterFirst';

@@ -228,7 +228,10 @@ function podSync(
     claims: deps.claims,
     allocations: deps.allocations,
     clusterDomain,
-    dns: async () => ({ node: await deps.resolver(), clusterDns: clusterDNS, clusterDomain }),
+    dns: async () => ({
+      ...{ node: await deps.resolver(), nodeName: options.nodeName },
+      ...{ clusterDns: clusterDNS, clusterDomain },
+    }),
     networkProblem: deps.networkProblem,
     runtimeHandler: (pod, signal) => handlerOf(client, pod, signal),
     told: (pod) => status.get(pod),

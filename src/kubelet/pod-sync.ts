@@ -10,7 +10,7 @@ import type { Logger } from '../util/log.ts';
 import type { ClaimManager } from './claims/claim-manager.ts';
 import type { ContainerKiller } from './container-killer.ts';
 import { type ContainerStarter, StartError } from './container-starter.ts';
-import { type DnsOptions, podDns } from './dns.ts';
+import { type DnsOptions, podDns, tellDns } from './dns.ts';
 import { writeHosts } from './hosts-file.ts';
 import { ephemeralContainersOf, isHostNetwork, podKey } from './names.ts';
 import type { Pleg } from './pleg.ts';
@@ -267,10 +267,9 @@ export class PodSync {
 
   async #sandboxConfig(pod: Pod, attempt: number): Promise<PodSandboxConfig> {
     const { recorder, groups, dirs, clusterDomain } = this.#deps;
-    const resolved = podDns(pod, await this.#deps.dns());
-    for (const { reason, message } of resolved.warnings) {
-      recorder.event(pod, 'Warning', reason, message);
-    }
+    const options = await this.#deps.dns();
+    const resolved = podDns(pod, options);
+    tellDns(recorder, pod, { ...resolved, ...options });
     return sandboxConfig(pod, {
       attempt,
       cgroupParent: groups.runtimeParent(pod),
