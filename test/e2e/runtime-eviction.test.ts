@@ -64,11 +64,11 @@ const megabytes = (count: number, file: string): string =>
   `head -c ${count * 1e6} /dev/zero > ${file}`;
 const limited = { resources: { limits: { 'ephemeral-storage': '4Mi' } } };
 // It has no end yet, so tail has to keep it.
-const LINE_OF_700_MB = '{ { head -c 700000000 /dev/zero; sleep 3600; } | tail > /dev/null & }';
+const LINE_OF_600_MB = '{ { head -c 600000000 /dev/zero; sleep 3600; } | tail > /dev/null & }';
 const forks = `for i in $(seq ${2 * PROCESSES}); do sleep 3600 & done`;
 
 const pods = (): object[] => [
-  greedyPod('memory', LINE_OF_700_MB, [{}, {}]),
+  greedyPod('memory', LINE_OF_600_MB, [{}, {}]),
   greedyPod('disk', megabytes(150, '/data/x'), [{}, {}]),
   greedyPod('inodes', 'cd /data; seq 3000 | xargs touch', [{}, {}]),
   greedyPod('pids', forks, [{}, {}]),
