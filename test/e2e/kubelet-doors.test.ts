@@ -137,7 +137,9 @@ describe('/metrics', () => {
 
   it('/probes counts the runs of probes', async () => {
     const readinessProbe = { exec: { command: ['true'] }, periodSeconds: 1 };
-    await ns.apply(shellPod('probed', 'sleep 3600', { readinessProbe }));
+    // Beside the one that is busy, who asks for nothing hardly gets a processor.
+    const resources = { requests: { cpu: '100m' } };
+    await ns.apply(shellPod('probed', 'sleep 3600', { readinessProbe, resources }));
     await eventually('a successful run', async () =>
       /prober_probe_total\{probe_type="Readiness",result="successful",[^}]*pod="probed"/.test(
         await read('/metrics/probes'),
@@ -208,7 +210,7 @@ describe('the other doors', () => {
 });
 
 describe('a log', () => {
-  // A Pod that asks for nothing hardly gets a processor beside one that asks for half of one.
+  // Nor does this one ask for anything.
   beforeAll(() => ns.kubectl('delete', 'pod', 'busy', '--now'));
 
   it('is rotated when it is large, and is read through the rotation', async () => {
