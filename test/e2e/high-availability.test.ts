@@ -28,7 +28,7 @@ beforeAll(async () => {
   await worker.named('join', `${cp[0].ip}:6443`, '--token', token, trust, '--node-ip', worker.ip);
 }, 600_000);
 
-afterAll(() => set.remove());
+afterAll(() => set?.remove());
 
 interface Named {
   metadata: { name: string };

@@ -117,9 +117,12 @@ export function kubectlProgram(): string {
 /** Puts the images of deploy/images where the cluster imports them from. */
 export async function provideImages(folder: string): Promise<void> {
   const built = join(CACHE, 'images');
-  await run(process.execPath, [join(REPO, 'deploy/images/build.ts'), built]);
+  mkdirSync(built, { recursive: true });
+  // One after the other: tests that run at the same time would write the same files.
+  const build = [process.execPath, join(REPO, 'deploy/images/build.ts'), built];
+  await run('flock', [join(built, '.lock'), ...build]);
   mkdirSync(folder, { recursive: true });
-  for (const name of readdirSync(built)) {
+  for (const name of readdirSync(built).filter((file) => !file.startsWith('.'))) {
     try {
       linkSync(join(built, name), join(folder, name));
     } catch {

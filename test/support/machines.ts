@@ -63,43 +63,50 @@ export async function createMachines(
 ): Promise<Machines> {
   const id = randomBytes(3).toString('hex');
   const hub = networkNamespace(`k8ts-hub-${id}`);
-  await run('ip', ['netns', 'add', hub.name]);
-  await batch(hub.name, [
-    'link set lo up',
-    'link add switch type bridge',
-    `addr add ${PREFIX}.1/24 dev switch`,
-    'link set switch up',
-  ]);
   const machines: Machine[] = [];
-  for (const [i, name] of names.entries()) {
-    const namespace = `k8ts-m${i}-${id}`;
-    const ip = `${PREFIX}.${FIRST + i}`;
-    const port = `port${i}`;
-    await run('ip', ['netns', 'add', namespace]);
-    await batch(hub.name, [
-      `link add ${port} type veth peer name eth0 netns ${namespace}`,
-      `link set ${port} master switch up`,
-    ]);
-    await batch(namespace, [
-      'link set lo up',
-      `addr add ${ip}/24 dev eth0`,
-      'link set eth0 up',
-      `route add default via ${PREFIX}.1`,
-    ]);
-    const root = mkdtempSync(join(tmpdir(), 'k8ts-'));
-    const machine = new Machine({ name, ip, hub, port, root, namespace });
-    if (images) await provideImages(imageBundles(machine.paths));
-    machines.push(machine);
-  }
-  return {
-    hub,
-    hubAddress: `${PREFIX}.1`,
-    machines,
-    async remove() {
-      for (const machine of machines) await machine.remove({ started: images });
-      await hub.remove();
-    },
+  const remove = async () => {
+    for (const machine of machines) await machine.remove({ started: images });
+    await hub.remove();
   };
+  await run('ip', ['netns', 'add', hub.name]);
+  try {
+    await batch(hub.name, [
+      'link set lo up',
+      'link add switch type bridge',
+      `addr add ${PREFIX}.1/24 dev switch`,
+      'link set switch up',
+    ]);
+    for (const [i, name] of names.entries()) {
+      machines.push(await plugIn(name, { hub, number: i, namespace: `k8ts-m${i}-${id}` }));
+    }
+    if (images) for (const { paths } of machines) await provideImages(imageBundles(paths));
+  } catch (err) {
+    await remove();
+    throw err;
+  }
+  return { hub, hubAddress: `${PREFIX}.1`, machines, remove };
+}
+
+/** A machine at a port of the switch. */
+async function plugIn(
+  name: string,
+  { hub, number, namespace }: { hub: NetworkNamespace; number: number; namespace: string },
+): Promise<Machine> {
+  const ip = `${PREFIX}.${FIRST + number}`;
+  const port = `port${number}`;
+  await run('ip', ['netns', 'add', namespace]);
+  await batch(hub.name, [
+    `link add ${port} type veth peer name eth0 netns ${namespace}`,
+    `link set ${port} master switch up`,
+  ]);
+  await batch(namespace, [
+    'link set lo up',
+    `addr add ${ip}/24 dev eth0`,
+    'link set eth0 up',
+    `route add default via ${PREFIX}.1`,
+  ]);
+  const root = mkdtempSync(join(tmpdir(), 'k8ts-'));
+  return new Machine({ name, ip, hub, port, root, namespace });
 }
 
 async function batch(namespace: string, commands: readonly string[]): Promise<void> {
