@@ -68,7 +68,8 @@ kernel_files() { # ROOT
   local point type options all
   all=$(hierarchies)
   mount -t proc proc "$1/proc"
-  mount -t sysfs sysfs "$1/sys"
+  # Only read: devices are this machine's, and its udev sees to them.
+  mount -t sysfs -o ro sysfs "$1/sys"
   [[ $all == *' cgroup '* ]] && mount -t tmpfs -o mode=755 tmpfs "$1/sys/fs/cgroup"
   while read -r point type options; do
     mkdir -p "$1$point"
