@@ -7,7 +7,6 @@ import {
   readFileSync,
   renameSync,
   statSync,
-  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -44,7 +43,7 @@ function build({ name, layers, config }: ImageDefinition, path: string): boolean
   const fresh = existsSync(archive) && existsSync(stamp) && readFileSync(stamp, 'utf8') === inputs;
   if (fresh) return false;
   writePieces(archive, imageArchive(name, entries, config));
-  writeFileSync(stamp, inputs);
+  writePieces(stamp, [Buffer.from(inputs)]);
   return true;
 }
 
@@ -63,15 +62,16 @@ function hash(...pieces: (string | Uint8Array)[]): string {
   return sum.digest('hex');
 }
 
-/** A new file in place of the old one, which may be linked from elsewhere. */
+/** A new file in place of the old one, which may be linked from elsewhere. Others may be at the same work. */
 function writePieces(path: string, pieces: readonly Uint8Array[]): void {
-  const file = openSync(`${path}.new`, 'w');
+  const unfinished = `${path}.${process.pid}.new`;
+  const file = openSync(unfinished, 'w');
   try {
     for (const piece of pieces) writeAll(file, piece);
   } finally {
     closeSync(file);
   }
-  renameSync(`${path}.new`, path);
+  renameSync(unfinished, path);
 }
 
 function writeAll(file: number, piece: Uint8Array): void {
