@@ -47,9 +47,11 @@ require_debian() {
 
 # Installs those of the named packages that are not there. Asks the archive only when one is missing.
 install_packages() {
-  local missing=() package
+  local missing=() package known
+  # It fails where it does not know one of them, and tells of the others.
+  known=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || true)
   for package in "$@"; do
-    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+    [[ $'\n'$known$'\n' == *$'\n'"$package installed"$'\n'* ]] || missing+=("$package")
   done
   [ ${#missing[@]} = 0 ] && return
   step "Installing ${missing[*]}"
