@@ -51,7 +51,7 @@ run_suite() { # NAME
 }
 
 count_suite() { # NAME
-  local name=$1 code seconds counts verdict=ok
+  local name=$1 code= seconds= counts verdict=ok
   read -r code seconds <"$results/$name.end"
   counts=$(node "$here/test-counts.ts" "$results/$name.json" "$code")
   passed=$((passed + ${counts% *})) failed=$((failed + ${counts#* }))
