@@ -64,7 +64,11 @@ all_available() {
 # It starts with the machine all the same.
 stopped() {
   k8ts down && [ "$(systemctl is-active k8ts)" = inactive ] && is enabled systemctl is-enabled k8ts &&
-    ! pgrep --list-full '^(k8ts|containerd)'
+    await none_left
+}
+
+none_left() {
+  ! pgrep --list-full '^(k8ts|containerd)'
 }
 
 first() {
@@ -75,9 +79,9 @@ first() {
   check 'service active' is active systemctl is-active k8ts
   check 'service enabled' is enabled systemctl is-enabled k8ts
   check 'private address' is $ADDRESS node_address
-  check 'demo answers' demo_answers
-  check 'limits on cgroup v2' limits_on_v2
-  check 'logs in the journal' in_journal kubelet
+  check 'demo answers' await demo_answers
+  check 'limits on cgroup v2' await limits_on_v2
+  check 'logs in the journal' await in_journal kubelet
   touch $STARTED
   systemctl reboot
 }
@@ -86,7 +90,7 @@ second() {
   check 'rebooted: node Ready, demo available' await all_available
   check 'rebooted: demo answers' await demo_answers
   check 'rebooted: service active' is active systemctl is-active k8ts
-  check 'rebooted: logs in the journal' in_journal apiserver
+  check 'rebooted: logs in the journal' await in_journal apiserver
   with_systemd
   check 'down: all stopped' stopped
   echo 'all done'
