@@ -44,6 +44,17 @@ export interface Update {
   readonly once?: boolean;
 }
 
+/** What is to be written in the place of what. */
+interface Replacement {
+  readonly kind: ResourceKind;
+  readonly key: ObjectKey;
+  readonly update: Update;
+  readonly old: KubeObject;
+  readonly revision: number;
+  /** `old` came from the store itself. */
+  readonly fresh: boolean;
+}
+
 export type Deleted = { readonly gone: boolean; readonly object: KubeObject };
 
 const GENERATED_NAME_TRIES = 8;
@@ -120,54 +131,85 @@ export class ResourceStore {
     }
   }
 
-  async update(
+  update(
     kind: ResourceKind,
     key: ObjectKey,
     update: Update,
     context: WriteContext,
   ): Promise<Written> {
-    let fresh = false;
-    for (;;) {
-      const { object: old, revision } = await this.read(kind, key, fresh);
+    return this.#decide(kind, key, async ({ object: old, ...from }) => {
       const changed = await update.change(cloneJson(old));
       checkVersion(kind, changed, old, update.strategy);
       const pinned = update.once || (!update.isPatch && !!changed.metadata.resourceVersion);
       try {
-        return await this.#replace({ kind, key, update, old, revision }, changed, context);
+        return await this.#replace({ kind, key, update, old, ...from }, changed, context);
       } catch (err) {
-        if (!isStorageError(err, 'conflict')) throw asApiError(err);
-        if (pinned && err.revision !== undefined) throw modified(kind, key.name);
-        fresh = true;
+        if (!pinned || !isStorageError(err, 'conflict') || err.revision === undefined) throw err;
+        throw modified(kind, key.name);
       }
-    }
+    });
   }
 
-  async delete(
+  delete(
     kind: ResourceKind,
     key: ObjectKey,
     options: DeleteOptions,
     context: WriteContext,
   ): Promise<Deleted> {
-    let fresh = false;
-    for (;;) {
-      const { object: old, revision } = await this.read(kind, key, fresh);
+    return this.#decide(kind, key, async ({ object: old, revision, fresh }) => {
       checkPreconditions(kind, old, options);
       await this.admission.validate(admissionRequest(kind, 'DELETE', { old, context, key }));
       const decision = decideDeletion(kind, old, options, context.now);
-      if (decision.action === 'nothing') return { gone: false, object: old };
+      if (decision.action === 'nothing') {
+        if (!fresh) await this.#assertCurrent(kind, key, revision);
+        return { gone: false, object: old };
+      }
       if (context.dryRun) return { gone: decision.action === 'remove', object: old };
+      if (decision.action === 'remove') {
+        await this.#remove(kind, key, old, revision);
+        return { gone: true, object: old };
+      }
+      const { object } = await this.#write(kind, key, decision.object, revision);
+      return { gone: false, object };
+    });
+  }
+
+  /**
+   * Acts on an object as our cache holds it, and on what the store holds after a lost race. Where others write into the store
+   * as well, our cache may be behind it: then a refusal is worth nothing either.
+   */
+  async #decide<T>(
+    kind: ResourceKind,
+    key: ObjectKey,
+    act: (from: { object: KubeObject; revision: number; fresh: boolean }) => Promise<T>,
+  ): Promise<T> {
+    for (let fresh = false; ; fresh = true) {
+      let known: number | undefined;
       try {
-        if (decision.action === 'remove') {
-          await this.#remove(kind, key, old, revision);
-          return { gone: true, object: old };
-        }
-        const { object } = await this.#write(kind, key, decision.object, revision);
-        return { gone: false, object };
+        const found = await this.read(kind, key, fresh);
+        known = found.revision;
+        return await act({ ...found, fresh });
       } catch (err) {
-        if (!isStorageError(err, 'conflict')) throw asApiError(err);
-        fresh = true;
+        if (isStorageError(err, 'conflict')) continue;
+        if (fresh || !(await this.#isBehind(kind, key, known))) throw asApiError(err);
       }
     }
+  }
+
+  /** Whether the store holds another state of an object than our cache. It cannot where nobody else writes into it. */
+  async #isBehind(kind: ResourceKind, key: ObjectKey, known: number | undefined): Promise<boolean> {
+    const { storage } = this.#state;
+    if (!storage.newest) return false;
+    const found = await storage.get(storageKey(kind, key)).catch((err: unknown) => {
+      throw asApiError(err);
+    });
+    return found?.revision !== known;
+  }
+
+  /** Who finds nothing to do must not have looked at the past. */
+  async #assertCurrent(kind: ResourceKind, key: ObjectKey, revision: number): Promise<void> {
+    if (!(await this.#isBehind(kind, key, revision))) return;
+    throw new StorageError('conflict', `Key has changed: ${storageKey(kind, key)}`);
   }
 
   #reserve(
@@ -204,17 +246,7 @@ export class ResourceStore {
     return written(kind, object, stored, revision);
   }
 
-  async #replace(
-    target: {
-      kind: ResourceKind;
-      key: ObjectKey;
-      update: Update;
-      old: KubeObject;
-      revision: number;
-    },
-    object: KubeObject,
-    context: WriteContext,
-  ): Promise<Written> {
+  async #replace(target: Replacement, object: KubeObject, context: WriteContext): Promise<Written> {
     const { kind, update, old, revision } = target;
     const { subresource } = update;
     await this.admission.mutate(
@@ -233,18 +265,8 @@ export class ResourceStore {
     }
   }
 
-  async #store(
-    target: {
-      kind: ResourceKind;
-      key: ObjectKey;
-      update: Update;
-      old: KubeObject;
-      revision: number;
-    },
-    object: KubeObject,
-    context: WriteContext,
-  ): Promise<Written> {
-    const { kind, key, update, old, revision } = target;
+  async #store(target: Replacement, object: KubeObject, context: WriteContext): Promise<Written> {
+    const { kind, key, update, old, revision, fresh } = target;
     const { strategy, subresource } = update;
     prepareUpdate({ kind, strategy, object, old }, context);
     validateUpdate({ kind, strategy, object, old }, context);
@@ -253,6 +275,7 @@ export class ResourceStore {
     );
     keepUnchangedTimes(old, object);
     const same = jsonEqual(object, old) && !(await this.#isStale(kind, key));
+    if (same && !fresh) await this.#assertCurrent(kind, key, revision);
     if (context.dryRun || same) {
       return { object, bytes: Buffer.from(JSON.stringify(object)) };
     }

@@ -71,6 +71,87 @@ describe('the end points of the Service kubernetes', () => {
   });
 });
 
+/** The same store, which can be held back from telling one server of what is written. */
+function behind(storage: MemoryStorage) {
+  const held: (() => void)[] = [];
+  let isHeld = false;
+  const watch: MemoryStorage['watch'] = (prefix, from, sink, signal) => {
+    const later = (act: () => void) => {
+      if (isHeld) held.push(act);
+      else act();
+    };
+    const events: typeof sink.events = (batch) => later(() => sink.events(batch));
+    const progress = (revision: number) => later(() => sink.progress?.(revision));
+    return storage.watch(prefix, from, { events, progress }, signal);
+  };
+  const newest = async () => (await storage.status()).revision;
+  const own: Record<string | symbol, unknown> = { watch, newest };
+  const view = new Proxy(storage, {
+    get(target, name) {
+      const member = own[name] ?? Reflect.get(target, name);
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+  const hold = () => {
+    isHeld = true;
+  };
+  const catchUp = () => {
+    isHeld = false;
+    for (const act of held.splice(0)) act();
+  };
+  return { view, hold, catchUp };
+}
+
+describe('an API server that has not heard yet of what another one has written', () => {
+  const PATH = '/api/v1/namespaces/default/configmaps';
+  const seed = { metadata: { name: 'a' }, data: { at: 'start' } };
+
+  async function pair() {
+    const storage = new MemoryStorage(realClock);
+    const first = await start('192.0.2.1', storage);
+    expect((await first.request('POST', PATH, { body: seed })).status).toBe(201);
+    const { view, hold, catchUp } = behind(storage);
+    const second = await startApiServer({ advertise: '192.0.2.2:6443' }, view);
+    servers.push(second);
+    // It knows the object as it was.
+    const known = second.request('GET', `${PATH}/a?resourceVersion=0`);
+    expect((await known).body.data).toEqual({ at: 'start' });
+    hold();
+    const { body } = await first.request('PATCH', `${PATH}/a`, { body: { data: { at: 'next' } } });
+    return { first, second, catchUp, next: body };
+  }
+
+  it.each([
+    ['a patch to what it was before', 'PATCH', () => ({ data: { at: 'start' } }), 'start'],
+    ['a replacement of the latest', 'PUT', (next: object) => ({ ...next, data: { at: 'z' } }), 'z'],
+  ])('does %s', async (_what, method, bodyOf, result) => {
+    const { first, second, catchUp, next } = await pair();
+    const asked = second.request(method, `${PATH}/a`, { body: bodyOf(next) });
+    await eventually('it is written', async () => {
+      return (await first.request('GET', `${PATH}/a`)).body.data.at === result;
+    });
+    catchUp();
+    expect(await asked).toMatchObject({ status: 200, body: { data: { at: result } } });
+  });
+
+  it('deletes, and refuses by what there is now', async () => {
+    const { first, second, catchUp, next } = await pair();
+    const { uid, resourceVersion } = next.metadata;
+    await first.request('POST', PATH, { body: { metadata: { name: 'new' } } });
+    const body = { preconditions: { uid, resourceVersion } };
+    const deleting = ['a', 'new'].map((name) =>
+      second.request('DELETE', `${PATH}/${name}`, name === 'a' ? { body } : {}),
+    );
+    const isGone = async (name: string) =>
+      (await first.request('GET', `${PATH}/${name}`)).status === 404;
+    await eventually('both are gone', async () => (await isGone('a')) && (await isGone('new')));
+    const again = await second.request('DELETE', `${PATH}/a`);
+    expect(again.status).toBe(404);
+    catchUp();
+    expect((await Promise.all(deleting)).map(({ status }) => status)).toEqual([200, 200]);
+  });
+});
+
 describe('an API server that is asked to end', () => {
   it('is not ready any more, but answers until its delay is over', async () => {
     const server = await startApiServer({ shutdownDelayMs: 4000 });
