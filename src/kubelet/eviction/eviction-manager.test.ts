@@ -21,7 +21,27 @@ const using = (name: string, bytes: number): PodStats =>
     containers: [{ name: 'c', startTime: '', memory: { time: '', workingSetBytes: bytes } }],
   }) as unknown as PodStats;
 
+const MEMORY = { resource: 'memory', part: 'all' } as const;
+
 describe('rankForEviction', () => {
+  it.each([
+    ['all', ['layers', 'volumes']],
+    ['layers', ['layers', 'volumes']],
+    ['others', ['volumes', 'layers']],
+  ] as const)('looks at what is on the disk that is short: %s', (part, order) => {
+    const disk = (name: string, usedBytes: number, layer: number) => ({
+      pod: pod(name),
+      stats: {
+        ...using(name, 0),
+        'ephemeral-storage': { usedBytes },
+        containers: [{ name: 'c', startTime: '', rootfs: { usedBytes: layer } }],
+      } as unknown as PodStats,
+    });
+    const candidates = [disk('volumes', 80 * MI, 10 * MI), disk('layers', 90 * MI, 85 * MI)];
+    const ranked = rankForEviction(candidates, { resource: 'ephemeral-storage', part });
+    expect(ranked.map((c) => c.pod.metadata.name)).toEqual(order);
+  });
+
   it('takes those above their request first, then the less important, then the greediest', () => {
     const candidates = [
       { pod: pod('within', requests('500Mi')), stats: using('within', 400 * MI) },
@@ -30,7 +50,7 @@ describe('rankForEviction', () => {
       { pod: pod('above-important', requests('1Mi'), 1000), stats: using('x', 900 * MI) },
       { pod: pod('critical', {}, 2_000_001_000), stats: using('critical', 2000 * MI) },
     ];
-    expect(rankForEviction(candidates, 'memory').map((c) => c.pod.metadata.name)).toEqual([
+    expect(rankForEviction(candidates, MEMORY).map((c) => c.pod.metadata.name)).toEqual([
       'far-above',
       'above',
       'above-important',
@@ -45,7 +65,7 @@ describe('rankForEviction', () => {
       metadata: { name: 's', namespace: 'n', uid: 's', annotations },
     };
     expect(
-      rankForEviction([{ pod: own as unknown as Pod, stats: using('s', MI) }], 'memory'),
+      rankForEviction([{ pod: own as unknown as Pod, stats: using('s', MI) }], MEMORY),
     ).toEqual([]);
   });
 });
@@ -128,7 +148,7 @@ describe('storageExcess', () => {
       },
     ],
   ])('finds %s', (_what, given, layers, expected) => {
-    expect(storageExcess(limited, given, layers)).toEqual(expected);
+    expect(storageExcess(limited, given, { layers, isSplit: false })).toEqual(expected);
   });
 
   it('has the limits of some containers bound the whole pod, init containers by the highest', () => {
@@ -138,10 +158,20 @@ describe('storageExcess', () => {
     const containers = [limit('c', '1Mi'), { name: 'free', image: 'i' }];
     const initContainers = [limit('first', '3Mi'), limit('second', '2Mi')];
     const some = pod('some', { containers, initContainers });
-    expect(storageExcess(some, disk(), new Map([['free', 3 * MI]]))).toBeUndefined();
-    expect(storageExcess(some, disk(), new Map([['free', 3 * MI + 1]]))?.message).toBe(
+    const using3 = (more: number) => ({
+      layers: new Map([['free', 3 * MI + more]]),
+      isSplit: false,
+    });
+    expect(storageExcess(some, disk(), using3(0))).toBeUndefined();
+    expect(storageExcess(some, disk(), using3(1))?.message).toBe(
       'Pod ephemeral local storage usage exceeds the total limit of containers 3Mi. ',
     );
+  });
+
+  it('leaves out of a container’s limit what is on the disk of images', () => {
+    const layers = new Map([['c', 5 * MI]]);
+    const told = (isSplit: boolean) => storageExcess(limited, disk(), { layers, isSplit })?.limit;
+    expect([told(false), told(true)]).toEqual(['ephemeralcontainerfs.limit', undefined]);
   });
 
   it('is asked only about pods that have limits', () => {

@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { qosClassOf } from '../../api/pods.ts';
 import type { Pod } from '../../api/types.ts';
 import type { EventRecorder } from '../../client/client.ts';
@@ -17,7 +18,7 @@ import type { ContainerRuntime } from '../runtime/runtime.ts';
 import { podDisk } from '../stats/pod-disk.ts';
 import type { StatsProvider } from '../stats/stats-provider.ts';
 import { evictionMessage } from './messages.ts';
-import { rankForEviction } from './ranking.ts';
+import { type DiskPart, rankForEviction } from './ranking.ts';
 import {
   type Left,
   type Pressure,
@@ -62,6 +63,8 @@ const HARD_GRACE_SECONDS = 1;
 // What an evicted pod had is free when it is gone, and not asked of a second one before.
 const CLEAR_LOOK_MS = 500;
 const CLEAR_LOOKS = 60;
+// Where nobody can go, nothing is gained by asking again and again.
+const IN_VAIN_MS = 10_000;
 
 /** Watches what the node is short of, and ends pods before the kernel ends something of its own choice. */
 export class EvictionManager {
@@ -73,7 +76,10 @@ export class EvictionManager {
   /** When each pressure was seen last. */
   readonly #pressed = new Map<Pressure, number>();
   #imageDir: string | undefined;
+  /** Images and containers' layers are on another disk than the kubelet's files. */
+  #isSplit = false;
   #looks = 0;
+  #actsAgain = 0;
   #pressure: Record<Pressure, boolean> = { memory: false, disk: false, pid: false };
 
   constructor(
@@ -136,12 +142,19 @@ export class EvictionManager {
   /** One look; evicts at most one pod for the node's sake. Answers who goes. */
   async look(signal: AbortSignal): Promise<readonly string[]> {
     const before = this.#pressure;
-    this.#imageDir ??= await imageDirectory(this.#deps.runtime, signal);
+    await this.#findDisks(signal);
     const due = await this.see();
     if (!jsonEqual(this.#pressure, before)) this.#deps.onPressure();
     const greedy = this.#looks++ % LOOKS_PER_MEASURE === 0 ? await this.#enforceLimits(signal) : [];
-    if (greedy.length > 0 || !due) return greedy;
+    if (greedy.length > 0 || !due || this.#deps.clock.now() < this.#actsAgain) return greedy;
     return this.#relieve(due, signal);
+  }
+
+  async #findDisks(signal: AbortSignal): Promise<void> {
+    if (this.#imageDir !== undefined) return;
+    this.#imageDir = await imageDirectory(this.#deps.runtime, signal);
+    if (this.#imageDir === undefined) return;
+    this.#isSplit = await areApart(this.#options.rootDir, this.#imageDir);
   }
 
   /** What there is little of, without doing anything about it, nor asking the runtime. */
@@ -194,7 +207,8 @@ export class EvictionManager {
     const { nodeName: name } = this.#options;
     const node = { apiVersion: 'v1', kind: 'Node', metadata: { name, uid: name } };
     recorder.event(node, 'Warning', 'EvictionThresholdMet', `Attempting to reclaim ${resource}`);
-    if (pressure === 'disk') {
+    const part = diskPart(threshold.signal, this.#isSplit);
+    if (pressure === 'disk' && part !== 'others') {
       await reclaimDisk(signal);
       const now = await this.#read();
       if (
@@ -209,8 +223,11 @@ export class EvictionManager {
       pod,
       stats: pods.find((p) => p.podRef.uid === pod.metadata.uid),
     }));
-    const [victim] = rankForEviction(candidates, resource);
-    if (!victim) return [];
+    const [victim] = rankForEviction(candidates, { resource, part });
+    if (!victim) {
+      this.#actsAgain = this.#deps.clock.now() + IN_VAIN_MS;
+      return [];
+    }
     const message = evictionMessage(victim.pod, victim.stats, { resource, threshold, left });
     this.#evict(victim.pod, threshold.signal, {
       message,
@@ -243,7 +260,7 @@ export class EvictionManager {
         ]),
       );
       const disk = await podDisk(pod, dirs, new Date(clock.now()).toISOString());
-      const excess = storageExcess(pod, disk, layers);
+      const excess = storageExcess(pod, disk, { layers, isSplit: this.#isSplit });
       if (!excess) continue;
       const { limit, message } = excess;
       this.#evict(pod, limit, { message, gracePeriod: HARD_GRACE_SECONDS, disruption: false });
@@ -265,6 +282,17 @@ export class EvictionManager {
 interface Due {
   readonly threshold: Threshold;
   readonly signals: Signals;
+}
+
+/** What of pods lies on the disk of the signal. Of one that only pods' volumes and logs are on, nothing unused is freed. */
+function diskPart(signal: string, isSplit: boolean): DiskPart {
+  if (!isSplit) return 'all';
+  return signal.startsWith('imagefs.') ? 'layers' : 'others';
+}
+
+async function areApart(one: string, other: string): Promise<boolean> {
+  const [{ dev: first }, { dev: second }] = await Promise.all([stat(one), stat(other)]);
+  return first !== second;
 }
 
 async function imageDirectory(

@@ -171,6 +171,19 @@ describe('while the threshold is crossed', () => {
   });
 });
 
+describe('a pressure that nobody can relieve', () => {
+  it('is told of every ten seconds, not with each look', async () => {
+    evicted.push(['big', 1], ['small', 1]);
+    left.memory = 90 * MI;
+    const eviction = manager({});
+    for (let looks = 0; looks < 10; looks++) {
+      await eviction.look(signal);
+      await clock.advance(2000);
+    }
+    expect(events.lines).toHaveLength(2);
+  });
+});
+
 describe('a pressure', () => {
   it('is known before anything is done about it', async () => {
     const eviction = manager({});

@@ -10,17 +10,37 @@ export interface Candidate {
   readonly stats: PodStats | undefined;
 }
 
-export function usageOf({ stats }: Candidate, resource: Resource): number {
+/** What of a pod's disk lies on the file system that is short: containers' layers may be on one of their own. */
+export type DiskPart = 'all' | 'layers' | 'others';
+
+/** What is short, and where. */
+export interface Shortage {
+  readonly resource: Resource;
+  readonly part: DiskPart;
+}
+
+export function usageOf({ stats }: Candidate, { resource, part }: Shortage): number {
   switch (resource) {
     case 'memory':
       return stats?.memory?.workingSetBytes ?? 0;
     case 'ephemeral-storage':
-      return stats?.['ephemeral-storage']?.usedBytes ?? 0;
+      return diskUsage(stats, 'usedBytes', part);
     case 'inodes':
-      return stats?.['ephemeral-storage']?.inodesUsed ?? 0;
+      return diskUsage(stats, 'inodesUsed', part);
     case 'pids':
       return stats?.process_stats?.process_count ?? 0;
   }
+}
+
+function diskUsage(
+  stats: PodStats | undefined,
+  field: 'usedBytes' | 'inodesUsed',
+  part: DiskPart,
+): number {
+  const all = stats?.['ephemeral-storage']?.[field] ?? 0;
+  if (part === 'all') return all;
+  const layers = (stats?.containers ?? []).reduce((sum, c) => sum + (c.rootfs?.[field] ?? 0), 0);
+  return part === 'layers' ? layers : all - layers;
 }
 
 /**
@@ -28,8 +48,9 @@ export function usageOf({ stats }: Candidate, resource: Resource): number {
  * pods never go. Pure.
  * https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/#pod-selection-for-kubelet-eviction
  */
-export function rankForEviction(candidates: readonly Candidate[], resource: Resource): Candidate[] {
-  const excess = (c: Candidate): number => usageOf(c, resource) - requestOf(c.pod, resource);
+export function rankForEviction(candidates: readonly Candidate[], short: Shortage): Candidate[] {
+  const { resource } = short;
+  const excess = (c: Candidate): number => usageOf(c, short) - requestOf(c.pod, resource);
   const exceeds = (c: Candidate): number => (excess(c) > 0 ? 0 : 1);
   const priority = ({ pod }: Candidate): number => pod.spec?.priority ?? 0;
   const byRequest = resource === 'memory' || resource === 'ephemeral-storage';

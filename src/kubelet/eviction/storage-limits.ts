@@ -27,15 +27,19 @@ export interface Excess {
 }
 
 /** Why the pod must go: it uses more of the node's disk than it said it would. Pure. */
-export function storageExcess(
-  pod: Pod,
-  disk: PodDisk,
-  /** Bytes of each container's own layer, by its name. */
-  layers: ReadonlyMap<string, number>,
-): Excess | undefined {
+export function storageExcess(pod: Pod, disk: PodDisk, measured: Measured): Excess | undefined {
+  const { layers, isSplit } = measured;
+  const counted = isSplit ? NO_LAYERS : layers;
   return (
-    emptyDirExcess(pod, disk) ?? podExcess(pod, disk, layers) ?? containerExcess(pod, disk, layers)
+    emptyDirExcess(pod, disk) ?? podExcess(pod, disk, layers) ?? containerExcess(pod, disk, counted)
   );
+}
+
+interface Measured {
+  /** Bytes of each container's own layer, by its name. */
+  readonly layers: Layers;
+  /** They are on another disk than the rest of the pod: a container's limit does not count them, as upstream has it. */
+  readonly isSplit: boolean;
 }
 
 function emptyDirExcess(pod: Pod, disk: PodDisk): Excess | undefined {
@@ -50,6 +54,7 @@ function emptyDirExcess(pod: Pod, disk: PodDisk): Excess | undefined {
 }
 
 type Layers = ReadonlyMap<string, number>;
+const NO_LAYERS: Layers = new Map();
 
 function podExcess(pod: Pod, disk: PodDisk, layers: Layers): Excess | undefined {
   const total = totalLimit(pod);
