@@ -3,7 +3,7 @@ import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { processCounts } from '../../src/host/machine.ts';
-import { startContainerd } from '../support/engines.ts';
+import { startContainerd, startDocker } from '../support/engines.ts';
 import { eventually } from '../support/eventually.ts';
 import { type LoneNode, startLoneNode } from '../support/lone-node.ts';
 import { podOf, shell } from '../support/pods.ts';
@@ -12,6 +12,8 @@ import { podOf, shell } from '../support/pods.ts';
 const PROCESSES = 800;
 const GIB = 2 ** 30;
 const NODE = 'pressed-node';
+// `K8TS_TEST_ENGINE=docker` for the other one: both would take twice the time.
+const ENGINE = process.env.K8TS_TEST_ENGINE;
 let node: LoneNode;
 
 async function thresholds(): Promise<object> {
@@ -35,7 +37,7 @@ async function thresholds(): Promise<object> {
 beforeAll(async () => {
   node = await startLoneNode({
     name: NODE,
-    startEngine: startContainerd,
+    startEngine: ENGINE === 'docker' ? startDocker : startContainerd,
     stateMount: 'size=200m,nr_inodes=4000',
     config: thresholds,
   });
