@@ -97,6 +97,10 @@ class FamilyRouter {
   #nodeFacts = '';
   #retryMs = FIRST_RETRY_MS;
   readonly #udpServices = new Map<string, ServicePort>();
+  /** What the kernel translates to. */
+  #routed: ProxyState | undefined;
+  /** What UDP services were before they changed, as long as their stale flows may still be there. */
+  #formerUdp: readonly ServicePort[] | undefined;
 
   constructor(backend: ProxyBackend, deps: RouterDeps, options: ProxyOptions) {
     this.#backend = backend;
@@ -177,6 +181,7 @@ class FamilyRouter {
     try {
       if (!this.#full && !this.#tracker.pending) await this.#lookAfterRules();
       if (this.#full || this.#tracker.pending) await this.#write();
+      if (this.#routed) await this.#clearStaleFlows(this.#routed);
       this.#deps.health.updated(this.#backend.family);
       this.#retryMs = FIRST_RETRY_MS;
     } catch (err) {
@@ -216,23 +221,27 @@ class FamilyRouter {
     }
     log.debug({ ...this.#labels, full, seconds, services: state.services.size }, 'Synced rules');
     this.#countUnserved(state);
-    await this.#clearStaleFlows(routed);
+    this.#routed = routed;
     this.#deps.onState(state);
   }
 
-  /** UDP flows are cleared after the rules are there: the next packet must meet the new ones. */
+  /** UDP flows are cleared after the rules are there: the next packet must meet the new ones. What fails is done again. */
   async #clearStaleFlows(state: ProxyState): Promise<void> {
-    const { conntrack } = this.#deps;
-    const former = changedUdpServices(this.#udpServices, state);
+    const { conntrack, clock } = this.#deps;
+    const changed = changedUdpServices(this.#udpServices, state);
+    if (changed) this.#formerUdp = [...(this.#formerUdp ?? []), ...changed];
+    const former = this.#formerUdp;
     if (!former) return;
     try {
       const flows = await conntrack.udpFlows(state.family, this.#signal);
       for (const flow of staleFlows(flows, state, former)) {
         await conntrack.deleteUdpFlow(state.family, flow, this.#signal);
       }
+      this.#formerUdp = undefined;
     } catch (err) {
       if (this.#signal.aborted && isAbort(err)) throw err;
       this.#deps.log.error({ err: errorMessage(err) }, 'Failed to clear stale UDP flows');
+      clock.after(FIRST_RETRY_MS, () => this.#runner.request());
     }
   }
 
