@@ -174,8 +174,10 @@ describe('storageExcess', () => {
     expect([told(false), told(true)]).toEqual(['ephemeralcontainerfs.limit', undefined]);
   });
 
-  it('is asked only about pods that have limits', () => {
+  it('is asked only about pods that have limits and may go', () => {
     expect(hasStorageLimits(limited)).toBe(true);
     expect(hasStorageLimits(pod('free'))).toBe(false);
+    const critical = { ...limited, spec: { ...limited.spec, priority: 2_000_000_000 } } as Pod;
+    expect(hasStorageLimits(critical)).toBe(false);
   });
 });

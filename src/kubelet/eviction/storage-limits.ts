@@ -9,13 +9,15 @@ import {
   ZERO,
 } from '../../api/quantity.ts';
 import type { Container, Pod } from '../../api/types.ts';
+import { isCriticalPod } from '../critical-pods.ts';
 import { containersOf, initContainersOf } from '../names.ts';
 import type { PodDisk } from '../stats/pod-disk.ts';
 
 const STORAGE = 'ephemeral-storage';
 
-/** Whether the pod may be over a limit of its own at all: most have none, and are not measured. */
+/** Whether the pod can go for a limit of its own at all: most have none, and are not measured. Critical pods stay. */
 export function hasStorageLimits(pod: Pod): boolean {
+  if (isCriticalPod(pod)) return false;
   const limited = pod.spec?.volumes?.some((v) => v.emptyDir?.sizeLimit && !v.emptyDir.medium);
   return Boolean(limited) || totalLimit(pod) !== undefined;
 }
