@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { FakeClock } from './clock.fake.ts';
-import { realClock } from './clock.ts';
+import { hasPassed, realClock } from './clock.ts';
 
 describe('FakeClock', () => {
   it('runs timers in the order of their time, up to the moment asked for', async () => {
@@ -21,5 +21,16 @@ describe('realClock', () => {
     const sleep = realClock.sleep(60_000, controller.signal);
     controller.abort();
     await expect(sleep).rejects.toThrow('aborted');
+  });
+});
+
+describe('hasPassed', () => {
+  it.each([
+    ['too soon', 1099, false],
+    ['just now', 1100, true],
+    ['an hour later', 3_601_000, true],
+    ['by a clock that was set back', 999, true],
+  ])('%s', (_, now, expected) => {
+    expect(hasPassed(100, 1000, now)).toBe(expected);
   });
 });

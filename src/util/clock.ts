@@ -13,6 +13,11 @@ export interface Clock {
 // Node's timers hold 31 bits of milliseconds; a longer delay would fire at once.
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
+/** Whether it is at least `ms` since then. What a clock that has been set back calls the future, was long ago. */
+export function hasPassed(ms: number, since: number, now: number): boolean {
+  return now - since >= ms || now < since;
+}
+
 export const realClock: Clock = {
   now: () => Date.now(),
   sleep: (ms, signal) =>

@@ -4,7 +4,7 @@ import { microTimeString } from '../../api/times.ts';
 import type { Lease, Node } from '../../api/types.ts';
 import type { Client, EventRecorder } from '../../client/client.ts';
 import { filesystemFacts, type MachineFacts } from '../../host/machine.ts';
-import type { Clock } from '../../util/clock.ts';
+import { type Clock, hasPassed } from '../../util/clock.ts';
 import { errorMessage } from '../../util/errors.ts';
 import { jsonEqual } from '../../util/json.ts';
 import type { Logger } from '../../util/log.ts';
@@ -209,7 +209,8 @@ export class NodeReporter {
     const { client, clock, name, config, onPodCidr } = this.#deps;
     const status = await this.#status(signal);
     const before = this.#told;
-    const due = clock.now() - this.#toldAt >= parseDuration(config.nodeStatusReportFrequency);
+    const frequency = parseDuration(config.nodeStatusReportFrequency);
+    const due = hasPassed(frequency, this.#toldAt, clock.now());
     const isNews = !before || !jsonEqual(withoutHeartbeats(before), withoutHeartbeats(status));
     if (!isNews && !due && (await this.#isBelieved(status, signal))) return;
     const told = await client.patch(
@@ -289,7 +290,7 @@ export class NodeReporter {
 
   async #listImages(up: boolean, signal: AbortSignal): Promise<NonNullable<NodeStatus['images']>> {
     const { runtime, clock } = this.#deps;
-    if (up && clock.now() - this.#images.at >= IMAGES_AGE_MS) {
+    if (up && hasPassed(IMAGES_AGE_MS, this.#images.at, clock.now())) {
       this.#images = { at: clock.now(), list: nodeImages(await runtime.listImages(signal)) };
     }
     return this.#images.list;
