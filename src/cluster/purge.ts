@@ -41,9 +41,7 @@ function removeCniResults({ containerd }: Paths): void {
     const file = join(CNI_RESULTS, name);
     if ((readIfExists(file) ?? '').includes(`"${containerd.state}/`)) rmSync(file, { force: true });
   }
-  for (const directory of [CNI_RESULTS, CNI_STATE]) {
-    if (namesIn(directory).length === 0) removeIfThere(() => rmdirSync(directory));
-  }
+  for (const directory of [CNI_RESULTS, CNI_STATE]) removeIfEmpty(directory);
 }
 
 /** The kubelet's links to logs of containers. The directory is everybody's: others' links stay, and so does it. */
@@ -52,7 +50,7 @@ function removeContainerLogLinks({ containerLogs, podLogs }: Paths): void {
     const link = join(containerLogs, name);
     if (readlinkSync(link).startsWith(`${podLogs}/`)) rmSync(link);
   }
-  if (namesIn(containerLogs).length === 0) removeIfThere(() => rmdirSync(containerLogs));
+  removeIfEmpty(containerLogs);
 }
 
 /** The links to the usual plugins among those of a network of the operator's, whose own files stay. */
@@ -63,9 +61,7 @@ function removePluginLinks(paths: Paths): void {
     const isOurs = lstatSync(link).isSymbolicLink() && readlinkSync(link) === join(CNI_BIN, name);
     if (isOurs) rmSync(link);
   }
-  for (const directory of [programs, configuration]) {
-    if (namesIn(directory).length === 0) removeIfThere(() => rmdirSync(directory));
-  }
+  for (const directory of [programs, configuration]) removeIfEmpty(directory);
 }
 
 /** Unmounts everything below these directories, the innermost first. */
@@ -120,6 +116,15 @@ function namesIn(directory: string): string[] {
   } catch (err) {
     if (errnoOf(err) === 'ENOENT') return [];
     throw err;
+  }
+}
+
+/** A directory that others use, too: they may put something there at any moment. */
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch (err) {
+    if (!['ENOENT', 'ENOTEMPTY'].includes(errnoOf(err) ?? '')) throw err;
   }
 }
 
