@@ -77,6 +77,7 @@ export interface Client {
 
 export interface InformerHandler<T> {
   onAdd?(object: T, isInitial: boolean): void;
+  /** Of one and the same object: one that takes another's name is told of by that one's end and its own beginning. */
   onUpdate?(before: T, after: T): void;
   /** The last known state. */
   onDelete?(object: T): void;

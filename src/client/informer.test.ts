@@ -171,7 +171,7 @@ describe('Informer', () => {
 
   it('lists again when history is gone, and tells what was missed', async () => {
     const client = new FakeClient();
-    client.seed(CONFIG_MAPS, map('gone'), map('kept', { v: '1' }));
+    client.seed(CONFIG_MAPS, map('gone'), map('kept', { v: '1' }), map('replaced'));
     const { informer, told } = watched(client);
     const end = new AbortController();
     const list = vi.spyOn(client, 'list');
@@ -184,10 +184,18 @@ describe('Informer', () => {
     await client.delete(CONFIG_MAPS, { namespace: 'default', name: 'gone' });
     const kept = await client.get(CONFIG_MAPS, { namespace: 'default', name: 'kept' });
     await client.update(CONFIG_MAPS, { ...kept, data: { v: '2' } });
+    await client.delete(CONFIG_MAPS, { namespace: 'default', name: 'replaced' });
+    await client.create(CONFIG_MAPS, map('replaced', { v: 'new' }));
     client.compact();
     broken.reject(new Error('connection reset'));
-    await vi.waitFor(() => expect(told).toHaveLength(4), 30_000);
-    expect(told.slice(2).sort()).toEqual(['delete gone', 'update 1 2']);
+    await vi.waitFor(() => expect(told).toHaveLength(7), 30_000);
+    expect(told.slice(3).toSorted()).toEqual([
+      'add replaced',
+      'delete gone',
+      'delete replaced',
+      'update 1 2',
+    ]);
+    expect(told.indexOf('delete replaced')).toBeLessThan(told.lastIndexOf('add replaced'));
     expect(list).toHaveBeenCalledTimes(2);
     end.abort();
     await running;

@@ -178,7 +178,11 @@ class SharedInformer<T> implements Informer<T> {
     const object = this.#transform(told);
     const before = this.#cache.set(object);
     if (before === undefined) this.#tell((h) => h.onAdd?.(object, initial));
-    else if (revisionOf(before) !== revisionOf(object))
+    else if (uidOf(before) !== uidOf(object)) {
+      // Another one of the same name, whose beginning and whose predecessor's end were missed.
+      this.#tell((h) => h.onDelete?.(before));
+      this.#tell((h) => h.onAdd?.(object, initial));
+    } else if (revisionOf(before) !== revisionOf(object))
       this.#tell((h) => h.onUpdate?.(before, object));
   }
 
@@ -249,6 +253,10 @@ function doorOf(client: Client, clock: Clock): Door {
 /** Nothing listens on the server's port. */
 function isRefused(err: unknown): boolean {
   return err instanceof Error && (errnoOf(err) === 'ECONNREFUSED' || isRefused(err.cause));
+}
+
+function uidOf(object: unknown): string | undefined {
+  return (object as { metadata: ObjectMeta }).metadata.uid;
 }
 
 function revisionOf(object: unknown): string | undefined {

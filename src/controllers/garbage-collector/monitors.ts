@@ -101,10 +101,7 @@ export class Monitors {
       shared ?? createInformer(client, plain, { metadataOnly: true }, { clock, log });
     informer.addHandler({
       onAdd: (object) => this.#handler.seen(type, object),
-      onUpdate: (before, after) => {
-        if (before.metadata.uid !== after.metadata.uid) this.#handler.gone(before.metadata.uid);
-        this.#handler.seen(type, after);
-      },
+      onUpdate: (_, object) => this.#handler.seen(type, object),
       onDelete: (object) => this.#handler.gone(object.metadata.uid),
     });
     if (stop) this.#running.add(informer.run(AbortSignal.any([signal, stop.signal])));

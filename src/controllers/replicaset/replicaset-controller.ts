@@ -52,12 +52,7 @@ export function replicaController(context: ControllerContext, kind: ReplicaKind)
   const statuses = new StatusWriter(client, sets);
   const deps = { client, clock, sets, statuses, pods, podControl, expectations };
   const controller = newController(context, new ReplicaReconciler(kind, deps));
-  sets.addHandler({
-    onUpdate: (before, after) => {
-      if (before.metadata.uid !== after.metadata.uid) expectations.forget(keyOf(before));
-    },
-    onDelete: (rs) => expectations.forget(keyOf(rs)),
-  });
+  sets.addHandler({ onDelete: (rs) => expectations.forget(keyOf(rs)) });
   controller.watch(sets);
   controller.needs(pods);
   watchOwnedPods(pods, {
