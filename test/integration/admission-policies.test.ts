@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { StorageError } from '../../src/storage/storage.ts';
 import { startApiServer, type TestApiServer } from '../support/api-server.ts';
 import { eventually } from '../support/eventually.ts';
 
@@ -227,6 +228,30 @@ describe('ValidatingAdmissionPolicy', () => {
     expect((await server.request('PATCH', path, { body })).status).toBe(200);
     expect((await checked(2)).typeChecking).toEqual({});
     await remove();
+  });
+});
+
+describe('the status of a ValidatingAdmissionPolicy', () => {
+  it('is told a moment later where the store does not answer', async () => {
+    const { storage } = server;
+    const update = storage.update.bind(storage);
+    let refusals = 0;
+    storage.update = (key, ...rest) => {
+      if (!key.includes('validatingadmissionpolicies') || refusals > 0) return update(key, ...rest);
+      refusals++;
+      return Promise.reject(new StorageError('unavailable', 'etcd: no leader'));
+    };
+    try {
+      const remove = await policy('Validating', 'late', { validations: [{ expression: 'true' }] });
+      await eventually('its types are checked', async () => {
+        const path = `${REGISTRATION}/validatingadmissionpolicies/late`;
+        return (await server.request('GET', path)).body.status?.observedGeneration === 1;
+      });
+      expect(refusals).toBe(1);
+      await remove();
+    } finally {
+      storage.update = update;
+    }
   });
 });
 

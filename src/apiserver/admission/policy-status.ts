@@ -11,6 +11,8 @@ import { sharedObject } from './plugin.ts';
 export type PolicyStatusDeps = SystemObjectDeps &
   Pick<TypeCheckDeps, 'schema'> & { readonly state: State; readonly log: Logger };
 
+const RETRY_MS = 1000;
+
 /**
  * Tells in the status of each validating policy what is wrong with the types of its expressions, whenever the policy has
  * changed (upstream's validatingadmissionpolicy-status-controller). It is here since here the structure of all kinds is known.
@@ -22,13 +24,11 @@ export async function tendPolicyStatus(deps: PolicyStatusDeps, signal: AbortSign
   const cache = await deps.state.cache(kind);
   const dirty = new Set(cache.slice('').map(({ name }) => name));
   let wake = (): void => {};
-  cache.addWatcher({
-    scope: { namespace: '' },
-    offer: ({ entry }) => {
-      dirty.add(entry.name);
-      wake();
-    },
-  });
+  const touch = (name: string): void => {
+    dirty.add(name);
+    wake();
+  };
+  cache.addWatcher({ scope: { namespace: '' }, offer: ({ entry }) => touch(entry.name) });
   signal.addEventListener('abort', () => wake(), { once: true });
   while (!signal.aborted) {
     const [name] = dirty;
@@ -40,23 +40,27 @@ export async function tendPolicyStatus(deps: PolicyStatusDeps, signal: AbortSign
     }
     dirty.delete(name);
     const entry = cache.get(name);
-    if (entry) await judge(deps, sharedObject(entry) as ValidatingAdmissionPolicy);
+    if (!entry || (await judge(deps, sharedObject(entry) as ValidatingAdmissionPolicy))) continue;
+    deps.clock.after(RETRY_MS, () => touch(name));
   }
 }
 
-async function judge(deps: PolicyStatusDeps, policy: ValidatingAdmissionPolicy): Promise<void> {
+/** False: it could not be told, and is to be tried again. */
+async function judge(deps: PolicyStatusDeps, policy: ValidatingAdmissionPolicy): Promise<boolean> {
   const { metadata, spec = {}, status } = policy;
   const { generation = 0, name } = metadata;
-  if (status?.observedGeneration === generation) return;
+  if (status?.observedGeneration === generation) return true;
   try {
     await write(deps, policy, typeWarnings(spec, deps));
+    return true;
   } catch (err) {
     // Whoever was faster has made a new event of it.
-    if (isNotFound(err) || isConflict(err)) return;
+    if (isNotFound(err) || isConflict(err)) return true;
     deps.log.error(
       { policy: name, err: errorMessage(err) },
       'Could not tell the types of a policy',
     );
+    return false;
   }
 }
 
