@@ -84,7 +84,11 @@ function behind(storage: MemoryStorage) {
     const progress = (revision: number) => later(() => sink.progress?.(revision));
     return storage.watch(prefix, from, { events, progress }, signal);
   };
-  const newest = async () => (await storage.status()).revision;
+  let asked = 0;
+  const newest = async () => {
+    asked++;
+    return (await storage.status()).revision;
+  };
   const own: Record<string | symbol, unknown> = { watch, newest };
   const view = new Proxy(storage, {
     get(target, name) {
@@ -99,7 +103,7 @@ function behind(storage: MemoryStorage) {
     isHeld = false;
     for (const act of held.splice(0)) act();
   };
-  return { view, hold, catchUp };
+  return { view, hold, catchUp, asked: () => asked };
 }
 
 describe('an API server that has not heard yet of what another one has written', () => {
@@ -110,7 +114,7 @@ describe('an API server that has not heard yet of what another one has written',
     const storage = new MemoryStorage(realClock);
     const first = await start('192.0.2.1', storage);
     expect((await first.request('POST', PATH, { body: seed })).status).toBe(201);
-    const { view, hold, catchUp } = behind(storage);
+    const { view, hold, catchUp, asked } = behind(storage);
     const second = await startApiServer({ advertise: '192.0.2.2:6443' }, view);
     servers.push(second);
     // It knows the object as it was.
@@ -118,7 +122,7 @@ describe('an API server that has not heard yet of what another one has written',
     expect((await known).body.data).toEqual({ at: 'start' });
     hold();
     const { body } = await first.request('PATCH', `${PATH}/a`, { body: { data: { at: 'next' } } });
-    return { first, second, catchUp, next: body };
+    return { first, second, catchUp, asked, next: body };
   }
 
   it.each([
@@ -149,6 +153,17 @@ describe('an API server that has not heard yet of what another one has written',
     expect(again.status).toBe(404);
     catchUp();
     expect((await Promise.all(deleting)).map(({ status }) => status)).toEqual([200, 200]);
+  });
+
+  it('deletes a collection with all that is in it', async () => {
+    const { first, second, catchUp, asked } = await pair();
+    await first.request('POST', PATH, { body: { metadata: { name: 'new' } } });
+    const before = asked();
+    const deleting = second.request('DELETE', PATH);
+    await eventually('it asks what there is', () => asked() > before);
+    catchUp();
+    expect((await deleting).status).toBe(200);
+    expect((await first.request('GET', PATH)).body.items).toEqual([]);
   });
 });
 

@@ -26,6 +26,8 @@ export async function deleteCollection(
   const selection = parseSelection(exchange.info, exchange.query, kind);
   const options = await readDeleteOptions(exchange);
   const context = writeContext(exchange, options, now);
+  // Also those that another server has made just now.
+  await deps.state.fresh();
   const entries = await selectAll(deps, target, selection);
   const items: ServedBytes[] = [];
   for (let i = 0; i < entries.length; i += AT_ONCE) {
