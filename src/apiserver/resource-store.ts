@@ -1,4 +1,4 @@
-import { alreadyExists, isAlreadyExists, notFound } from '../api/errors.ts';
+import { alreadyExists, isAlreadyExists, isNotFound, notFound } from '../api/errors.ts';
 import { keyString, type ObjectKey } from '../api/resource-types.ts';
 import type { KubeObject } from '../api/types.ts';
 import { isStorageError, StorageError } from '../storage/storage.ts';
@@ -92,11 +92,18 @@ export class ResourceStore {
     return { object: parseObject(entry.served.bytes), revision: entry.revision };
   }
 
-  /** Like `read`, but absence is undefined. */
+  /** Like `read`, but absence is undefined: that of the store, where others may just have made what our cache lacks. */
   async find(kind: ResourceKind, key: ObjectKey): Promise<KubeObject | undefined> {
     const cache = await this.#state.cache(kind);
     const entry = cache.get(keyString(key));
-    return entry && parseObject(entry.served.bytes);
+    if (entry) return parseObject(entry.served.bytes);
+    if (!this.#state.storage.newest) return undefined;
+    try {
+      return (await this.read(kind, key, true)).object;
+    } catch (err) {
+      if (isNotFound(err)) return undefined;
+      throw asApiError(err);
+    }
   }
 
   async create(kind: ResourceKind, object: KubeObject, context: WriteContext): Promise<Written> {

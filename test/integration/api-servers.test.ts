@@ -155,6 +155,36 @@ describe('an API server that has not heard yet of what another one has written',
     expect((await Promise.all(deleting)).map(({ status }) => status)).toEqual([200, 200]);
   });
 
+  it('takes what goes into a namespace that is new', async () => {
+    const { first, second, catchUp } = await pair();
+    await first.request('POST', '/api/v1/namespaces', { body: { metadata: { name: 'fresh' } } });
+    const path = '/api/v1/namespaces/fresh/configmaps';
+    const making = second.request('POST', path, { body: { metadata: { name: 'in' } } });
+    const isThere = async () => (await first.request('GET', `${path}/in`)).status === 200;
+    await eventually('it is made', isThere);
+    catchUp();
+    expect((await making).status).toBe(201);
+  });
+
+  it('holds the Pods of a namespace that is new to what it says', async () => {
+    const { first, second, catchUp, asked } = await pair();
+    const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+    await first.request('POST', '/api/v1/namespaces', {
+      body: { metadata: { name: 'strict', labels } },
+    });
+    const account = { metadata: { name: 'default' } };
+    await first.request('POST', '/api/v1/namespaces/strict/serviceaccounts', { body: account });
+    const spec = { hostNetwork: true, containers: [{ name: 'c', image: 'i' }] };
+    const before = asked();
+    const making = second.request('POST', '/api/v1/namespaces/strict/pods', {
+      body: { metadata: { name: 'loose' }, spec },
+    });
+    await eventually('it asks what there is', () => asked() > before);
+    catchUp();
+    const { status, body } = await making;
+    expect([status, body.message]).toEqual([403, expect.stringContaining('violates PodSecurity')]);
+  });
+
   it('deletes a collection with all that is in it', async () => {
     const { first, second, catchUp, asked } = await pair();
     await first.request('POST', PATH, { body: { metadata: { name: 'new' } } });

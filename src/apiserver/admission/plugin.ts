@@ -73,13 +73,19 @@ export async function allOf<T>(
   return cache.slice(namespace).map((entry) => sharedObject(entry) as T);
 }
 
-/** One object, if it is there. Shared: never to be changed. */
+/** One object, if it is there, be it that another server of the store has just made it. Shared: never to be changed. */
 export async function lookUp<T>(
   { kinds, state }: Pick<PluginDeps, 'kinds' | 'state'>,
   type: ResourceType<T>,
   key: ObjectKey,
 ): Promise<T | undefined> {
   const kind = kinds.get(type.group, type.version, type.resource);
-  const entry = kind && (await state.cache(kind)).get(keyString(key));
+  if (!kind) return undefined;
+  const cache = await state.cache(kind);
+  let entry = cache.get(keyString(key));
+  if (!entry && state.storage.newest) {
+    await state.fresh();
+    entry = cache.get(keyString(key));
+  }
   return entry && (sharedObject(entry) as T);
 }
