@@ -11,6 +11,7 @@ import {
   type KeyAndCertificate,
 } from '../pki/ca.ts';
 import { serveComponent } from './component-server.ts';
+import type { HealthCheck } from './health.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -68,7 +69,8 @@ it('serveComponent believes the clients of the authority that its file holds now
   };
   const good = { name: 'good', check: () => {} };
   const bad = { name: 'bad', check: () => Promise.reject(new Error('not well')) };
-  const answers = { checks: [good, bad], metrics: async () => 'm 1\n' };
+  const checks: HealthCheck[] = [good];
+  const answers = { checks: () => [...checks], metrics: async () => 'm 1\n' };
   const serving = serveComponent(options, answers, stop.signal);
   await expect.poll(() => get(port, '/healthz/good').catch(() => 0)).toBe(200);
   expect(await get(port, '/metrics', clients[0])).toBe(200);
@@ -79,6 +81,11 @@ it('serveComponent believes the clients of the authority that its file holds now
   write('ca.crt', 'nonsense');
   await expect.poll(() => errors.length).toBeGreaterThan(0);
   expect(await get(port, '/metrics', clients[1])).toBe(200);
+  expect(await get(port, '/readyz')).toBe(200);
+  expect(await get(port, '/readyz/bad')).toBe(404);
+  // Of a controller that has begun since.
+  checks.push(bad);
+  expect(await get(port, '/readyz/bad')).toBe(500);
   expect(await get(port, '/readyz')).toBe(500);
   expect(await get(port, '/metrics/slis')).toBe(401);
   expect(await get(port, '/metrics/slis', clients[1])).toBe(200);

@@ -25,8 +25,8 @@ export interface ComponentServerOptions {
 }
 
 export interface ComponentAnswers {
-  /** Read anew at each request. */
-  readonly checks: readonly HealthCheck[];
+  /** Asked anew at each request. */
+  checks(): readonly HealthCheck[];
   metrics(): Promise<string>;
   /** More pages for those who may read metrics: path → JSON; undefined is answered with 404. */
   readonly pages?: Readonly<Record<string, (query: URLSearchParams) => unknown>>;
@@ -102,7 +102,8 @@ async function answer(req: IncomingMessage, res: ServerResponse, answers: Answer
   const [, root = '', name] = url.pathname.split('/');
   const path = `/${root}`;
   if (HEALTH_PATHS.includes(path)) {
-    const chosen = name ? checks.filter((check) => check.name === name) : checks;
+    const all = checks();
+    const chosen = name ? all.filter((check) => check.name === name) : all;
     if (name && chosen.length === 0) return send(res, 404, '404 page not found\n');
     const { code, body } = await healthAnswer(root, health.kept(root, chosen), url.searchParams);
     return send(res, code, body);
