@@ -86,10 +86,10 @@ export class Cluster {
   }
 }
 
-/** A directory and a network for a cluster that is not started yet. */
-export async function createCluster(): Promise<Cluster> {
+/** A directory (within `parent`) and a network for a cluster that is not started yet. */
+export async function createCluster(parent: string = tmpdir()): Promise<Cluster> {
   const namespace = await createNetworkNamespace();
-  const root = mkdtempSync(join(tmpdir(), 'k8ts-'));
+  const root = mkdtempSync(join(parent, 'k8ts-'));
   const cluster = new Cluster({ root, namespace: namespace.name });
   await provideImages(imageBundles(cluster.paths));
   return cluster;
