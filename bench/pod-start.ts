@@ -9,12 +9,15 @@ import { eventually } from '../test/support/eventually.ts';
 /**
  * From creating Pods to all of them Running, for 1 and for 30, beside the same Pods made by raw CRI calls: the same
  * requests to the same containerd with nobody else around. All files are in memory: a disk's file system takes its time by
- * its own laws (one without a journal looks, at each new file, for those deleted lately), and whichever side is unlucky.
+ * its own laws (one without a journal looks, at each new file, for those deleted lately), and whichever side is unlucky. Each
+ * side has its turn twice, and its best counts: a machine that others share has better minutes and worse ones.
  */
 interface Figures {
   readonly one: number;
   readonly thirty: number;
 }
+
+const TURNS = 2;
 
 const memory = mkdtempSync(join(tmpdir(), 'k8ts-memory-'));
 await hostMounts.mount({ source: 'tmpfs', target: memory, fsType: 'tmpfs' });
@@ -29,11 +32,27 @@ try {
     return ['k8ts/pause', 'k8ts/busybox'].every((image) => stdout.includes(image));
   });
   await cluster.k8ts('down');
-  const raw = await rawFigures(cluster);
-  await cluster.up();
-  const ours = await run('cluster-pods.ts', cluster.paths.kubeconfig('admin'));
+  const raw: Figures[] = [];
+  const ours: Figures[] = [];
+  for (let turn = 0; turn < TURNS; turn++) {
+    raw.push(await rawFigures(cluster));
+    await cluster.up();
+    ours.push(await run('cluster-pods.ts', cluster.paths.kubeconfig('admin')));
+    await cluster.k8ts('down');
+  }
+  print(best(ours), best(raw));
+} finally {
+  await cluster.remove();
+  await forgetMemory();
+}
+
+function best(figures: readonly Figures[]): Figures {
+  const least = (of: keyof Figures) => Math.min(...figures.map((each) => each[of]));
+  return { one: least('one'), thirty: least('thirty') };
+}
+
+function print({ one, thirty }: Figures, raw: Figures): void {
   const ms = (value: number) => `${value.toFixed(0).padStart(6)} ms`;
-  const { one, thirty } = ours;
   console.log('                     k8ts    raw CRI');
   console.log(
     ` 1 Pod         ${ms(one)}  ${ms(raw.one)}   ${(one - raw.one).toFixed(0)} ms more (at most 150)`,
@@ -41,9 +60,6 @@ try {
   console.log(
     `30 Pods at once${ms(thirty)}  ${ms(raw.thirty)}   ratio ${(thirty / raw.thirty).toFixed(2)} (at most 1.20)`,
   );
-} finally {
-  await cluster.remove();
-  await forgetMemory();
 }
 
 async function forgetMemory(): Promise<void> {
@@ -62,7 +78,9 @@ async function rawFigures({ paths, network }: Cluster): Promise<Figures> {
     await eventually('containerd answers', () =>
       network.run('ctr', ['--address', socket, 'version']),
     );
-    return await run('raw-pods.ts', socket, join(paths.logs, 'raw'), join(paths.cgroupRoot, 'raw'));
+    // Where the kubelet would put them: each level of groups costs.
+    const group = join(paths.cgroupRoot, 'kubepods', 'besteffort');
+    return await run('raw-pods.ts', socket, join(paths.logs, 'raw'), group);
   } finally {
     containerd.kill('SIGTERM');
     await containerd.ended;
