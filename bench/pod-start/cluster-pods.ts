@@ -1,37 +1,40 @@
 import { PODS } from '../../src/api/resource-types.ts';
 import type { Pod } from '../../src/api/types.ts';
 import { createClient } from '../../src/client/rest-client.ts';
-import { benchPods, forgetOldGroups } from './pods.ts';
+import { benchPods, type Figures, forgetOldGroups, KINDS, type Kind } from './pods.ts';
 
-/** Our figure: from the first create to the last Pod seen Running. Argument: a kubeconfig. Prints milliseconds: {one, thirty}. */
+/** Our figures: from the first create to the last Pod seen Running. Argument: a kubeconfig. Prints Figures of each kind. */
 const [, , kubeconfig = ''] = process.argv;
 const ONE_RUNS = 5;
 // As many as the floor has.
-const THIRTY_RUNS = 8;
+const THIRTY_RUNS = 4;
 
 const client = await createClient(kubeconfig, { userAgent: 'bench' });
-const one: number[] = [];
-for (let i = 0; i < ONE_RUNS; i++) one.push(await timed(`one-${i}`, 1));
-const thirty: number[] = [];
-for (let i = 0; i < THIRTY_RUNS; i++) {
-  forgetOldGroups();
-  await timed(`warm-${i}`, 1);
-  thirty.push(await timed(`thirty-${i}`, 30));
-}
-process.stdout.write(
-  JSON.stringify({
-    one: one.sort((a, b) => a - b)[Math.floor(ONE_RUNS / 2)],
+const all: Partial<Record<Kind, Figures>> = {};
+for (const kind of KINDS) {
+  const one: number[] = [];
+  for (let i = 0; i < ONE_RUNS; i++) one.push(await timed(kind, `one-${i}`, 1));
+  const thirty: number[] = [];
+  for (let i = 0; i < THIRTY_RUNS; i++) {
+    forgetOldGroups();
+    await timed(kind, `warm-${i}`, 1);
+    thirty.push(await timed(kind, `thirty-${i}`, 30));
+  }
+  all[kind] = {
+    one: one.sort((a, b) => a - b)[Math.floor(ONE_RUNS / 2)] ?? 0,
     thirty: Math.min(...thirty),
-  }),
-);
+  };
+}
+process.stdout.write(JSON.stringify(all));
 
-async function timed(prefix: string, count: number): Promise<number> {
+async function timed(kind: Kind, prefix: string, count: number): Promise<number> {
+  const pods = benchPods(kind, prefix, count);
   const labels = { bench: prefix };
   const stop = new AbortController();
   const watching = watchUntil(prefix, stop.signal, count, (pod) => pod.status?.phase === 'Running');
   const begin = performance.now();
   await Promise.all(
-    benchPods(prefix, count).map((pod) => {
+    pods.map((pod) => {
       const { name, namespace } = pod.metadata;
       return client.create(PODS, { ...pod, metadata: { name, namespace, labels } });
     }),
@@ -40,9 +43,7 @@ async function timed(prefix: string, count: number): Promise<number> {
   const ms = performance.now() - begin;
   stop.abort();
   const gone = Promise.all(
-    benchPods(prefix, count).map(({ metadata }) =>
-      client.delete(PODS, { namespace: 'default', name: metadata.name }),
-    ),
+    pods.map(({ metadata }) => client.delete(PODS, { namespace: 'default', name: metadata.name })),
   );
   await gone;
   await untilGone(prefix);
