@@ -90,13 +90,14 @@ async function prepare(pod: Pod): Promise<Mount[]> {
     readonly,
   });
   return [
-    ...volumesOf(pod, files).map(({ at, path }) => mount(at, path, at.startsWith('/var'))),
+    ...makeVolumes(pod, files).map(({ at, path }) => mount(at, path, at.startsWith('/var'))),
     mount('/etc/hosts', join(files, 'hosts')),
     mount('/dev/termination-log', join(files, 'last-words')),
   ];
 }
 
-function volumesOf({ spec }: Pod, files: string): { at: string; path: string }[] {
+/** Empty directories where the kubelet's volumes would be, and where in the container they are seen. */
+function makeVolumes({ spec }: Pod, files: string): { at: string; path: string }[] {
   const volumes = (spec?.containers[0]?.volumeMounts ?? []).map(({ name, mountPath }) => ({
     at: mountPath,
     path: join(files, name),

@@ -71,7 +71,7 @@ describe('ServiceProxy', () => {
     expect(full).toEqual([true, true, true]);
   });
 
-  it('clears stale flows of UDP, again where the kernel did not answer', async () => {
+  it('clears stale flows of UDP, again where the kernel did not answer, and each time later', async () => {
     const client = new FakeClient();
     client.seed(SERVICES, {
       apiVersion: 'v1',
@@ -101,6 +101,8 @@ describe('ServiceProxy', () => {
     await clock.advance(100);
     expect([asked, deleted]).toEqual([1, []]);
     await clock.advance(2_500);
+    expect([asked, deleted]).toEqual([2, []]);
+    await clock.advance(1_000);
     expect([asked, deleted]).toEqual([3, [stale]]);
     await clock.advance(60_000);
     expect(asked).toBe(3);

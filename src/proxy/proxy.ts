@@ -82,6 +82,8 @@ interface RouterDeps extends ProxyDeps {
 }
 
 const FIRST_RETRY_MS = 1_000;
+// Flows of UDP that nobody uses end by themselves: who changed long before the others need not be remembered.
+const MAX_FORMER = 1_000;
 
 class FamilyRouter {
   readonly #backend: ProxyBackend;
@@ -101,6 +103,7 @@ class FamilyRouter {
   #routed: ProxyState | undefined;
   /** What UDP services were before they changed, as long as their stale flows may still be there. */
   #formerUdp: readonly ServicePort[] | undefined;
+  #clearRetryMs = FIRST_RETRY_MS;
 
   constructor(backend: ProxyBackend, deps: RouterDeps, options: ProxyOptions) {
     this.#backend = backend;
@@ -229,7 +232,7 @@ class FamilyRouter {
   async #clearStaleFlows(state: ProxyState): Promise<void> {
     const { conntrack, clock } = this.#deps;
     const changed = changedUdpServices(this.#udpServices, state);
-    if (changed) this.#formerUdp = [...(this.#formerUdp ?? []), ...changed];
+    if (changed) this.#formerUdp = [...(this.#formerUdp ?? []), ...changed].slice(-MAX_FORMER);
     const former = this.#formerUdp;
     if (!former) return;
     try {
@@ -238,10 +241,12 @@ class FamilyRouter {
         await conntrack.deleteUdpFlow(state.family, flow, this.#signal);
       }
       this.#formerUdp = undefined;
+      this.#clearRetryMs = FIRST_RETRY_MS;
     } catch (err) {
       if (this.#signal.aborted && isAbort(err)) throw err;
       this.#deps.log.error({ err: errorMessage(err) }, 'Failed to clear stale UDP flows');
-      clock.after(FIRST_RETRY_MS, () => this.#runner.request());
+      clock.after(this.#clearRetryMs, () => this.#runner.request());
+      this.#clearRetryMs = Math.min(this.#clearRetryMs * 2, this.#options.syncPeriodMs);
     }
   }
 
