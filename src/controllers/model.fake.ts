@@ -113,6 +113,11 @@ export class Stormy {
     return new World(connection, this.#clock);
   }
 
+  /** The weather that it was made for, again. */
+  storm(): void {
+    this.#calm = false;
+  }
+
   /** Waits, in fair weather from now on, until the model's state is reached. */
   async settle(check: () => unknown): Promise<void> {
     this.#calm = true;

@@ -165,8 +165,12 @@ describe('in any weather', () => {
         stormy.client.seed(DEPLOYMENTS, workload({ strategy }));
         stormy.start();
         try {
-          await stormy.client.get(DEPLOYMENTS, key);
-          while (stormy.ready.length < 3) await new Promise((resolve) => setTimeout(resolve, 2));
+          // Pods of which nobody has told the Deployment yet count as unavailable, and go first.
+          await stormy.settle(async () => {
+            const { status } = await stormy.client.get(DEPLOYMENTS, key);
+            expect(status?.availableReplicas).toBe(3);
+          });
+          stormy.storm();
           let fewest = 3;
           stormy.watchOver = () => {
             fewest = Math.min(fewest, stormy.ready.length);
