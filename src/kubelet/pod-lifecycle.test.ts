@@ -1,8 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { PODS } from '../api/resource-types.ts';
+import { FakeClient } from '../client/client.fake.ts';
 import { FakeClock } from '../util/clock.fake.ts';
+import { silent } from '../util/log.ts';
 import { PodLifecycle } from './pod-lifecycle.ts';
 import { newPodState } from './pod-state.ts';
 import { podWith } from './pods.fake.ts';
+import { StatusManager } from './status-manager.ts';
 
 describe('PodLifecycle.terminate', () => {
   /** Of a pod that no source names any more: nobody waits for its status. */
@@ -44,54 +48,79 @@ describe('PodLifecycle.terminate', () => {
 describe('PodLifecycle.tellSoon', () => {
   /** Of a pod with a new sandbox, which is told of a moment later, unless there is more to tell by then. */
   function told({ isRush }: { isRush: boolean }) {
+    const client = new FakeClient();
+    const [pod] = client.seed(PODS, podWith());
+    if (!pod) throw new Error('not seeded');
     const clock = new FakeClock();
-    const phases: (string | undefined)[] = [];
+    const mirrorOf = () => undefined;
+    const status = new StatusManager({ client, clock, log: silent, mirrorOf, onDeleted: () => {} });
     const deps = {
-      clock,
-      rush: { isOn: isRush },
+      ...{ clock, status, rush: { isOn: isRush } },
       pleg: { get: () => ({ sandboxes: [], containers: [] }) },
-      probes: { isReady: () => false, isStarted: () => false },
-      status: {
-        get: () => ({}),
-        set: (_pod: object, { phase }: { phase?: string }) => void phases.push(phase),
-      },
+      probes: { isReady: () => false, isStarted: () => false, follow: () => {} },
       allocations: { actuatedOf: () => undefined, actuatedOfPod: () => undefined },
-      resizer: { stateOf: () => ({}) },
+      resizer: { stateOf: () => ({}), consider: () => {} },
+      admission: { refusal: () => undefined },
+      devices: { wants: () => false },
+      sync: { sync: () => Promise.withResolvers().promise },
       hostIps: () => ['192.0.2.1'],
       runtimeName: () => 'containerd',
     };
     const lifecycle = new PodLifecycle(deps as never);
-    const state = newPodState(podWith());
-    lifecycle.tellSoon(state);
-    return { clock, phases, lifecycle, state };
+    return { client, clock, status, lifecycle, state: newPodState(pod) };
   }
 
   it.each([
     ['a second', false, 1000],
     ['two seconds while many are started', true, 2000],
   ])('tells after %s, once', async (_, isRush, ms) => {
-    const { clock, phases, lifecycle, state } = told({ isRush });
+    const { client, clock, lifecycle, state } = told({ isRush });
+    lifecycle.tellSoon(state);
     await clock.advance(ms - 1);
     lifecycle.tellSoon(state);
-    expect(phases).toEqual([]);
+    expect(client.log).toEqual([]);
     await clock.advance(1);
-    expect(phases).toEqual(['Pending']);
+    expect(client.log).toEqual(['patch pods/status default/web']);
     await clock.advance(10_000);
-    expect(phases).toHaveLength(1);
+    expect(client.log).toHaveLength(1);
   });
 
   it('leaves it to what is told before', async () => {
-    const { clock, phases, lifecycle, state } = told({ isRush: true });
+    const { client, clock, lifecycle, state } = told({ isRush: true });
+    lifecycle.tellSoon(state);
     await clock.advance(1500);
     lifecycle.tell(state);
     await clock.advance(10_000);
-    expect(phases).toHaveLength(1);
+    expect(client.log).toHaveLength(1);
+  });
+
+  it('tells before the kubelet ends', async () => {
+    const { client, status, lifecycle, state } = told({ isRush: true });
+    lifecycle.tellSoon(state);
+    await status.flush();
+    expect(client.log).toHaveLength(1);
   });
 
   it('tells nothing of a pod that nobody waits for any more', async () => {
-    const { clock, phases, state } = told({ isRush: false });
-    state.removed = true;
+    const { client, clock, status, lifecycle, state } = told({ isRush: false });
+    lifecycle.tellSoon(state);
+    status.forget(state.uid);
     await clock.advance(10_000);
-    expect(phases).toEqual([]);
+    expect(client.log).toEqual([]);
+  });
+
+  it.each([
+    ['at once', false, 1],
+    ['in a moment while many are started, with the time at which it came', true, 0],
+  ])('acknowledges a new pod %s', async (_, isRush, times) => {
+    const { client, clock, status, lifecycle, state } = told({ isRush });
+    void lifecycle.sync(state, new AbortController().signal); // which does not end here
+    await clock.advance(1);
+    expect(client.log).toHaveLength(times);
+    const { startTime } = status.get(state.pod);
+    expect(startTime).toBeDefined();
+    await clock.advance(2000);
+    expect(client.log).toHaveLength(1);
+    expect(client.all(PODS)[0]?.status?.startTime).toBe(startTime);
   });
 });

@@ -40,7 +40,7 @@ export interface PodLifecycleDeps {
 // Upstream looks at its containers once a second and tells what it sees then: a sandbox and the containers that
 // started in it within that time are told of together.
 const TELL_SOON_MS = 1000;
-// Where many are started at once, upstream's turn to write comes later, too.
+// Where many are started at once, upstream's turn to write comes later, too: it tells of one pod after the other.
 const TELL_SOON_RUSH_MS = 2000;
 // Until those that were ended for a critical pod are gone.
 const ROOM_RETRY_MS = 500;
@@ -49,8 +49,6 @@ const ROOM_RETRY_MS = 500;
 export class PodLifecycle implements PodStages {
   readonly #deps: PodLifecycleDeps;
   readonly #admitted = new Set<string>();
-  /** Cancels what `tellSoon` promised, by pod uid. */
-  readonly #soon = new Map<string, () => void>();
 
   constructor(deps: PodLifecycleDeps) {
     this.#deps = deps;
@@ -63,7 +61,7 @@ export class PodLifecycle implements PodStages {
     const { sync, pleg, probes } = this.#deps;
     // Before the first word about it: a kubelet that was started again must not call a ready Pod unready.
     probes.follow(state.pod, pleg.get(state.uid));
-    if (this.tell(state)) return { over: true, retryMs: undefined };
+    if (this.#acknowledge(state)) return { over: true, retryMs: undefined };
     const leave = await this.#admit(state, signal);
     if (leave !== 'admitted') {
       return { over: false, retryMs: leave === 'later' ? ROOM_RETRY_MS : undefined };
@@ -117,8 +115,6 @@ export class PodLifecycle implements PodStages {
 
   /** Computes and tells the status; answers whether the pod has ended for good. */
   tell(state: PodState): boolean {
-    this.#soon.get(state.uid)?.();
-    this.#soon.delete(state.uid);
     if (state.removed) return false;
     const told = this.#statusOf(state);
     this.#deps.status.set(state.pod, told);
@@ -129,15 +125,20 @@ export class PodLifecycle implements PodStages {
 
   /** Tells what the status is now, unless there is more to tell in a moment. */
   tellSoon(state: PodState): void {
-    if (this.#soon.has(state.uid)) return;
+    if (state.removed) return;
+    const { status, rush } = this.#deps;
     // A container whose hook runs by then does not count as running yet, though the runtime shows it.
-    const told = this.#statusOf(state);
-    const { clock, rush } = this.#deps;
-    const cancel = clock.after(rush.isOn ? TELL_SOON_RUSH_MS : TELL_SOON_MS, () => {
-      this.#soon.delete(state.uid);
-      if (!state.removed) this.#deps.status.set(state.pod, told);
-    });
-    this.#soon.set(state.uid, cancel);
+    const withinMs = rush.isOn ? TELL_SOON_RUSH_MS : TELL_SOON_MS;
+    status.setSoon(state.pod, this.#statusOf(state), withinMs);
+  }
+
+  /** The first word about a pod is that it is here; where many are started at once, the second one says so as well. */
+  #acknowledge(state: PodState): boolean {
+    const { status, rush } = this.#deps;
+    const isNew = status.get(state.pod).startTime === undefined && !state.failure;
+    if (!isNew || !rush.isOn) return this.tell(state);
+    this.tellSoon(state);
+    return false;
   }
 
   #statusOf(state: PodState): PodStatus {

@@ -27,6 +27,8 @@ interface Tracked {
   /** Something was set since the writer looked last. */
   dirty: boolean;
   writing: Promise<void> | undefined;
+  /** It is told in a moment, unless this is called. */
+  cancel: (() => void) | undefined;
 }
 
 export interface StatusDeps {
@@ -39,7 +41,7 @@ export interface StatusDeps {
   onDeleted(uid: string): void;
 }
 
-/** Tells the API server each pod's newest status: at once, in order, only what changed. */
+/** Tells the API server each pod's newest status: at once or in a moment, in order, only what changed. */
 export class StatusManager {
   readonly #deps: StatusDeps;
   readonly #tracked = new Map<string, Tracked>();
@@ -54,10 +56,14 @@ export class StatusManager {
   }
 
   set(pod: Pod, status: PodStatus): void {
-    const tracked = this.#track(pod);
-    tracked.pod = pod;
-    tracked.status = status;
-    this.#kick(pod.metadata.uid, tracked);
+    this.#kick(pod.metadata.uid, this.#note(pod, status));
+  }
+
+  /** It is told within that time, with what is set meanwhile: at the latest when the first such time is over. */
+  setSoon(pod: Pod, status: PodStatus, withinMs: number): void {
+    const { uid } = pod.metadata;
+    const tracked = this.#note(pod, status);
+    tracked.cancel ??= this.#deps.clock.after(withinMs, () => this.#kick(uid, tracked));
   }
 
   /** Containers, volumes and groups are gone: the API's record of the deleted pod may go. */
@@ -79,12 +85,23 @@ export class StatusManager {
   }
 
   forget(uid: string): void {
+    this.#tracked.get(uid)?.cancel?.();
     this.#tracked.delete(uid);
   }
 
   /** Resolves when everything set so far was written or is given up. */
   async flush(): Promise<void> {
+    for (const [uid, tracked] of this.#tracked) {
+      if (tracked.cancel) this.#kick(uid, tracked);
+    }
     await Promise.allSettled([...this.#tracked.values()].map((t) => t.writing));
+  }
+
+  #note(pod: Pod, status: PodStatus): Tracked {
+    const tracked = this.#track(pod);
+    tracked.pod = pod;
+    tracked.status = status;
+    return tracked;
   }
 
   #track(pod: Pod): Tracked {
@@ -98,12 +115,15 @@ export class StatusManager {
       finished: false,
       dirty: false,
       writing: undefined,
+      cancel: undefined,
     };
     this.#tracked.set(pod.metadata.uid, fresh);
     return fresh;
   }
 
   #kick(uid: string, tracked: Tracked): void {
+    tracked.cancel?.();
+    tracked.cancel = undefined;
     tracked.dirty = true;
     tracked.writing ??= this.#write(uid, tracked).finally(() => {
       tracked.writing = undefined;
