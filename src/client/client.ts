@@ -116,4 +116,6 @@ export interface EventSubject {
   metadata: { name: string; namespace?: string; uid?: string; resourceVersion?: string };
   /** Which part of the object: `spec.containers{web}`. */
   fieldPath?: string;
+  /** Of the event, for machines to read. */
+  annotations?: Record<string, string>;
 }

@@ -171,12 +171,12 @@ function draftOf(
   text: EventText,
   { name, source, now }: { name: string; source: EventSource; now: string },
 ): Draft<Event> {
-  const { metadata, apiVersion, kind, fieldPath } = about;
+  const { metadata, apiVersion, kind, fieldPath, annotations } = about;
   const namespace = metadata.namespace ? metadata.namespace : 'default';
   return {
     apiVersion: 'v1',
     kind: 'Event',
-    metadata: { name, namespace },
+    metadata: { name, namespace, ...(annotations ? { annotations } : {}) },
     involvedObject: {
       apiVersion,
       kind,

@@ -129,6 +129,11 @@ describe('a node that is short of something', () => {
     const message = expect.stringMatching(/: The node had condition: \[.*DiskPressure.*\]\. $/);
     expect(status).toMatchObject({ phase: 'Failed', reason: 'Evicted', message });
     expect((await node.get('pod', 'modest')).status.phase).toBe('Running');
+    const ofMemory = ['--field-selector', 'involvedObject.name=memory,reason=Evicted'];
+    const annotation = 'jsonpath={.items[*].metadata.annotations.starved_resource}';
+    await eventually('the event names what was short', async () => {
+      return (await node.kubectl('get', 'events', ...ofMemory, '-o', annotation)) === 'memory';
+    });
   });
 
   it('says so while it lasts, and no longer', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Pod } from '../../api/types.ts';
 import type { PodStats } from '../stats/summary.ts';
-import { evictionMessage } from './messages.ts';
+import { evictionNotice } from './messages.ts';
 import { rankForEviction } from './ranking.ts';
 import { hasStorageLimits, storageExcess } from './storage-limits.ts';
 
@@ -70,18 +70,23 @@ describe('rankForEviction', () => {
   });
 });
 
-describe('evictionMessage', () => {
+describe('evictionNotice', () => {
   it('says what was short and who took it, in upstream’s words', () => {
     const threshold = { signal: 'memory.available', value: '100Mi', graceMs: 0 };
-    const message = evictionMessage(pod('a', requests('64Mi')), using('a', 200 * MI), {
+    const notice = evictionNotice(pod('a', requests('64Mi')), using('a', 200 * MI), {
       resource: 'memory',
       threshold,
       left: { available: 60 * MI, total: 1000 * MI },
     });
-    expect(message).toBe(
+    expect(notice.message).toBe(
       'The node was low on resource: memory. Threshold quantity: 100Mi, available: 60Mi. ' +
         'Container c was using 200Mi, request is 64Mi, has larger consumption of memory. ',
     );
+    expect(notice.annotations).toEqual({
+      offending_containers: 'c',
+      offending_containers_usage: '200Mi',
+      starved_resource: 'memory',
+    });
   });
 
   it.each([
@@ -91,9 +96,8 @@ describe('evictionMessage', () => {
   ] as const)('shows numbers of %s as quantities', (signal, resource, total, numbers) => {
     const threshold = { signal, value: '10%', graceMs: 0 };
     const left = { available: 4096, total };
-    expect(evictionMessage(pod('a'), undefined, { resource, threshold, left })).toBe(
-      `The node was low on resource: ${resource}. ${numbers}`,
-    );
+    const { message } = evictionNotice(pod('a'), undefined, { resource, threshold, left });
+    expect(message).toBe(`The node was low on resource: ${resource}. ${numbers}`);
   });
 });
 

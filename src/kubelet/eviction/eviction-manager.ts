@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { qosClassOf } from '../../api/pods.ts';
 import type { Pod } from '../../api/types.ts';
-import type { EventRecorder } from '../../client/client.ts';
+import type { EventRecorder, EventSubject } from '../../client/client.ts';
 import type { MachineFacts } from '../../host/machine.ts';
 import type { Clock } from '../../util/clock.ts';
 import { errorMessage } from '../../util/errors.ts';
@@ -17,7 +17,7 @@ import type { Failure } from '../pod-state.ts';
 import type { ContainerRuntime } from '../runtime/runtime.ts';
 import { podDisk } from '../stats/pod-disk.ts';
 import type { StatsProvider } from '../stats/stats-provider.ts';
-import { evictionMessage } from './messages.ts';
+import { evictionNotice } from './messages.ts';
 import { type DiskPart, rankForEviction } from './ranking.ts';
 import {
   type Left,
@@ -228,13 +228,14 @@ export class EvictionManager {
       this.#actsAgain = this.#deps.clock.now() + IN_VAIN_MS;
       return [];
     }
-    const message = evictionMessage(victim.pod, victim.stats, { resource, threshold, left });
-    this.#evict(victim.pod, threshold.signal, {
+    const { pod, stats } = victim;
+    const { message, annotations } = evictionNotice(pod, stats, { resource, threshold, left });
+    this.#evict({ ...pod, annotations }, threshold.signal, {
       message,
-      gracePeriod: this.#grace(threshold, victim.pod),
+      gracePeriod: this.#grace(threshold, pod),
       disruption: true,
     });
-    return [victim.pod.metadata.uid];
+    return [pod.metadata.uid];
   }
 
   #grace({ graceMs }: Threshold, pod: Pod): number {
@@ -269,7 +270,7 @@ export class EvictionManager {
     return greedy;
   }
 
-  #evict(pod: Pod, cause: string, failure: Omit<Required<Failure>, 'reason'>): void {
+  #evict(pod: Pod & EventSubject, cause: string, failure: Omit<Required<Failure>, 'reason'>): void {
     const { recorder, metrics, evict, log } = this.#deps;
     const { message } = failure;
     log.info({ pod: podKey(pod), cause, message }, 'Evicting a pod');

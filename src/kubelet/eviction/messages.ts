@@ -11,19 +11,43 @@ function shown(value: number, resource: Resource): string {
   return formatQuantity(quantityOf(Math.floor(value), format));
 }
 
-/** The status message of a pod that goes because the node is short of something, in upstream's words. Pure. */
-export function evictionMessage(
+/** What is told of a pod that goes: people read the message, machines the annotations of its event. */
+export interface EvictionNotice {
+  readonly message: string;
+  readonly annotations: Record<string, string>;
+}
+
+interface Greedy {
+  readonly name: string;
+  readonly usage: string;
+  readonly request: string;
+}
+
+/** Of a pod that goes because the node is short of something, in upstream's words. Pure. */
+export function evictionNotice(
   pod: Pod,
   stats: PodStats | undefined,
   { resource, threshold, left }: { resource: Resource; threshold: Threshold; left: Left },
-): string {
+): EvictionNotice {
   const quantity = shown(thresholdValue(threshold, left.total), resource);
   const available = shown(left.available, resource);
   const short = `The node was low on resource: ${resource}. Threshold quantity: ${quantity}, available: ${available}. `;
-  return short + greedyContainers(pod, stats, resource).join('');
+  const greedy = greedyContainers(pod, stats, resource);
+  const consumers = greedy.map(
+    ({ name, usage, request }) =>
+      `Container ${name} was using ${usage}, request is ${request}, has larger consumption of ${resource}. `,
+  );
+  return {
+    message: short + consumers.join(''),
+    annotations: {
+      offending_containers: greedy.map(({ name }) => name).join(','),
+      offending_containers_usage: greedy.map(({ usage }) => usage).join(','),
+      starved_resource: resource,
+    },
+  };
 }
 
-function greedyContainers(pod: Pod, stats: PodStats | undefined, resource: Resource): string[] {
+function greedyContainers(pod: Pod, stats: PodStats | undefined, resource: Resource): Greedy[] {
   if (resource !== 'memory' && resource !== 'ephemeral-storage') return [];
   return [...initContainersOf(pod), ...containersOf(pod)].flatMap((container) => {
     const measured = stats?.containers.find((c) => c.name === container.name);
@@ -31,10 +55,8 @@ function greedyContainers(pod: Pod, stats: PodStats | undefined, resource: Resou
       resource === 'memory'
         ? measured?.memory?.workingSetBytes
         : (measured?.rootfs?.usedBytes ?? 0) + (measured?.logs?.usedBytes ?? 0);
-    const asked = container.resources?.requests?.[resource] ?? '0';
-    if (usage === undefined || usage <= wholeValue(parseQuantity(asked))) return [];
-    return [
-      `Container ${container.name} was using ${shown(usage, resource)}, request is ${asked}, has larger consumption of ${resource}. `,
-    ];
+    const request = container.resources?.requests?.[resource] ?? '0';
+    if (usage === undefined || usage <= wholeValue(parseQuantity(request))) return [];
+    return [{ name: container.name, usage: shown(usage, resource), request }];
   });
 }
