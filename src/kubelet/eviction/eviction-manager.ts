@@ -152,9 +152,10 @@ export class EvictionManager {
 
   async #findDisks(signal: AbortSignal): Promise<void> {
     if (this.#imageDir !== undefined) return;
-    this.#imageDir = await imageDirectory(this.#deps.runtime, signal);
-    if (this.#imageDir === undefined) return;
-    this.#isSplit = await areApart(this.#options.rootDir, this.#imageDir);
+    const imageDir = await imageDirectory(this.#deps.runtime, signal);
+    if (imageDir === undefined) return;
+    this.#isSplit = await areApart(this.#options.rootDir, imageDir);
+    this.#imageDir = imageDir;
   }
 
   /** What there is little of, without doing anything about it, nor asking the runtime. */
