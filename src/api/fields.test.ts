@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { fc } from '../../test/support/properties.ts';
 import { fieldsMatch, formatFieldSelector, parseFieldSelector } from './fields.ts';
 
 test('reads terms, operators and escapes', () => {

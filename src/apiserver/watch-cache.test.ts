@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../test/support/properties.ts';
 import { parseFieldSelector } from '../api/fields.ts';
 import { parseSelector } from '../api/labels.ts';
 import type { KubeObject } from '../api/types.ts';

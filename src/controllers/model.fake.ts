@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { fc } from '../../test/support/properties.ts';
 import { ApiError, conflict } from '../api/errors.ts';
 import { isPodReady, isPodTerminal } from '../api/pods.ts';
 import { PODS } from '../api/resource-types.ts';

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../test/support/properties.ts';
 import { fromLabelSelector, fromMap, matches } from '../api/labels.ts';
 import { PODS, SERVICES } from '../api/resource-types.ts';
 import type { Pod, Service } from '../api/types.ts';

@@ -1,8 +1,8 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { createServer, type Server } from 'node:net';
 import dnsPacket, { type Question } from 'dns-packet';
-import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { fc } from '../../test/support/properties.ts';
 import { FakeClock } from '../util/clock.fake.ts';
 import { realClock } from '../util/clock.ts';
 import { ForwardedAnswer } from './forwarded-answer.ts';

@@ -1,9 +1,9 @@
 import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import dnsPacket, { type DecodedPacket, type RecordType } from 'dns-packet';
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../test/support/free-port.ts';
+import { fc } from '../../test/support/properties.ts';
 import { ENDPOINT_SLICES, PODS, SERVICES } from '../api/resource-types.ts';
 import type { EndpointSlice, Pod, Service } from '../api/types.ts';
 import { FakeClient } from '../client/client.fake.ts';

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type RequestOptions, startApiServer, type TestApiServer } from '../support/api-server.ts';
+import { fc } from '../support/properties.ts';
 import { CLUSTER_SAMPLES, NAMESPACED_SAMPLES, type Sample } from '../support/samples.ts';
 
 // Objects of every kind with something wrong in them, over real HTTP: whatever it is, the answer is no 5xx.

@@ -1,5 +1,4 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NODES, PODS } from '../../src/api/resource-types.ts';
 import type { Node, Pod } from '../../src/api/types.ts';
@@ -7,6 +6,7 @@ import type { Action } from '../../src/client/client.fake.ts';
 import { makePod } from '../../src/scheduler/objects.fake.ts';
 import { runningScheduler } from '../../src/scheduler/running.fake.ts';
 import { FakeClock } from '../../src/util/clock.fake.ts';
+import { fc } from '../support/properties.ts';
 import { anyApp, anyNode, anyPodSpec, buildNode } from '../support/random-clusters.ts';
 import { brokenRules, feasibleNodes } from '../support/reference-scheduler.ts';
 

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Node, Pod, PodSpec } from '../../src/api/types.ts';
 import { CycleState } from '../../src/scheduler/cycle-state.ts';
@@ -8,6 +7,7 @@ import { PodInfo } from '../../src/scheduler/pod-info.ts';
 import { dryRun } from '../../src/scheduler/preemption.ts';
 import type { ScoreSheet } from '../../src/scheduler/profile.ts';
 import { cheapest } from '../../src/scheduler/victims.ts';
+import { fc } from '../support/properties.ts';
 import {
   anyApp,
   anyBudget,

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import type { Node, PodDisruptionBudget, PodSpec } from '../../src/api/types.ts';
 import { makeNode } from '../../src/scheduler/objects.fake.ts';
+import { fc } from './properties.ts';
 
 const HOST = 'kubernetes.io/hostname';
 const ZONE = 'topology.kubernetes.io/zone';

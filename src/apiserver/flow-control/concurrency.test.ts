@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../../test/support/properties.ts';
 import { FakeClock } from '../../util/clock.fake.ts';
 import { allocateSeats, type Claim, seatRange, smoothDemand } from './concurrency.ts';
 import { SeatDemand } from './seat-demand.ts';

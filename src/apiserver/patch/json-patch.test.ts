@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../../test/support/properties.ts';
 import { isInvalid } from '../../api/errors.ts';
 import { cloneJson } from '../../util/json.ts';
 import { applyJsonPatch } from './json-patch.ts';

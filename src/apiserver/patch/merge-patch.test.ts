@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../../test/support/properties.ts';
 import { isObject, type JsonObject, jsonEqual } from '../../util/json.ts';
 import { applyMergePatch } from './merge-patch.ts';
 

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../../test/support/properties.ts';
 import type { Definition, Field, Schema, TypeRef } from '../../api/schema.ts';
 import { isObject, type JsonObject, jsonEqual } from '../../util/json.ts';
 import { applyJsonPatch } from './json-patch.ts';

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { fc } from '../../../test/support/properties.ts';
 import { builtinSchema } from '../../api/builtin-schema.ts';
 import { DecodeError, decodeObject } from '../../api/decode.ts';
 import type { TypeRef } from '../../api/schema.ts';

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../../test/support/properties.ts';
 import { CRON_JOBS, JOBS } from '../../api/resource-types.ts';
 import type { Job } from '../../api/types.ts';
 import { drive, FakeClock } from '../../util/clock.fake.ts';

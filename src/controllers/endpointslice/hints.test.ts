@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../../test/support/properties.ts';
 import type { Node } from '../../api/types.ts';
 import type { Endpoint } from './endpoints-of.ts';
 import { allotZones, zoneRatios } from './hints.ts';
