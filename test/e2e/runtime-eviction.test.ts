@@ -20,12 +20,13 @@ async function thresholds(): Promise<object> {
   const { running, maximum } = await processCounts();
   return {
     evictionHard: {
-      // Of the machine, and of what its Pods may take together: 1.5 GiB.
+      // Of the machine, and of what its Pods may take together.
       'memory.available': '1Gi',
       'nodefs.inodesFree': '2k',
       'pid.available': String(maximum - running - PROCESSES),
     },
-    systemReserved: { memory: String(totalmem() - 1.5 * GIB) },
+    // Those that take processes and disks, which is memory here, take some 400 MB, far less than a line of 1 GB.
+    systemReserved: { memory: String(totalmem() - 1.75 * GIB) },
     // The condition is told from the beginning: there is time to see what it does.
     evictionSoft: { 'nodefs.available': '60Mi' },
     evictionSoftGracePeriod: { 'nodefs.available': '4s' },
@@ -66,11 +67,11 @@ const megabytes = (count: number, file: string): string =>
   `head -c ${count * 1e6} /dev/zero > ${file}`;
 const limited = { resources: { limits: { 'ephemeral-storage': '4Mi' } } };
 // It has no end yet, so tail has to keep it.
-const LINE_OF_600_MB = '{ { head -c 600000000 /dev/zero; sleep 3600; } | tail > /dev/null & }';
+const LINE_OF_1_GB = '{ { head -c 1000000000 /dev/zero; sleep 3600; } | tail > /dev/null & }';
 const forks = `for i in $(seq ${2 * PROCESSES}); do sleep 3600 & done`;
 
 const pods = (): object[] => [
-  greedyPod('memory', LINE_OF_600_MB, [{}, {}]),
+  greedyPod('memory', LINE_OF_1_GB, [{}, {}]),
   greedyPod('disk', megabytes(150, '/data/x'), [{}, {}]),
   greedyPod('inodes', 'cd /data; seq 3000 | xargs touch', [{}, {}]),
   greedyPod('pids', forks, [{}, {}]),
