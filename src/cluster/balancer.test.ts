@@ -78,6 +78,25 @@ describe('Balancer', () => {
     await is(one, 'dead');
   });
 
+  it('goes back to former servers when none of the others takes connections', async () => {
+    const [one, two] = [await named('one'), await named('two')];
+    const { balancer, call } = await balanced([one, two]);
+    balancer.useServers([two]);
+    expect((await call()).name).toBe('two');
+    balancer.useServers(['127.0.0.1:1']);
+    expect(balancer.everyServer).toEqual(['127.0.0.1:1', two, one]);
+    expect((await call()).name).toBe('two');
+    balancer.useServers([one]);
+    expect(balancer.everyServer).toEqual([one, '127.0.0.1:1', two]);
+  });
+
+  it('forgets the oldest of many former servers', () => {
+    const balancer = new Balancer({ clock: realClock, log: silent }, ['a:0']);
+    for (let i = 1; i < 20; i++) balancer.useServers([`a:${i}`]);
+    const lastOnes = [19, 18, 17, 16, 15, 14, 13, 12, 11];
+    expect(balancer.everyServer).toEqual(lastOnes.map((i) => `a:${i}`));
+  });
+
   it('remembers its servers when it is told of none', () => {
     const balancer = new Balancer({ clock: realClock, log: silent }, ['a:1', 'b:1']);
     balancer.useServers([]);

@@ -19,6 +19,7 @@ const ANSWER_WITHIN_MS = 2000;
 const CONNECT_WITHIN_MS = 1000;
 // One late answer is no death: a busy machine gives those too.
 const SILENT_UNTIL_DEAD = 2;
+const MOST_FORMER = 8;
 
 /**
  * Stands between the components of one node and all API servers, so that no single address can fail: takes connections
@@ -29,6 +30,8 @@ export class Balancer {
   readonly #log: Logger;
   readonly #ask: (address: string) => Promise<ServerState>;
   readonly #servers = new Map<string, { state: ServerState; silent: number; open: Set<Socket> }>();
+  /** Servers that were in use, those that were last. */
+  #former: string[] = [];
   #next = 0;
 
   constructor({ clock, log, ask = askReadiness }: BalancerDeps, servers: readonly string[]) {
@@ -38,16 +41,26 @@ export class Balancer {
     this.useServers(servers);
   }
 
-  /** The servers that there are from now on, `HOST:PORT`; connections to others go on. None at all: as before. */
+  /**
+   * The servers that there are from now on, `HOST:PORT`; connections to others go on. None at all: as before. Those that were
+   * there before are turned to when none of these can be had: who had only lost touch for a moment is back before anybody
+   * could say so, if the one server of the list is the next to go.
+   */
   useServers(addresses: readonly string[]): void {
     if (addresses.length === 0) return;
-    for (const address of this.#servers.keys()) {
-      if (!addresses.includes(address)) this.#servers.delete(address);
-    }
+    const left = [...this.#servers.keys()].filter((address) => !addresses.includes(address));
+    for (const address of left) this.#servers.delete(address);
+    this.#former = [...left, ...this.#former.filter((address) => !addresses.includes(address))];
+    this.#former.splice(MOST_FORMER);
     for (const address of addresses) {
       if (this.#servers.has(address)) continue;
       this.#servers.set(address, { state: 'ready', silent: 0, open: new Set() });
     }
+  }
+
+  /** The servers in use, and behind them the former ones. */
+  get everyServer(): string[] {
+    return [...this.#servers.keys(), ...this.#former];
   }
 
   get servers(): { address: string; state: ServerState }[] {
@@ -96,13 +109,14 @@ export class Balancer {
     client.resume();
   }
 
-  /** Those that are ready first, each time from another on; the rest only when there are no others. */
+  /** Those that are ready first, each time from another on; the rest, former ones too, only when there are no others. */
   #inTurn(): string[] {
     const all = this.servers;
     const from = this.#next++ % Math.max(1, all.length);
     const turned = [...all.slice(from), ...all.slice(0, from)];
     const of = (wanted: ServerState) => turned.filter(({ state }) => state === wanted);
-    return [...of('ready'), ...of('leaving'), ...of('dead')].map(({ address }) => address);
+    const listed = [...of('ready'), ...of('leaving'), ...of('dead')].map(({ address }) => address);
+    return [...listed, ...this.#former];
   }
 
   async #keepAsking(signal: AbortSignal): Promise<void> {

@@ -39,7 +39,7 @@ async function run({ listen, servers, kubeconfig, stateFile, v }: Options): Prom
     // The servers vanish from the list when none of them can be reached: whoever was there last may come back.
     if (addresses.length === 0) return;
     balancer.useServers(addresses);
-    writeWhole(stateFile, JSON.stringify(addresses));
+    writeWhole(stateFile, JSON.stringify(balancer.everyServer));
   };
   const { hostname, port } = new URL(`tcp://${listen}`);
   const onListening = () => log.info({ listen, servers: balancer.servers }, 'Balancing');
