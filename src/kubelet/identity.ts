@@ -15,6 +15,7 @@ import {
   isStillGood,
 } from './certificates/certificate-rotation.ts';
 import { requestCertificate } from './certificates/request-certificate.ts';
+import type { ClientCertificate } from './client-certificate.ts';
 
 export interface IdentityOptions {
   readonly kubeconfig: string;
@@ -30,6 +31,8 @@ export interface IdentityOptions {
   readonly userAgent: string;
   /** Whom the cluster believes. When that changes, so do certificates. */
   readonly authority?: AuthorityText | undefined;
+  /** The client certificate, if it is renewed. */
+  readonly clientCertificate?: ClientCertificate | undefined;
 }
 
 interface Deps {
@@ -68,9 +71,10 @@ export function rotateClientCertificate(
 ): Promise<void> {
   const request = (until: AbortSignal) =>
     requestCertificate(deps, clientWish(options.nodeName), until);
-  const { authority } = options;
+  const { authority, clientCertificate } = options;
   const files = clientFiles(options);
-  return new CertificateRotation({ ...deps, files, request, authority }).run(signal);
+  const onChange = (pair: KeyAndCertificate) => clientCertificate?.set(pair);
+  return new CertificateRotation({ ...deps, files, request, authority, onChange }).run(signal);
 }
 
 /** Gets and renews the serving certificate until aborted (serverTLSBootstrap). An administrator must approve it. */
@@ -87,8 +91,12 @@ export function rotateServingCertificate(
     names: options.names,
   };
   const files = new CertificateFiles(options.certDir, 'kubelet-server');
-  const request = (until: AbortSignal) => requestCertificate(deps, wish, until);
-  const { authority } = options;
+  const { authority, clientCertificate } = options;
+  const request = async (until: AbortSignal) => {
+    // Everybody sees the serving certificate, and takes it for the word that this node needs no older authority.
+    if (authority) await clientCertificate?.follows(authority, until);
+    return requestCertificate(deps, wish, until);
+  };
   return new CertificateRotation({ ...deps, files, request, authority }).run(signal);
 }
 

@@ -10,6 +10,7 @@ import { machineAddresses, machineFacts } from '../../host/machine.ts';
 import { hostMounts } from '../../host/mounts.ts';
 import { systemdCgroups } from '../../host/systemd-cgroups.ts';
 import { type FollowedFile, followedFile } from '../../http/follow-files.ts';
+import { ClientCertificate } from '../../kubelet/client-certificate.ts';
 import {
   type KubeletConfiguration,
   loadConfiguration,
@@ -203,6 +204,7 @@ function identityOf(
     nodeName,
     names: [nodeName, ...nodeIps],
     rotates: config.rotateCertificates,
+    clientCertificate: config.rotateCertificates ? new ClientCertificate() : undefined,
     userAgent: `kubelet/${GIT_VERSION}`,
   };
 }
