@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 import { LmdbStorage } from '../../../src/storage/lmdb.ts';
-import { StorageError } from '../../../src/storage/storage.ts';
+import { isStorageError, StorageError, type StorageEvent } from '../../../src/storage/storage.ts';
 import { realClock } from '../../../src/util/clock.ts';
 import type { Line } from './model.ts';
 
@@ -72,24 +72,25 @@ async function work(client: number): Promise<void> {
   }
 }
 
-/** Watches that begin anywhere in the history, and go on where they were broken off. */
+/** Watches that begin anywhere in the history, and go on where they were broken off, or behind what was compacted since. */
 async function watch(name: string, prefix: string): Promise<void> {
   let after = compacted + Math.floor(Math.random() * (start - compacted + 1));
   tell({ watch: name, prefix, after });
   for (;;) {
     const stop = new AbortController();
     setTimeout(() => stop.abort(), Math.random() * 20);
-    await storage.watch(
-      prefix,
-      { after },
-      {
-        events: (batch) => {
-          after = batch.at(-1)?.revision ?? after;
-          tell({ watch: name, events: batch.map((e) => [e.key, e.revision]) });
-        },
+    const sink = {
+      events: (batch: readonly StorageEvent[]) => {
+        after = batch.at(-1)?.revision ?? after;
+        tell({ watch: name, events: batch.map((e) => [e.key, e.revision]) });
       },
-      stop.signal,
-    );
+    };
+    await storage.watch(prefix, { after }, sink, stop.signal).catch((err: unknown) => {
+      const isBehind = isStorageError(err, 'compacted') && (err.revision ?? 0) > after;
+      if (!isBehind) throw err;
+      after = err.revision ?? after;
+      tell({ watch: name, prefix, after });
+    });
   }
 }
 
