@@ -40,10 +40,14 @@ describe('the embedded store under SIGKILL', () => {
     const worker = async (): Promise<void> => {
       while (kills < KILLS) {
         kills += LIVES;
-        acknowledged += await follow(LIVES);
+        acknowledged += await follow(LIVES).catch((err: unknown) => {
+          kills = KILLS; // the others are about to end, too, and then their files
+          throw err;
+        });
       }
     };
-    await Promise.all(Array.from({ length: STORES }, worker));
+    const ends = await Promise.allSettled(Array.from({ length: STORES }, worker));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
     process.stdout.write(`${kills} kills, ${acknowledged} acknowledged writes checked\n`);
     expect(acknowledged).toBeGreaterThan(kills);
   });
