@@ -41,7 +41,9 @@ export interface PodLifecycleDeps {
 // started in it within that time are told of together.
 const TELL_SOON_MS = 1000;
 // Where many are started at once, upstream's turn to write comes later, too: it tells of one pod after the other.
-const TELL_SOON_RUSH_MS = 2000;
+const TELL_SOON_RUSH_MS = 3000;
+// That a pod is here is told at once for a reader; a burst of pods is known as one by then.
+const ACKNOWLEDGE_MS = 100;
 // Until those that were ended for a critical pod are gone.
 const ROOM_RETRY_MS = 500;
 
@@ -125,19 +127,22 @@ export class PodLifecycle implements PodStages {
 
   /** Tells what the status is now, unless there is more to tell in a moment. */
   tellSoon(state: PodState): void {
+    this.#tellWithin(state, TELL_SOON_MS);
+  }
+
+  #tellWithin(state: PodState, withinMs: number): void {
     if (state.removed) return;
     const { status, rush } = this.#deps;
     // A container whose hook runs by then does not count as running yet, though the runtime shows it.
-    const withinMs = rush.isOn ? TELL_SOON_RUSH_MS : TELL_SOON_MS;
-    status.setSoon(state.pod, this.#statusOf(state), withinMs);
+    const told = this.#statusOf(state);
+    status.setSoon(state.pod, told, () => (rush.isOn ? TELL_SOON_RUSH_MS : withinMs));
   }
 
   /** The first word about a pod is that it is here; where many are started at once, the second one says so as well. */
   #acknowledge(state: PodState): boolean {
-    const { status, rush } = this.#deps;
-    const isNew = status.get(state.pod).startTime === undefined && !state.failure;
-    if (!isNew || !rush.isOn) return this.tell(state);
-    this.tellSoon(state);
+    const isNew = this.#deps.status.get(state.pod).startTime === undefined && !state.failure;
+    if (!isNew) return this.tell(state);
+    this.#tellWithin(state, ACKNOWLEDGE_MS);
     return false;
   }
 

@@ -59,11 +59,22 @@ export class StatusManager {
     this.#kick(pod.metadata.uid, this.#note(pod, status));
   }
 
-  /** It is told within that time, with what is set meanwhile: at the latest when the first such time is over. */
-  setSoon(pod: Pod, status: PodStatus, withinMs: number): void {
+  /**
+   * It is told within that time (ms), with what is set meanwhile: at the latest when the first such time is over. How long
+   * that is is asked then once more: there may be reason to wait longer by now.
+   */
+  setSoon(pod: Pod, status: PodStatus, withinMs: () => number): void {
     const { uid } = pod.metadata;
     const tracked = this.#note(pod, status);
-    tracked.cancel ??= this.#deps.clock.after(withinMs, () => this.#kick(uid, tracked));
+    if (!tracked.cancel) this.#tellIn(uid, tracked, withinMs, 0);
+  }
+
+  #tellIn(uid: string, tracked: Tracked, withinMs: () => number, waitedMs: number): void {
+    const totalMs = withinMs();
+    if (totalMs > waitedMs) {
+      const again = () => this.#tellIn(uid, tracked, withinMs, totalMs);
+      tracked.cancel = this.#deps.clock.after(totalMs - waitedMs, again);
+    } else this.#kick(uid, tracked);
   }
 
   /** Containers, volumes and groups are gone: the API's record of the deleted pod may go. */

@@ -1,21 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { Node, Pod } from '../api/types.ts';
-import type { Lister } from '../client/client.ts';
 import { answerMetrics, wantedOf } from './metrics-api.ts';
 import { parseReadings } from './readings.ts';
 import { UsageStore } from './usage-store.ts';
 
-function listerOf<T extends Node | Pod>(...objects: T[]): Lister<T> {
-  return {
-    list: (namespace) => objects.filter((o) => !namespace || o.metadata.namespace === namespace),
-    get: ({ namespace, name }) =>
-      objects.find((o) => o.metadata.name === name && (o.metadata.namespace ?? '') === namespace),
-    byIndex: () => [],
-  };
-}
-
-const meta = (name: string, namespace?: string) =>
-  ({ metadata: { name, namespace, labels: { app: name } } }) as unknown;
+const meta = (name: string, namespace?: string) => ({
+  metadata: { name, ...(namespace ? { namespace } : {}), labels: { app: name } },
+});
 const store = new UsageStore();
 for (const [at, cpu] of [
   [10_000, 1],
@@ -37,15 +27,14 @@ container_memory_working_set_bytes{container="c",namespace="ns",pod="${pod}"} 20
     ),
   );
 }
-const deps = {
-  nodes: listerOf(meta('node-1') as Node),
-  pods: listerOf(meta('a', 'ns') as Pod, meta('b', 'ns') as Pod, meta('new', 'ns') as Pod),
-  store,
-  now: () => 21_000,
+const SUBJECTS = {
+  nodes: [meta('node-1')],
+  pods: [meta('a', 'ns'), meta('b', 'ns'), meta('new', 'ns')],
 };
 const ask = (path: string, query = '') => {
   const wanted = wantedOf(`/apis/metrics.k8s.io/v1beta1${path}`);
   if (!wanted) throw new Error(`no request: ${path}`);
+  const deps = { subjects: SUBJECTS[wanted.resource], store, now: 21_000 };
   // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever is answered
   return answerMetrics(wanted, new URLSearchParams(query), deps) as any;
 };

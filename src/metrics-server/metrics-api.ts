@@ -1,8 +1,6 @@
 import { ApiError, notFound } from '../api/errors.ts';
 import { parseSelector, type Selector, matches as selects } from '../api/labels.ts';
 import { NODES, PODS } from '../api/resource-types.ts';
-import type { Node, Pod } from '../api/types.ts';
-import type { Lister } from '../client/client.ts';
 import {
   API_GROUP,
   API_GROUP_LIST,
@@ -16,10 +14,10 @@ import {
 import type { UsageStore } from './usage-store.ts';
 
 export interface MetricsApiDeps {
-  readonly nodes: Lister<Node>;
-  readonly pods: Lister<Pod>;
+  /** The nodes or the Pods that there are: all that may be meant, and others. */
+  readonly subjects: readonly { readonly metadata: Subject }[];
   readonly store: UsageStore;
-  now(): number;
+  readonly now: number;
 }
 
 /** What somebody asks for, and must be allowed to. */
@@ -59,52 +57,45 @@ export function wantedOf(path: string): Wanted | undefined {
 export function answerMetrics(
   wanted: Wanted,
   query: URLSearchParams,
-  deps: MetricsApiDeps,
+  { subjects, store, now }: MetricsApiDeps,
 ): object {
-  const ofNodes = wanted.resource === 'nodes';
-  const one = ofNodes ? nodeAnswer(deps) : podAnswer(deps);
+  const one = wanted.resource === 'nodes' ? nodeAnswer(store, now) : podAnswer(store, now);
   const { namespace, name } = wanted;
+  const inNamespace = subjects.filter((s) => !namespace || s.metadata.namespace === namespace);
   if (wanted.verb === 'get') {
-    const found = ofNodes
-      ? deps.nodes.get({ namespace, name })
-      : deps.pods.get({ namespace, name });
+    const found = inNamespace.find((subject) => subject.metadata.name === name);
     const answer = found && one(found);
     if (answer) return answer;
-    const type = { ...(ofNodes ? NODES : PODS), group: GROUP, resource: KINDS[wanted.resource] };
+    const type = { ...TYPES[wanted.resource], group: GROUP, resource: KINDS[wanted.resource] };
     throw notFound(type, namespace ? `${namespace}/${name}` : name);
   }
   const selector = selectorOf(query);
   const field = fieldName(query);
-  const objects = ofNodes ? deps.nodes.list() : deps.pods.list(namespace || undefined);
-  const items = objects
-    .filter(({ metadata }: Node | Pod) => selects(selector, metadata.labels))
-    .filter(({ metadata }: Node | Pod) => field === undefined || metadata.name === field)
+  const items = inNamespace
+    .filter(({ metadata }) => selects(selector, metadata.labels))
+    .filter(({ metadata }) => field === undefined || metadata.name === field)
     .map(one)
     .filter((item) => item !== undefined);
-  return metricsList(ofNodes ? 'NodeMetrics' : 'PodMetrics', items);
+  return metricsList(wanted.resource === 'nodes' ? 'NodeMetrics' : 'PodMetrics', items);
 }
 
+const TYPES = { nodes: NODES, pods: PODS } as const;
 const KINDS = { nodes: 'nodemetrics', pods: 'podmetrics' } as const;
 
-type Answer = (object: Node | Pod) => object | undefined;
+type Answer = (subject: { readonly metadata: Subject }) => object | undefined;
 
-function nodeAnswer({ store, now }: MetricsApiDeps): Answer {
-  return (node) => {
-    const usage = store.node(node.metadata.name);
-    return usage && nodeMetrics(subjectOf(node), usage, now());
+function nodeAnswer(store: UsageStore, now: number): Answer {
+  return ({ metadata }) => {
+    const usage = store.node(metadata.name);
+    return usage && nodeMetrics(metadata, usage, now);
   };
 }
 
-function podAnswer({ store, now }: MetricsApiDeps): Answer {
-  return (pod) => {
-    const usages = store.pod(`${pod.metadata.namespace}/${pod.metadata.name}`);
-    return usages && podMetrics(subjectOf(pod), usages, now());
+function podAnswer(store: UsageStore, now: number): Answer {
+  return ({ metadata }) => {
+    const usages = store.pod(`${metadata.namespace}/${metadata.name}`);
+    return usages && podMetrics(metadata, usages, now);
   };
-}
-
-function subjectOf({ metadata }: Node | Pod): Subject {
-  const { name, namespace, labels } = metadata;
-  return { name, namespace, labels };
 }
 
 function selectorOf(query: URLSearchParams): Selector {

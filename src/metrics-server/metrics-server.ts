@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ApiError } from '../api/errors.ts';
+import { PODS } from '../api/resource-types.ts';
 import type { ConfigMap, Node, Pod } from '../api/types.ts';
 import type { Client, Informer } from '../client/client.ts';
 import { writeError } from '../http/errors.ts';
@@ -9,15 +10,13 @@ import type { Clock } from '../util/clock.ts';
 import { aborted } from '../util/lifecycle.ts';
 import type { Logger } from '../util/log.ts';
 import { authorize, callerOf, type Trust, trustOf } from './callers.ts';
-import { answerMetrics, discoveryDocument, wantedOf } from './metrics-api.ts';
+import { answerMetrics, discoveryDocument, type Wanted, wantedOf } from './metrics-api.ts';
 import { type KubeletAddress, Scraper, type ScraperOptions } from './scraper.ts';
 import { UsageStore } from './usage-store.ts';
 
 export interface MetricsServerDeps {
   readonly client: Client;
   readonly nodes: Informer<Node>;
-  /** Only their metadata is looked at. */
-  readonly pods: Informer<Pod>;
   /** What the API server says of its front proxy: `TRUST_KEY` alone. */
   readonly trust: Informer<ConfigMap>;
   fetch(address: KubeletAddress, signal: AbortSignal): Promise<string>;
@@ -53,9 +52,9 @@ export class MetricsServer {
 
   /** Works until aborted. */
   async run(signal: AbortSignal): Promise<void> {
-    const { nodes, pods, trust } = this.#deps;
+    const { nodes, trust } = this.#deps;
     const scraper = new Scraper({ ...this.#deps, store: this.#store }, this.#options);
-    const loops = [nodes, pods, trust].map((informer) => informer.run(signal));
+    const loops = [nodes, trust].map((informer) => informer.run(signal));
     loops.push(scraper.run(signal));
     await Promise.all([...loops, this.#serve(signal)]);
   }
@@ -98,7 +97,7 @@ export class MetricsServer {
   }
 
   async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const { client, clock, nodes, pods } = this.#deps;
+    const { client, clock, nodes } = this.#deps;
     const url = new URL(req.url ?? '/', 'https://localhost');
     const root = url.pathname.split('/')[1] ?? '';
     if (HEALTH.has(root)) return this.#health(root, url, res);
@@ -111,9 +110,19 @@ export class MetricsServer {
     const wanted = wantedOf(url.pathname);
     if (!wanted) throw new ApiError('NotFound', 'the server could not find the requested resource');
     await authorize(caller, wanted, client);
+    const subjects =
+      wanted.resource === 'nodes' ? nodes.list() : await this.#podsOf(wanted, url.searchParams);
     const store = this.#store;
-    const now = (): number => clock.now();
-    json(res, answerMetrics(wanted, url.searchParams, { nodes, pods, store, now }));
+    json(res, answerMetrics(wanted, url.searchParams, { subjects, store, now: clock.now() }));
+  }
+
+  /** Asked for when somebody asks us: who follows every Pod is woken all the time, for questions that come now and then. */
+  async #podsOf({ namespace, name }: Wanted, query: URLSearchParams): Promise<Pod[]> {
+    const labelSelector = query.get('labelSelector') ?? '';
+    const fieldSelector = name === '' ? '' : `metadata.name=${name}`;
+    const selection = { namespace, labelSelector, fieldSelector, metadataOnly: true };
+    const options = { ...selection, resourceVersion: '0' };
+    return (await this.#deps.client.list(PODS, options)).items;
   }
 
   async #health(endpoint: string, { searchParams }: URL, res: ServerResponse): Promise<void> {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { CONFIG_MAPS, NODES, PODS } from '../../api/resource-types.ts';
+import { CONFIG_MAPS, NODES } from '../../api/resource-types.ts';
 import { inClusterAccess } from '../../client/in-cluster.ts';
 import { createInformer } from '../../client/informer.ts';
 import { type ClusterAccess, loadKubeconfig, type Material } from '../../client/kubeconfig.ts';
@@ -59,7 +59,6 @@ async function run(flags: Flags): Promise<void> {
     {
       ...base,
       nodes: createInformer(client, NODES, {}, base),
-      pods: createInformer(client, PODS, { metadataOnly: true }, base),
       trust: createInformer(
         client,
         CONFIG_MAPS,
