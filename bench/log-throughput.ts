@@ -25,8 +25,8 @@ try {
   const readinessProbe = { exec: { command: ['test', '-e', '/written'] }, periodSeconds: 1 };
   await cluster.apply(podOf('talker', [shell('main', script, { readinessProbe })]));
   await cluster.kubectl('wait', '--for=condition=Ready', 'pod/talker', '--timeout=110s');
-  // On a slow machine the first parts may have been rotated away before the last line was written.
   const logs: Side = { args: [...here, 'logs', 'talker'], isInside: true };
+  // On a slow machine the first parts may have been rotated away before the last line was written.
   const bytes = await countBytes(logs);
   const floorServer = await serveLog(LINE, bytes);
   const floor: Side = { args: [...floorServer.flags, 'logs', 'talker'], isInside: false };

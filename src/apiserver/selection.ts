@@ -35,7 +35,7 @@ function parseLabels(text: string): Selector {
   try {
     return parseSelector(text);
   } catch (err) {
-    throw badRequest(`unable to parse requirement: ${errorMessage(err)}`);
+    throw badRequest(errorMessage(err));
   }
 }
 

@@ -60,8 +60,8 @@ export class StatusManager {
   }
 
   /**
-   * It is told within that time (ms), with what is set meanwhile: at the latest when the first such time is over. How long
-   * that is is asked then once more: there may be reason to wait longer by now.
+   * It is told within `withinMs`, with what is set meanwhile: at the latest when the first such time is over. That is asked for
+   * once more then: there may be reason to wait longer by now.
    */
   setSoon(pod: Pod, status: PodStatus, withinMs: () => number): void {
     const { uid } = pod.metadata;

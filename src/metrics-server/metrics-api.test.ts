@@ -63,7 +63,9 @@ describe('answerMetrics', () => {
     expect(names(ask('/namespaces/ns/pods', 'labelSelector=app=b'))).toEqual(['b']);
     expect(names(ask('/namespaces/ns/pods', 'fieldSelector=metadata.name=a'))).toEqual(['a']);
     expect(names(ask('/namespaces/other/pods'))).toEqual([]);
-    expect(() => ask('/pods', 'labelSelector=a in b')).toThrow('unable to parse requirement');
+    expect(() => ask('/pods', 'labelSelector=a in b')).toThrow(
+      "unable to parse requirement: found 'b' expected: '('",
+    );
   });
 
   it('knows nothing of what has not been measured', () => {

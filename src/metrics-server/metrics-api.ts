@@ -1,6 +1,7 @@
 import { ApiError, notFound } from '../api/errors.ts';
 import { parseSelector, type Selector, matches as selects } from '../api/labels.ts';
 import { NODES, PODS } from '../api/resource-types.ts';
+import { errorMessage } from '../util/errors.ts';
 import {
   API_GROUP,
   API_GROUP_LIST,
@@ -103,7 +104,7 @@ function selectorOf(query: URLSearchParams): Selector {
   try {
     return parseSelector(text);
   } catch (err) {
-    throw new ApiError('BadRequest', `unable to parse requirement: ${text}`, { cause: err });
+    throw new ApiError('BadRequest', errorMessage(err), { cause: err });
   }
 }
 

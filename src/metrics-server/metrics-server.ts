@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { ApiError } from '../api/errors.ts';
+import { ApiError, isNotFound } from '../api/errors.ts';
 import { PODS } from '../api/resource-types.ts';
 import type { ConfigMap, Node, Pod } from '../api/types.ts';
 import type { Client, Informer } from '../client/client.ts';
@@ -118,11 +118,11 @@ export class MetricsServer {
 
   /** Asked for when somebody asks us: who follows every Pod is woken all the time, for questions that come now and then. */
   async #podsOf({ namespace, name }: Wanted, query: URLSearchParams): Promise<Pod[]> {
+    const { client } = this.#deps;
+    if (name !== '') return client.get(PODS, { namespace, name }).then((pod) => [pod], noneIfGone);
     const labelSelector = query.get('labelSelector') ?? '';
-    const fieldSelector = name === '' ? '' : `metadata.name=${name}`;
-    const selection = { namespace, labelSelector, fieldSelector, metadataOnly: true };
-    const options = { ...selection, resourceVersion: '0' };
-    return (await this.#deps.client.list(PODS, options)).items;
+    const selection = { namespace, labelSelector, metadataOnly: true, resourceVersion: '0' };
+    return (await client.list(PODS, selection)).items;
   }
 
   async #health(endpoint: string, { searchParams }: URL, res: ServerResponse): Promise<void> {
@@ -134,6 +134,11 @@ export class MetricsServer {
     res.writeHead(code, { 'Content-Type': 'text/plain; charset=utf-8' });
     res.end(body);
   }
+}
+
+function noneIfGone(err: unknown): [] {
+  if (isNotFound(err)) return [];
+  throw err;
 }
 
 function json(res: ServerResponse, value: object): void {

@@ -41,6 +41,13 @@ describe('kubectl top', () => {
     expect(rows.map(([, container]) => container).toSorted()).toEqual(['busy', 'idle']);
     const sorted = await ns.kubectl('top', 'pod', '--sort-by=cpu', '--no-headers');
     expect(sorted).toMatch(/^worker /);
+    await ns.kubectl('label', 'pod', 'worker', 'role=busy');
+    const top = (role: string) => ns.kubectl('top', 'pod', '-l', `role=${role}`, '--no-headers');
+    await eventually('the Pod is found by its label', async () =>
+      (await top('busy')).match(/^worker /),
+    );
+    expect(await top('none')).toBe('');
+    await expect(ns.kubectl('top', 'pod', 'none')).rejects.toThrow('"metrics/none" not found');
   });
 });
 

@@ -144,6 +144,11 @@ describe('bad input is refused with a Status, whatever it is:', () => {
     await refused(server.request('GET', `${PATH}?${query.slice(0, 8000)}`));
   });
 
+  it('a label selector that cannot be read, and says where', async () => {
+    const { body } = await refused(server.request('GET', `${PATH}?labelSelector=a%20in%20b`));
+    expect(body.message).toBe("unable to parse requirement: found 'b' expected: '('");
+  });
+
   it.each([
     ['fieldManager', `POST ${PATH}?fieldManager=${'x'.repeat(200)}`],
     ['dryRun', `POST ${PATH}?dryRun=Perhaps`],
